@@ -1,0 +1,5 @@
+//! Bytecode as pure data: the instruction table, prototypes, listing, verifier, dump and undump. Knows no VM and no heap.
+
+pub mod instr;
+pub mod op;
+pub mod proto;

@@ -1,0 +1,5 @@
+//! Evermoon: a Lua 5.4 whose world survives.
+#![deny(unsafe_code)]
+
+pub mod bytecode;
+pub mod syntax;
