@@ -2,4 +2,7 @@
 #![deny(unsafe_code)]
 
 pub mod bytecode;
+#[allow(unsafe_code)]
+pub mod heap;
 pub mod syntax;
+pub mod vm;
