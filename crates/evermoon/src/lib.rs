@@ -2,4 +2,7 @@
 #![deny(unsafe_code)]
 
 pub mod bytecode;
+pub mod heap;
+#[path = "lib/mod.rs"]
+pub mod stdlib;
 pub mod syntax;
