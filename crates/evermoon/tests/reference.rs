@@ -5,6 +5,7 @@
 
 use evermoon::heap::number::{self, Num};
 use evermoon::stdlib::cformat;
+use evermoon::stdlib::pattern::{self, Capture, Matcher, PatternError};
 use evermoon::stdlib::xoshiro::Xoshiro;
 use std::io::Write;
 use std::process::{Command, Stdio};
@@ -459,6 +460,135 @@ fn quoted() {
         let mut ours = Vec::new();
         cformat::push_quoted_int(&mut ours, i);
         cases.add(if i == i64::MIN { "math.mininteger".to_string() } else { i.to_string() }, ours);
+    }
+    cases.compare();
+}
+
+/// `string.find(src, pat)`, its values joined by spaces, errors by their message.
+fn our_find(src: &[u8], pat: &[u8]) -> Vec<u8> {
+    let (anchored, body) = pattern::split_anchor(pat);
+    let mut m = Matcher::new(src, body, u64::MAX);
+    let found = match anchored {
+        true => m.match_at(0).map(|end| end.map(|end| (0, end))),
+        false => m.search(0, None),
+    };
+    let mut out = Vec::new();
+    let mut show = || -> Result<(), PatternError> {
+        let Some((start, end)) = found? else {
+            out.extend_from_slice(b"nil");
+            return Ok(());
+        };
+        out.extend_from_slice(format!("{} {end}", start + 1).as_bytes());
+        for i in 0..m.capture_count() {
+            out.push(b' ');
+            match m.capture(i, start, end)? {
+                Capture::Text { start, end } => out.extend_from_slice(&src[start..end]),
+                Capture::Position(i) => number::push_int(&mut out, i as i64 + 1),
+            }
+        }
+        Ok(())
+    };
+    match show() {
+        Ok(()) => out,
+        Err(e) => e.to_string().into_bytes(),
+    }
+}
+
+/// `string.gsub(src, pat, with)`: the string only.
+fn our_gsub(src: &[u8], pat: &[u8], with: &[u8]) -> Result<Vec<u8>, PatternError> {
+    let (anchored, body) = pattern::split_anchor(pat);
+    let mut m = Matcher::new(src, body, u64::MAX);
+    let (mut out, mut at, mut last) = (Vec::new(), 0, None);
+    loop {
+        let found = match anchored {
+            true => m.match_at(0)?.map(|end| (0, end)),
+            false => m.search(at, last)?,
+        };
+        let Some((start, end)) = found else { break };
+        out.extend_from_slice(&src[at..start]);
+        m.push_replacement(&mut out, with, start, end, usize::MAX)?;
+        at = end;
+        last = Some(end);
+        if anchored {
+            break;
+        }
+    }
+    out.extend_from_slice(&src[at..]);
+    Ok(out)
+}
+
+#[test]
+fn patterns() {
+    let mut rng = Xoshiro::seed(13, 14);
+    let mut cases = Cases::new(
+        "local function show(f, ...)
+           local t = table.pack(pcall(f, ...))
+           if f == string.gsub and t[1] then t.n = 2 end
+           for i = 1, t.n do t[i] = tostring(t[i]) end
+           io.write((table.concat(t, ' ', 2, t.n):gsub('\\n', '\\\\n')), '\\n') end\n",
+    );
+    let items: &[&str] = &[
+        "a", "b", "c", ".", "%a", "%d", "%w", "%s", "%W", "%A", "[ab]", "[^a]", "[a-c]", "[%d_]", "[^%s]", "[b-]", "[]a]", "%.", "%-", "1", " ", "x",
+        "%p", "%x", "%u", "%l", "%c", "%g", "%%", "%z", "-", "=",
+    ];
+    let suffixes = ["", "", "", "*", "+", "-", "?"];
+    let odd: &[&str] = &["%b()", "%bab", "%f[%w]", "%f[^a]", "()", "%1", "%2", "$", "^", "(", ")", "%0", "[", "[a", "%", "%f", "%b", "]", "[^", "[%", "[a-"];
+    for _ in 0..30_000 {
+        let mut pick = |n: usize| (rng.next_u64() >> 20) as usize % n;
+        let mut pat = String::new();
+        if pick(8) == 0 {
+            pat.push('^');
+        }
+        let mut open = 0;
+        for _ in 0..pick(7) {
+            match pick(24) {
+                0 | 1 => {
+                    pat.push('(');
+                    open += 1;
+                }
+                2 | 3 if open > 0 => {
+                    pat.push(')');
+                    open -= 1;
+                }
+                4 | 5 => pat.push_str(odd[pick(odd.len())]),
+                _ => {
+                    pat.push_str(items[pick(items.len())]);
+                    pat.push_str(suffixes[pick(suffixes.len())]);
+                }
+            }
+        }
+        for _ in 0..open {
+            pat.push(')');
+        }
+        if pick(10) == 0 {
+            pat.push('$');
+        }
+        let alphabet = if pick(2) == 0 { &b"aab"[..] } else { &b"abcx1 .-_()%=\0Z\xe9"[..] };
+        let n = if pick(20) == 0 { 100 } else { 16 };
+        let src: Vec<u8> = (0..pick(n)).map(|_| alphabet[pick(alphabet.len())]).collect();
+        let (s, p) = (literal(&src), literal(pat.as_bytes()));
+        if pattern::has_specials(pat.as_bytes()) {
+            cases.add(format!("string.find, {s}, {p}"), our_find(&src, pat.as_bytes()));
+        } else {
+            let found = pattern::find_plain(&src, pat.as_bytes(), 0);
+            let ours = found.map_or("nil".to_string(), |i| format!("{} {}", i + 1, i + pat.len()));
+            cases.add(format!("string.find, {s}, {p}"), ours.into_bytes());
+        }
+        let with = ["<%0>", "%1", "-", "", "%1%2", "%%%1"][pick(6)];
+        let ours = our_gsub(&src, pat.as_bytes(), with.as_bytes()).unwrap_or_else(|e| e.to_string().into_bytes());
+        cases.add(format!("string.gsub, {s}, {p}, {}", literal(with.as_bytes())), ours);
+    }
+    // Every class on every byte.
+    let all: Vec<u8> = (0..=255).collect();
+    for letter in 33..127u8 {
+        if letter.is_ascii_digit() {
+            continue;
+        }
+        for pat in [vec![b'%', letter], vec![b'[', b'%', letter, b']'], vec![b'[', b'^', b'%', letter, b'x', b']']] {
+            let ours = our_gsub(&all, &pat, b"").unwrap_or_else(|e| e.to_string().into_bytes());
+            let shown = ours.iter().flat_map(|&c| if c == b'\n' { b"\\n".to_vec() } else { vec![c] }).collect();
+            cases.add(format!("string.gsub, {}, {}, ''", literal(&all), literal(&pat)), shown);
+        }
     }
     cases.compare();
 }

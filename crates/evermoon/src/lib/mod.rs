@@ -3,6 +3,6 @@
 
 pub mod cformat;
 //pub mod packfmt;
-//pub mod pattern;
+pub mod pattern;
 pub mod utf8core;
 pub mod xoshiro;
