@@ -5,6 +5,7 @@
 
 use evermoon::heap::number::{self, Num};
 use evermoon::stdlib::cformat;
+use evermoon::stdlib::packfmt::{self, Blame, Kind, Options, PackError};
 use evermoon::stdlib::pattern::{self, Capture, Matcher, PatternError};
 use evermoon::stdlib::xoshiro::Xoshiro;
 use std::io::Write;
@@ -589,6 +590,169 @@ fn patterns() {
             let shown = ours.iter().flat_map(|&c| if c == b'\n' { b"\\n".to_vec() } else { vec![c] }).collect();
             cases.add(format!("string.gsub, {}, {}, ''", literal(&all), literal(&pat)), shown);
         }
+    }
+    cases.compare();
+}
+
+/// `string.pack(format, n, n, ...)` for as many as it takes, or the message; strings are `text`.
+fn our_pack(format: &[u8], numbers: &[i64], text: &[u8]) -> Result<Vec<u8>, PackError> {
+    let mut options = Options::new(format);
+    let mut out = Vec::new();
+    let mut next = 0;
+    let mut total = 0;
+    while let Some(item) = options.next(total)? {
+        total += item.align + item.size;
+        out.resize(out.len() + item.align, packfmt::PADDING);
+        let n = numbers[next % numbers.len()];
+        next += item.has_value() as usize;
+        match item.kind {
+            Kind::Int => {
+                packfmt::check_int(n, item.size)?;
+                packfmt::push_int(&mut out, n, item.size, item.little, true);
+            }
+            Kind::Uint => {
+                packfmt::check_uint(n, item.size)?;
+                packfmt::push_int(&mut out, n, item.size, item.little, false);
+            }
+            Kind::Float => packfmt::push_single(&mut out, n as f64, item.little),
+            Kind::Double => packfmt::push_double(&mut out, n as f64, item.little),
+            Kind::Chars => {
+                if text.len() > item.size {
+                    return Err(PackError::StringTooLong);
+                }
+                out.extend_from_slice(text);
+                out.resize(out.len() + item.size - text.len(), packfmt::PADDING);
+            }
+            Kind::Counted => {
+                packfmt::check_length(text.len(), item.size)?;
+                packfmt::push_int(&mut out, text.len() as i64, item.size, item.little, false);
+                out.extend_from_slice(text);
+                total += text.len();
+            }
+            Kind::Zero => {
+                out.extend_from_slice(text);
+                out.push(0);
+                total += text.len() + 1;
+            }
+            Kind::Padding => out.push(packfmt::PADDING),
+            Kind::Nothing => {}
+        }
+    }
+    Ok(out)
+}
+
+/// What `string.unpack(format, data)` gives, shown one behind the other.
+fn our_unpack(format: &[u8], data: &[u8]) -> Result<Vec<u8>, PackError> {
+    let mut options = Options::new(format);
+    let mut out = Vec::new();
+    let mut at = 0;
+    while let Some(item) = options.next(at)? {
+        if item.align + item.size > data.len() - at {
+            return Err(PackError::DataTooShort);
+        }
+        at += item.align;
+        let bytes = &data[at..at + item.size];
+        at += item.size;
+        match item.kind {
+            Kind::Int | Kind::Uint => number::push_int(&mut out, packfmt::read_int(bytes, item.little, item.kind == Kind::Int)?),
+            Kind::Float | Kind::Double => number::push_float(&mut out, packfmt::read_float(bytes, item.little)),
+            Kind::Chars => out.extend_from_slice(bytes),
+            Kind::Counted => {
+                let len = packfmt::read_int(bytes, item.little, false)? as u64;
+                if len > (data.len() - at) as u64 {
+                    return Err(PackError::DataTooShort);
+                }
+                out.extend_from_slice(&data[at..at + len as usize]);
+                at += len as usize;
+            }
+            Kind::Zero => {
+                let len = pattern::position(&data[at..], 0).ok_or(PackError::UnfinishedString)?;
+                out.extend_from_slice(&data[at..at + len]);
+                at += len + 1;
+            }
+            Kind::Padding | Kind::Nothing => continue,
+        }
+        out.push(b',');
+    }
+    number::push_int(&mut out, at as i64 + 1);
+    Ok(out)
+}
+
+#[test]
+fn packed() {
+    let mut rng = Xoshiro::seed(15, 16);
+    let mut cases = Cases::new(
+        "local function hex(s) return (s:gsub('.', function(c) return string.format('%02x', c:byte()) end)) end
+         local function report(ok, s, ...)
+           if not ok then s = s:gsub('^bad argument #(%d+) to %S+ %((.*)%)$', function(n, m) return (n == '1' and 'format: ' or 'arg: ') .. m end)
+           else s = s:gsub('%-nan', 'nan') end
+           io.write(hex(s), '\\n') end
+         local function show(what, format, ...)
+           if what == 'pack' then
+             local values, numbers, text = {}, {...}, select(-1, ...)
+             numbers[#numbers] = nil
+             -- which arguments are strings: by trying
+             local n = 0
+             for o in format:gsub('!%d*', ''):gsub('X%a%d*', ''):gmatch('%a') do
+               if not o:find('[xX]') then
+                 values[n + 1] = o:find('[csz]') and text or numbers[n % #numbers + 1]
+                 n = n + 1
+               end
+             end
+             report(pcall(string.pack, format, table.unpack(values, 1, n)))
+           elseif what == 'size' then
+             local ok, n = pcall(string.packsize, format)
+             report(ok, tostring(n))
+           else
+             local t = table.pack(pcall(string.unpack, format, (...)))
+             for i = 2, t.n do t[i] = tostring(t[i]) end
+             report(t[1], table.concat(t, ',', 2, t.n))
+           end end\n",
+    );
+    fn hex(result: Result<Vec<u8>, PackError>) -> Vec<u8> {
+        let bytes = result.unwrap_or_else(|e| {
+            let before: &[u8] = match e.blame() {
+                Blame::Nobody => b"",
+                Blame::Format => b"format: ",
+                Blame::Value | Blame::Data => b"arg: ",
+            };
+            [before, &e.message()].concat()
+        });
+        bytes.iter().flat_map(|b| format!("{b:02x}").into_bytes()).collect()
+    }
+    for _ in 0..12_000 {
+        let mut pick = |n: usize| (rng.next_u64() >> 20) as usize % n;
+        let mut format = String::new();
+        for _ in 0..1 + pick(6) {
+            let sized = |letter: &str, n: usize| if n < 18 { format!("{letter}{n}") } else { letter.to_string() };
+            match pick(14) {
+                0 | 1 => format.push_str(&sized("i", 1 + pick(20))),
+                2 | 3 => format.push_str(&sized("I", 1 + pick(20))),
+                4 => format.push_str(&sized("s", 1 + pick(20))),
+                5 => format.push_str(&sized("!", 1 << pick(6))),
+                6 => format.push_str(&format!("c{}", pick(9))),
+                7 => format.push_str(&format!("X{}", ["b", "i4", "d", "s3", "i16", "j", "z", "x"][pick(8)])),
+                8 => format.push(['<', '>', '='][pick(3)]),
+                _ => format.push(['b', 'B', 'h', 'H', 'l', 'L', 'j', 'J', 'T', 'f', 'd', 'n', 'z', 'x', ' '][pick(15)]),
+            }
+        }
+        let text = &b"hello"[..pick(6)];
+        let numbers: Vec<i64> = (0..4)
+            .map(|_| {
+                let r = rng.next_u64();
+                (r as i64 >> (r & 63)).max(-(1 << 62)) // no minimum, which has no decimal literal
+            })
+            .collect();
+        let f = literal(format.as_bytes());
+        let values = numbers.iter().map(|n| n.to_string()).collect::<Vec<_>>().join(", ");
+        let packed = our_pack(format.as_bytes(), &numbers, text);
+        let data = match &packed {
+            Ok(bytes) if rng.next_u64() & 3 != 0 => bytes.clone(),
+            _ => (0..rng.next_u64() % 40).map(|_| if rng.next_u64() & 1 == 0 { 0 } else { rng.next_u64() as u8 }).collect(),
+        };
+        cases.add(format!("'pack', {f}, {values}, {}", literal(text)), hex(packed));
+        cases.add(format!("'unpack', {f}, {}", literal(&data)), hex(our_unpack(format.as_bytes(), &data)));
+        cases.add(format!("'size', {f}"), hex(packfmt::packed_size(format.as_bytes()).map(|n| n.to_string().into_bytes())));
     }
     cases.compare();
 }
