@@ -13,7 +13,12 @@ use std::process::{Command, Stdio};
 
 /// Runs a program in `lua5.4` and returns its output's lines, or nothing if it is not installed.
 fn lua(program: &[u8]) -> Option<Vec<Vec<u8>>> {
-    let mut child = match Command::new("lua5.4").arg("-").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn() {
+    let mut child = match Command::new("lua5.4")
+        .arg("-")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+    {
         Ok(child) => child,
         Err(_) => {
             eprintln!("lua5.4 is not installed: nothing compared");
@@ -25,8 +30,15 @@ fn lua(program: &[u8]) -> Option<Vec<Vec<u8>>> {
     let writer = std::thread::spawn(move || stdin.write_all(&program));
     let output = child.wait_with_output().unwrap();
     writer.join().unwrap().unwrap();
-    assert!(output.status.success(), "the reference rejects the test's program");
-    let mut lines: Vec<_> = output.stdout.split(|&c| c == b'\n').map(<[u8]>::to_vec).collect();
+    assert!(
+        output.status.success(),
+        "the reference rejects the test's program"
+    );
+    let mut lines: Vec<_> = output
+        .stdout
+        .split(|&c| c == b'\n')
+        .map(<[u8]>::to_vec)
+        .collect();
     lines.pop();
     Some(lines)
 }
@@ -39,24 +51,34 @@ struct Cases {
 
 impl Cases {
     fn new(prelude: &str) -> Cases {
-        Cases { program: prelude.as_bytes().to_vec(), ours: Vec::new() }
+        Cases {
+            program: prelude.as_bytes().to_vec(),
+            ours: Vec::new(),
+        }
     }
 
     /// `expression` is printed by the reference through `show`.
     fn add(&mut self, expression: String, ours: Vec<u8>) {
-        self.program.extend_from_slice(format!("show({expression})\n").as_bytes());
+        self.program
+            .extend_from_slice(format!("show({expression})\n").as_bytes());
         self.ours.push((expression, ours));
     }
 
     fn compare(self) {
-        let Some(theirs) = lua(&self.program) else { return };
+        let Some(theirs) = lua(&self.program) else {
+            return;
+        };
         assert_eq!(theirs.len(), self.ours.len());
         let mut wrong = 0;
         for ((what, ours), theirs) in self.ours.iter().zip(&theirs) {
             if ours != theirs {
                 wrong += 1;
                 if wrong <= 20 {
-                    eprintln!("{what}\n  ours:   {}\n  theirs: {}", ours.escape_ascii(), theirs.escape_ascii());
+                    eprintln!(
+                        "{what}\n  ours:   {}\n  theirs: {}",
+                        ours.escape_ascii(),
+                        theirs.escape_ascii()
+                    );
                 }
             }
         }
@@ -80,7 +102,8 @@ fn exact(f: f64) -> String {
 }
 
 /// Prints what it is given; a NaN has no sign with us.
-const SHOW: &str = "local function show(...) local t = table.pack(...) for i = 1, t.n do t[i] = tostring(t[i]) end
+const SHOW: &str =
+    "local function show(...) local t = table.pack(...) for i = 1, t.n do t[i] = tostring(t[i]) end
   io.write((table.concat(t, ' '):gsub('%-nan', 'nan'):gsub('\\n', '\\\\n')), '\\n') end\n";
 
 /// Floats of every kind: few digits, many digits, near powers of ten, random bits, halves.
@@ -92,7 +115,10 @@ fn some_float(rng: &mut Xoshiro) -> f64 {
         1 => (r >> 40) as f64 / 8.0,
         2 => (r >> 44) as f64 / 1000.0,
         3 => n / 2f64.powi((r % 90) as i32),
-        4 => 10f64.powi((r >> 8) as i32 % 40 - 20) * (1.0 + (rng.next_u64() as i64 % 9 - 4) as f64 * f64::EPSILON),
+        4 => {
+            10f64.powi((r >> 8) as i32 % 40 - 20)
+                * (1.0 + (rng.next_u64() as i64 % 9 - 4) as f64 * f64::EPSILON)
+        }
         5 => (r >> 30) as f64 + 0.5,
         6 => ((r >> 20) as f64 + 0.5) / 10f64.powi((r % 20) as i32),
         7 => n * 2f64.powi((r >> 50) as i32 % 1000 - 100),
@@ -111,10 +137,31 @@ fn numbers_to_text() {
         number::push_float(&mut ours, f);
         cases.add(format!("({})", exact(f)), ours);
     };
-    for f in [0.0, -0.0, 1.0, -1.0, 0.1, 1e14, 1e15, 99999999999999.0, 99999999999999.5, 1e-4, 1e-5, 9.99999999999995e-5] {
+    for f in [
+        0.0,
+        -0.0,
+        1.0,
+        -1.0,
+        0.1,
+        1e14,
+        1e15,
+        99999999999999.0,
+        99999999999999.5,
+        1e-4,
+        1e-5,
+        9.99999999999995e-5,
+    ] {
         ask(f);
     }
-    for f in [f64::INFINITY, f64::NEG_INFINITY, f64::NAN, f64::MAX, f64::MIN_POSITIVE, 5e-324, 2f64.powi(53)] {
+    for f in [
+        f64::INFINITY,
+        f64::NEG_INFINITY,
+        f64::NAN,
+        f64::MAX,
+        f64::MIN_POSITIVE,
+        5e-324,
+        2f64.powi(53),
+    ] {
         ask(f);
     }
     for _ in 0..20_000 {
@@ -145,33 +192,116 @@ fn text_to_numbers() {
             Some(Num::Int(i)) => ours.extend_from_slice(format!("integer {i}").as_bytes()),
             Some(Num::Float(f)) => {
                 ours.extend_from_slice(b"float ");
-                cformat::push_float(&mut ours, &cformat::Spec { conversion: b'a', ..Default::default() }, f);
+                cformat::push_float(
+                    &mut ours,
+                    &cformat::Spec {
+                        conversion: b'a',
+                        ..Default::default()
+                    },
+                    f,
+                );
             }
         }
         cases.add(format!("bits({})", literal(s)), ours);
     };
     for s in [
-        "", " ", "0", "-0", "+0", "- 1", "--1", "+-1", "1 2", " 12 ", "\t\n\u{b}\u{c}\r7\u{b}", "0x", "0x ", "0xg", "0x1p", "0x1p+",
-        "0x.p1", "0x.1", "0x1.", "0x1.8p1", "0X1.8P-1", "-0x10", "0xffffffffffffffffff", "0x8000000000000000", "-0x8000000000000000",
-        "9223372036854775807", "9223372036854775808", "-9223372036854775808", "-9223372036854775809", "1e", "1e+", "1e5", "1E-5",
-        ".", ".e1", ".5", "5.", "5.e1", "inf", "nan", "-inf", "infinity", "NaN", "0x1p-1074", "0x1p-1075", "0x1.8p-1075",
-        "0x1.00000000000008p0", "0x1.000000000000080000000000000000001p0", "0x1.fffffffffffff8p1023", "0x1p1024", "0x1p99999999999999999999",
-        "0x0p99999999999999999999", "0x0.0000000000000000000000000000000001p140", "1e400", "1e-400", "1_000", "1f", "1l", "0b1", "1\0", "\0",
-        "0x1P1 ", "1e1 x", "00012", "0x00012", "1..", "1.5.2", "0x1.2.3", "e1", "0xep1", "0xe+1", "1e+-1", "0x-1",
-        "2.2250738585072011e-308", "179769313486231580793728971405301e277", "2.4703282292062328e-324", "0x3.fffffffffffff8p-1024",
+        "",
+        " ",
+        "0",
+        "-0",
+        "+0",
+        "- 1",
+        "--1",
+        "+-1",
+        "1 2",
+        " 12 ",
+        "\t\n\u{b}\u{c}\r7\u{b}",
+        "0x",
+        "0x ",
+        "0xg",
+        "0x1p",
+        "0x1p+",
+        "0x.p1",
+        "0x.1",
+        "0x1.",
+        "0x1.8p1",
+        "0X1.8P-1",
+        "-0x10",
+        "0xffffffffffffffffff",
+        "0x8000000000000000",
+        "-0x8000000000000000",
+        "9223372036854775807",
+        "9223372036854775808",
+        "-9223372036854775808",
+        "-9223372036854775809",
+        "1e",
+        "1e+",
+        "1e5",
+        "1E-5",
+        ".",
+        ".e1",
+        ".5",
+        "5.",
+        "5.e1",
+        "inf",
+        "nan",
+        "-inf",
+        "infinity",
+        "NaN",
+        "0x1p-1074",
+        "0x1p-1075",
+        "0x1.8p-1075",
+        "0x1.00000000000008p0",
+        "0x1.000000000000080000000000000000001p0",
+        "0x1.fffffffffffff8p1023",
+        "0x1p1024",
+        "0x1p99999999999999999999",
+        "0x0p99999999999999999999",
+        "0x0.0000000000000000000000000000000001p140",
+        "1e400",
+        "1e-400",
+        "1_000",
+        "1f",
+        "1l",
+        "0b1",
+        "1\0",
+        "\0",
+        "0x1P1 ",
+        "1e1 x",
+        "00012",
+        "0x00012",
+        "1..",
+        "1.5.2",
+        "0x1.2.3",
+        "e1",
+        "0xep1",
+        "0xe+1",
+        "1e+-1",
+        "0x-1",
+        "2.2250738585072011e-308",
+        "179769313486231580793728971405301e277",
+        "2.4703282292062328e-324",
+        "0x3.fffffffffffff8p-1024",
     ] {
         ask(s.as_bytes());
     }
     for _ in 0..4000 {
         ask(format!("{:?}", some_float(&mut rng)).as_bytes());
-        ask(format!("{:.*}", (rng.next_u64() % 30) as usize, some_float(&mut rng)).as_bytes());
+        ask(format!(
+            "{:.*}",
+            (rng.next_u64() % 30) as usize,
+            some_float(&mut rng)
+        )
+        .as_bytes());
         let (a, b) = (rng.next_u64(), rng.next_u64());
         let (shift, e) = (rng.next_u64() % 64, rng.next_u64() as i64 % 1200);
         ask(format!("0x{:x}.{:x}p{e}", a >> shift, b >> (shift ^ 7)).as_bytes());
         ask(format!("-0x{:x}p{}", a >> shift, e % 12 - 1074 - 30).as_bytes());
         // Noise from the alphabet of numerals.
         let n = rng.next_u64() % 9;
-        let noise: Vec<u8> = (0..n).map(|_| b"0011239.eExXpP+- aF"[(rng.next_u64() % 19) as usize]).collect();
+        let noise: Vec<u8> = (0..n)
+            .map(|_| b"0011239.eExXpP+- aF"[(rng.next_u64() % 19) as usize])
+            .collect();
         ask(&noise);
     }
     cases.compare();
@@ -181,12 +311,61 @@ fn text_to_numbers() {
 fn arithmetic_and_comparison() {
     let mut rng = Xoshiro::seed(5, 6);
     let mut cases = Cases::new(SHOW);
-    let ints = [0, 1, -1, 2, -2, 3, 7, -7, 62, 63, 64, 65, -63, -64, -65, i64::MAX, i64::MAX - 1, i64::MIN, i64::MIN + 1, 1 << 53, (1 << 53) + 1];
-    let floats = [
-        0.0, -0.0, 0.5, -0.5, 1.0, -1.0, 2.0, 3.5, -3.5, 1e300, -1e300, f64::INFINITY, f64::NEG_INFINITY, f64::NAN, 9007199254740992.0,
-        9007199254740993.0, 9223372036854775807.0, -9223372036854775808.0, 9223372036854774784.0, -9223372036854777856.0, 5e-324, -5e-324, 1e-200,
+    let ints = [
+        0,
+        1,
+        -1,
+        2,
+        -2,
+        3,
+        7,
+        -7,
+        62,
+        63,
+        64,
+        65,
+        -63,
+        -64,
+        -65,
+        i64::MAX,
+        i64::MAX - 1,
+        i64::MIN,
+        i64::MIN + 1,
+        1 << 53,
+        (1 << 53) + 1,
     ];
-    let int = |i: i64| if i == i64::MIN { "math.mininteger".to_string() } else { format!("({i})") };
+    let floats = [
+        0.0,
+        -0.0,
+        0.5,
+        -0.5,
+        1.0,
+        -1.0,
+        2.0,
+        3.5,
+        -3.5,
+        1e300,
+        -1e300,
+        f64::INFINITY,
+        f64::NEG_INFINITY,
+        f64::NAN,
+        9007199254740992.0,
+        9007199254740993.0,
+        9223372036854775807.0,
+        -9223372036854775808.0,
+        9223372036854774784.0,
+        -9223372036854777856.0,
+        5e-324,
+        -5e-324,
+        1e-200,
+    ];
+    let int = |i: i64| {
+        if i == i64::MIN {
+            "math.mininteger".to_string()
+        } else {
+            format!("({i})")
+        }
+    };
     let opt = |n: Option<i64>| n.map_or("nil".to_string(), |n| n.to_string());
     let text = |f: f64| {
         let mut out = Vec::new();
@@ -195,7 +374,13 @@ fn arithmetic_and_comparison() {
     };
     let mut int_pair = |a: i64, b: i64| {
         let (x, y) = (int(a), int(b));
-        let ours = format!("{} {} {} {}", opt(number::int_idiv(a, b)), opt(number::int_mod(a, b)), number::shl(a, b), number::shr(a, b));
+        let ours = format!(
+            "{} {} {} {}",
+            opt(number::int_idiv(a, b)),
+            opt(number::int_mod(a, b)),
+            number::shl(a, b),
+            number::shr(a, b)
+        );
         let (x, y) = (&x, &y);
         let guard = format!("{y} ~= 0 and");
         cases.add(
@@ -214,7 +399,11 @@ fn arithmetic_and_comparison() {
     }
     let mut float_pair = |a: f64, b: f64| {
         let (x, y) = (exact(a), exact(b));
-        let ours = format!("{} {}", text(number::float_idiv(a, b)), text(number::float_mod(a, b)));
+        let ours = format!(
+            "{} {}",
+            text(number::float_idiv(a, b)),
+            text(number::float_mod(a, b))
+        );
         cases.add(format!("({x}) // ({y}), ({x}) % ({y})"), ours.into_bytes());
     };
     for a in floats {
@@ -303,11 +492,19 @@ fn powers() {
     // power is representable.
     for e in -1074..1024 {
         let power = number::pow(2.0, e as f64);
-        let exact = if e >= -1022 { f64::from_bits(((e + 1023) as u64) << 52) } else { f64::from_bits(1 << (e + 1074)) };
+        let exact = if e >= -1022 {
+            f64::from_bits(((e + 1023) as u64) << 52)
+        } else {
+            f64::from_bits(1 << (e + 1074))
+        };
         assert_eq!(power, exact, "2^{e}");
     }
     for e in 0..23 {
-        assert_eq!(number::pow(10.0, e as f64), format!("1e{e}").parse::<f64>().unwrap(), "10^{e}");
+        assert_eq!(
+            number::pow(10.0, e as f64),
+            format!("1e{e}").parse::<f64>().unwrap(),
+            "10^{e}"
+        );
     }
     let mut cases = Cases::new(
         "local function show(x, y, ours) local theirs = x ^ y
@@ -316,9 +513,31 @@ fn powers() {
     );
     let mut rng = Xoshiro::seed(7, 8);
     let mut ask = |a: f64, b: f64| {
-        cases.add(format!("({}), ({}), ({})", exact(a), exact(b), exact(number::pow(a, b))), b"near".to_vec());
+        cases.add(
+            format!(
+                "({}), ({}), ({})",
+                exact(a),
+                exact(b),
+                exact(number::pow(a, b))
+            ),
+            b"near".to_vec(),
+        );
     };
-    let special = [0.0, -0.0, 0.5, -0.5, 1.0, -1.0, 2.0, -2.0, 3.0, f64::INFINITY, f64::NEG_INFINITY, f64::NAN, 1e300];
+    let special = [
+        0.0,
+        -0.0,
+        0.5,
+        -0.5,
+        1.0,
+        -1.0,
+        2.0,
+        -2.0,
+        3.0,
+        f64::INFINITY,
+        f64::NEG_INFINITY,
+        f64::NAN,
+        1e300,
+    ];
     for a in special {
         for b in special {
             ask(a, b);
@@ -345,7 +564,7 @@ fn format_conversions() {
         let r = rng.next_u64();
         let conversion = b"diuoxXcsaAeEfgG"[(r % 15) as usize];
         for (i, flag) in "-+ #0".chars().enumerate() {
-            if r >> (8 + i) & 1 == 1 && (r >> 13) % 3 != 0 {
+            if r >> (8 + i) & 1 == 1 && !(r >> 13).is_multiple_of(3) {
                 format.push(flag);
             }
         }
@@ -389,17 +608,29 @@ fn format_conversions() {
         let raw = cformat::RawSpec::scan(format.as_bytes(), 0);
         match raw.and_then(|raw| raw.check()) {
             Err(e) => {
-                argument = if conversion == b's' { literal(s) } else { "1".to_string() };
+                argument = if conversion == b's' {
+                    literal(s)
+                } else {
+                    "1".to_string()
+                };
                 ours = e.message();
             }
             Ok(spec) => match conversion {
                 b'd' | b'i' => {
                     cformat::push_int(&mut ours, &spec, i);
-                    argument = if i == i64::MIN { "math.mininteger".to_string() } else { i.to_string() };
+                    argument = if i == i64::MIN {
+                        "math.mininteger".to_string()
+                    } else {
+                        i.to_string()
+                    };
                 }
                 b'u' | b'o' | b'x' | b'X' => {
                     cformat::push_uint(&mut ours, &spec, i);
-                    argument = if i == i64::MIN { "math.mininteger".to_string() } else { i.to_string() };
+                    argument = if i == i64::MIN {
+                        "math.mininteger".to_string()
+                    } else {
+                        i.to_string()
+                    };
                 }
                 b'c' => {
                     let c = 33 + (i as u64 % 90) as i64;
@@ -420,9 +651,47 @@ fn format_conversions() {
     }
     // Bad ones.
     for format in [
-        "%0123d", "%10000d", "%.123d", "%+s", "%#d", "%F", "%y", "%", "%-", "%....d", "%..d", "%5.5c", "%5q", "%#i", "%5.p", "%010c", "%ll",
-        "%1", "%0000000000000000000000d", "%00000000000000000000d", "%000000000000000000000d", "%100d", "%1.100d", "%0.s", "%.", "%L", "%5.5.5d",
-        "%\u{7f}", "%-10q", "%+u", "%#u", "%+x", "% x", "%0s", "%0c", "%++++d", "%-+-+d", "%00005d", "%5-d", "%.-5d", "%-05.3d",
+        "%0123d",
+        "%10000d",
+        "%.123d",
+        "%+s",
+        "%#d",
+        "%F",
+        "%y",
+        "%",
+        "%-",
+        "%....d",
+        "%..d",
+        "%5.5c",
+        "%5q",
+        "%#i",
+        "%5.p",
+        "%010c",
+        "%ll",
+        "%1",
+        "%0000000000000000000000d",
+        "%00000000000000000000d",
+        "%000000000000000000000d",
+        "%100d",
+        "%1.100d",
+        "%0.s",
+        "%.",
+        "%L",
+        "%5.5.5d",
+        "%\u{7f}",
+        "%-10q",
+        "%+u",
+        "%#u",
+        "%+x",
+        "% x",
+        "%0s",
+        "%0c",
+        "%++++d",
+        "%-+-+d",
+        "%00005d",
+        "%5-d",
+        "%.-5d",
+        "%-05.3d",
     ] {
         if let Err(e) = cformat::RawSpec::scan(format.as_bytes(), 0).and_then(|raw| raw.check()) {
             cases.add(format!("{}, 1", literal(format.as_bytes())), e.message());
@@ -434,25 +703,42 @@ fn format_conversions() {
 #[test]
 fn quoted() {
     let mut rng = Xoshiro::seed(11, 12);
-    let mut cases = Cases::new("local function show(x) io.write((string.format('%q', x):gsub('\\n', '\\\\n')), '\\n') end\n");
+    let mut cases = Cases::new(
+        "local function show(x) io.write((string.format('%q', x):gsub('\\n', '\\\\n')), '\\n') end\n",
+    );
     for _ in 0..2000 {
         let n = rng.next_u64() % 12;
         let s: Vec<u8> = (0..n)
             .map(|_| {
                 let r = rng.next_u64();
-                if r & 1 == 0 { b"\n\r\0\"\\019\x7f\x1fa\xff\n"[(r >> 8) as usize % 13] } else { (r >> 8) as u8 }
+                if r & 1 == 0 {
+                    b"\n\r\0\"\\019\x7f\x1fa\xff\n"[(r >> 8) as usize % 13]
+                } else {
+                    (r >> 8) as u8
+                }
             })
             .collect();
         let mut ours = Vec::new();
         cformat::push_quoted_str(&mut ours, &s);
-        let shown = ours.iter().flat_map(|&c| if c == b'\n' { b"\\n".to_vec() } else { vec![c] }).collect();
+        let shown = ours
+            .iter()
+            .flat_map(|&c| if c == b'\n' { b"\\n".to_vec() } else { vec![c] })
+            .collect();
         cases.add(literal(&s), shown);
         let f = some_float(&mut rng);
         let mut ours = Vec::new();
         cformat::push_quoted_float(&mut ours, f);
         cases.add(format!("({})", exact(f)), ours);
     }
-    for f in [f64::INFINITY, f64::NEG_INFINITY, f64::NAN, 0.0, -0.0, 1.0, -0.5] {
+    for f in [
+        f64::INFINITY,
+        f64::NEG_INFINITY,
+        f64::NAN,
+        0.0,
+        -0.0,
+        1.0,
+        -0.5,
+    ] {
         let mut ours = Vec::new();
         cformat::push_quoted_float(&mut ours, f);
         cases.add(format!("({})", exact(f)), ours);
@@ -460,7 +746,14 @@ fn quoted() {
     for i in [0, 1, -1, i64::MAX, i64::MIN, i64::MIN + 1] {
         let mut ours = Vec::new();
         cformat::push_quoted_int(&mut ours, i);
-        cases.add(if i == i64::MIN { "math.mininteger".to_string() } else { i.to_string() }, ours);
+        cases.add(
+            if i == i64::MIN {
+                "math.mininteger".to_string()
+            } else {
+                i.to_string()
+            },
+            ours,
+        );
     }
     cases.compare();
 }
@@ -529,11 +822,15 @@ fn patterns() {
            io.write((table.concat(t, ' ', 2, t.n):gsub('\\n', '\\\\n')), '\\n') end\n",
     );
     let items: &[&str] = &[
-        "a", "b", "c", ".", "%a", "%d", "%w", "%s", "%W", "%A", "[ab]", "[^a]", "[a-c]", "[%d_]", "[^%s]", "[b-]", "[]a]", "%.", "%-", "1", " ", "x",
-        "%p", "%x", "%u", "%l", "%c", "%g", "%%", "%z", "-", "=",
+        "a", "b", "c", ".", "%a", "%d", "%w", "%s", "%W", "%A", "[ab]", "[^a]", "[a-c]", "[%d_]",
+        "[^%s]", "[b-]", "[]a]", "%.", "%-", "1", " ", "x", "%p", "%x", "%u", "%l", "%c", "%g",
+        "%%", "%z", "-", "=",
     ];
     let suffixes = ["", "", "", "*", "+", "-", "?"];
-    let odd: &[&str] = &["%b()", "%bab", "%f[%w]", "%f[^a]", "()", "%1", "%2", "$", "^", "(", ")", "%0", "[", "[a", "%", "%f", "%b", "]", "[^", "[%", "[a-"];
+    let odd: &[&str] = &[
+        "%b()", "%bab", "%f[%w]", "%f[^a]", "()", "%1", "%2", "$", "^", "(", ")", "%0", "[", "[a",
+        "%", "%f", "%b", "]", "[^", "[%", "[a-",
+    ];
     for _ in 0..30_000 {
         let mut pick = |n: usize| (rng.next_u64() >> 20) as usize % n;
         let mut pat = String::new();
@@ -564,20 +861,35 @@ fn patterns() {
         if pick(10) == 0 {
             pat.push('$');
         }
-        let alphabet = if pick(2) == 0 { &b"aab"[..] } else { &b"abcx1 .-_()%=\0Z\xe9"[..] };
+        let alphabet = if pick(2) == 0 {
+            &b"aab"[..]
+        } else {
+            &b"abcx1 .-_()%=\0Z\xe9"[..]
+        };
         let n = if pick(20) == 0 { 100 } else { 16 };
-        let src: Vec<u8> = (0..pick(n)).map(|_| alphabet[pick(alphabet.len())]).collect();
+        let src: Vec<u8> = (0..pick(n))
+            .map(|_| alphabet[pick(alphabet.len())])
+            .collect();
         let (s, p) = (literal(&src), literal(pat.as_bytes()));
         if pattern::has_specials(pat.as_bytes()) {
-            cases.add(format!("string.find, {s}, {p}"), our_find(&src, pat.as_bytes()));
+            cases.add(
+                format!("string.find, {s}, {p}"),
+                our_find(&src, pat.as_bytes()),
+            );
         } else {
             let found = pattern::find_plain(&src, pat.as_bytes(), 0);
-            let ours = found.map_or("nil".to_string(), |i| format!("{} {}", i + 1, i + pat.len()));
+            let ours = found.map_or("nil".to_string(), |i| {
+                format!("{} {}", i + 1, i + pat.len())
+            });
             cases.add(format!("string.find, {s}, {p}"), ours.into_bytes());
         }
         let with = ["<%0>", "%1", "-", "", "%1%2", "%%%1"][pick(6)];
-        let ours = our_gsub(&src, pat.as_bytes(), with.as_bytes()).unwrap_or_else(|e| e.to_string().into_bytes());
-        cases.add(format!("string.gsub, {s}, {p}, {}", literal(with.as_bytes())), ours);
+        let ours = our_gsub(&src, pat.as_bytes(), with.as_bytes())
+            .unwrap_or_else(|e| e.to_string().into_bytes());
+        cases.add(
+            format!("string.gsub, {s}, {p}, {}", literal(with.as_bytes())),
+            ours,
+        );
     }
     // Every class on every byte.
     let all: Vec<u8> = (0..=255).collect();
@@ -585,10 +897,20 @@ fn patterns() {
         if letter.is_ascii_digit() {
             continue;
         }
-        for pat in [vec![b'%', letter], vec![b'[', b'%', letter, b']'], vec![b'[', b'^', b'%', letter, b'x', b']']] {
+        for pat in [
+            vec![b'%', letter],
+            vec![b'[', b'%', letter, b']'],
+            vec![b'[', b'^', b'%', letter, b'x', b']'],
+        ] {
             let ours = our_gsub(&all, &pat, b"").unwrap_or_else(|e| e.to_string().into_bytes());
-            let shown = ours.iter().flat_map(|&c| if c == b'\n' { b"\\n".to_vec() } else { vec![c] }).collect();
-            cases.add(format!("string.gsub, {}, {}, ''", literal(&all), literal(&pat)), shown);
+            let shown = ours
+                .iter()
+                .flat_map(|&c| if c == b'\n' { b"\\n".to_vec() } else { vec![c] })
+                .collect();
+            cases.add(
+                format!("string.gsub, {}, {}, ''", literal(&all), literal(&pat)),
+                shown,
+            );
         }
     }
     cases.compare();
@@ -654,8 +976,13 @@ fn our_unpack(format: &[u8], data: &[u8]) -> Result<Vec<u8>, PackError> {
         let bytes = &data[at..at + item.size];
         at += item.size;
         match item.kind {
-            Kind::Int | Kind::Uint => number::push_int(&mut out, packfmt::read_int(bytes, item.little, item.kind == Kind::Int)?),
-            Kind::Float | Kind::Double => number::push_float(&mut out, packfmt::read_float(bytes, item.little)),
+            Kind::Int | Kind::Uint => number::push_int(
+                &mut out,
+                packfmt::read_int(bytes, item.little, item.kind == Kind::Int)?,
+            ),
+            Kind::Float | Kind::Double => {
+                number::push_float(&mut out, packfmt::read_float(bytes, item.little))
+            }
             Kind::Chars => out.extend_from_slice(bytes),
             Kind::Counted => {
                 let len = packfmt::read_int(bytes, item.little, false)? as u64;
@@ -718,22 +1045,38 @@ fn packed() {
             };
             [before, &e.message()].concat()
         });
-        bytes.iter().flat_map(|b| format!("{b:02x}").into_bytes()).collect()
+        bytes
+            .iter()
+            .flat_map(|b| format!("{b:02x}").into_bytes())
+            .collect()
     }
     for _ in 0..12_000 {
         let mut pick = |n: usize| (rng.next_u64() >> 20) as usize % n;
         let mut format = String::new();
         for _ in 0..1 + pick(6) {
-            let sized = |letter: &str, n: usize| if n < 18 { format!("{letter}{n}") } else { letter.to_string() };
+            let sized = |letter: &str, n: usize| {
+                if n < 18 {
+                    format!("{letter}{n}")
+                } else {
+                    letter.to_string()
+                }
+            };
             match pick(14) {
                 0 | 1 => format.push_str(&sized("i", 1 + pick(20))),
                 2 | 3 => format.push_str(&sized("I", 1 + pick(20))),
                 4 => format.push_str(&sized("s", 1 + pick(20))),
                 5 => format.push_str(&sized("!", 1 << pick(6))),
                 6 => format.push_str(&format!("c{}", pick(9))),
-                7 => format.push_str(&format!("X{}", ["b", "i4", "d", "s3", "i16", "j", "z", "x"][pick(8)])),
+                7 => format.push_str(&format!(
+                    "X{}",
+                    ["b", "i4", "d", "s3", "i16", "j", "z", "x"][pick(8)]
+                )),
                 8 => format.push(['<', '>', '='][pick(3)]),
-                _ => format.push(['b', 'B', 'h', 'H', 'l', 'L', 'j', 'J', 'T', 'f', 'd', 'n', 'z', 'x', ' '][pick(15)]),
+                _ => format.push(
+                    [
+                        'b', 'B', 'h', 'H', 'l', 'L', 'j', 'J', 'T', 'f', 'd', 'n', 'z', 'x', ' ',
+                    ][pick(15)],
+                ),
             }
         }
         let text = &b"hello"[..pick(6)];
@@ -744,15 +1087,36 @@ fn packed() {
             })
             .collect();
         let f = literal(format.as_bytes());
-        let values = numbers.iter().map(|n| n.to_string()).collect::<Vec<_>>().join(", ");
+        let values = numbers
+            .iter()
+            .map(|n| n.to_string())
+            .collect::<Vec<_>>()
+            .join(", ");
         let packed = our_pack(format.as_bytes(), &numbers, text);
         let data = match &packed {
             Ok(bytes) if rng.next_u64() & 3 != 0 => bytes.clone(),
-            _ => (0..rng.next_u64() % 40).map(|_| if rng.next_u64() & 1 == 0 { 0 } else { rng.next_u64() as u8 }).collect(),
+            _ => (0..rng.next_u64() % 40)
+                .map(|_| {
+                    if rng.next_u64() & 1 == 0 {
+                        0
+                    } else {
+                        rng.next_u64() as u8
+                    }
+                })
+                .collect(),
         };
-        cases.add(format!("'pack', {f}, {values}, {}", literal(text)), hex(packed));
-        cases.add(format!("'unpack', {f}, {}", literal(&data)), hex(our_unpack(format.as_bytes(), &data)));
-        cases.add(format!("'size', {f}"), hex(packfmt::packed_size(format.as_bytes()).map(|n| n.to_string().into_bytes())));
+        cases.add(
+            format!("'pack', {f}, {values}, {}", literal(text)),
+            hex(packed),
+        );
+        cases.add(
+            format!("'unpack', {f}, {}", literal(&data)),
+            hex(our_unpack(format.as_bytes(), &data)),
+        );
+        cases.add(
+            format!("'size', {f}"),
+            hex(packfmt::packed_size(format.as_bytes()).map(|n| n.to_string().into_bytes())),
+        );
     }
     cases.compare();
 }

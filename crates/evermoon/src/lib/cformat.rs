@@ -31,7 +31,9 @@ impl FormatError<'_> {
         match self {
             FormatError::TooLong => b"invalid format (too long)".to_vec(),
             FormatError::Conversion(spec) => around("invalid conversion '", spec, "' to 'format'"),
-            FormatError::Specification(spec) => around("invalid conversion specification: '", spec, "'"),
+            FormatError::Specification(spec) => {
+                around("invalid conversion specification: '", spec, "'")
+            }
             FormatError::Modifiers => b"specifier '%q' cannot have modifiers".to_vec(),
         }
     }
@@ -70,13 +72,23 @@ impl<'a> RawSpec<'a> {
         /// How many characters may stand between `%` and the letter.
         const LONGEST: usize = 20;
         let rest = format.get(at..).unwrap_or(&[]);
-        let modifiers = rest.iter().skip(1).take_while(|c| b"-+ #0.123456789".contains(c)).count();
+        let modifiers = rest
+            .iter()
+            .skip(1)
+            .take_while(|c| b"-+ #0.123456789".contains(c))
+            .count();
         if modifiers > LONGEST {
             return Err(FormatError::TooLong);
         }
         match rest.get(modifiers + 1) {
-            Some(&conversion) => Ok(RawSpec { text: &rest[..modifiers + 2], conversion }),
-            None => Ok(RawSpec { text: rest, conversion: 0 }),
+            Some(&conversion) => Ok(RawSpec {
+                text: &rest[..modifiers + 2],
+                conversion,
+            }),
+            None => Ok(RawSpec {
+                text: rest,
+                conversion: 0,
+            }),
         }
     }
 
@@ -109,7 +121,10 @@ impl<'a> RawSpec<'a> {
             b'q' => return Err(FormatError::Modifiers),
             _ => return Err(self.unknown()),
         };
-        let mut spec = Spec { conversion: self.conversion, ..Spec::default() };
+        let mut spec = Spec {
+            conversion: self.conversion,
+            ..Spec::default()
+        };
         let mut rest = &self.text[1..];
         while let Some((flag, after)) = rest.split_first().filter(|(c, _)| flags.contains(c)) {
             match flag {
@@ -192,7 +207,11 @@ impl Spec {
 /// `%d`, `%i`.
 pub fn push_int(out: &mut Vec<u8>, spec: &Spec, n: i64) {
     let mut buf = [0; NUM_BUF];
-    let digits: &[u8] = if n == 0 && spec.precision == Some(0) { b"" } else { number::uint_text(n.unsigned_abs(), &mut buf) };
+    let digits: &[u8] = if n == 0 && spec.precision == Some(0) {
+        b""
+    } else {
+        number::uint_text(n.unsigned_abs(), &mut buf)
+    };
     spec.push_digits(out, spec.sign(n < 0), digits);
 }
 
@@ -205,7 +224,11 @@ pub fn push_uint(out: &mut Vec<u8>, spec: &Spec, n: i64) {
         b'x' => (4, b"0123456789abcdef"),
         b'X' => (4, b"0123456789ABCDEF"),
         _ => {
-            let digits: &[u8] = if n == 0 && spec.precision == Some(0) { b"" } else { number::uint_text(n, &mut buf) };
+            let digits: &[u8] = if n == 0 && spec.precision == Some(0) {
+                b""
+            } else {
+                number::uint_text(n, &mut buf)
+            };
             return spec.push_digits(out, b"", digits);
         }
     };
@@ -224,7 +247,9 @@ pub fn push_uint(out: &mut Vec<u8>, spec: &Spec, n: i64) {
     if spec.alternative {
         match spec.conversion {
             // Octal's alternative form is one more digit if the first is not zero already.
-            b'o' if buf.get(at) != Some(&b'0') && spec.precision.is_none_or(|p| p <= buf.len() - at) => {
+            b'o' if buf.get(at) != Some(&b'0')
+                && spec.precision.is_none_or(|p| p <= buf.len() - at) =>
+            {
                 at -= 1;
                 buf[at] = b'0';
             }
@@ -314,7 +339,10 @@ struct Body {
 
 impl Body {
     fn new() -> Body {
-        Body { buf: [0; 416], len: 0 }
+        Body {
+            buf: [0; 416],
+            len: 0,
+        }
     }
 
     fn push(&mut self, bytes: &[u8]) {
@@ -382,7 +410,11 @@ struct Digits {
 impl Digits {
     /// The first digit of `f` and so many after it, rounded exactly. `f` is not negative.
     fn of(f: f64, after: usize) -> Digits {
-        let mut digits = Digits { text: [b'0'; 104], len: after + 1, exponent: 0 };
+        let mut digits = Digits {
+            text: [b'0'; 104],
+            len: after + 1,
+            exponent: 0,
+        };
         if f == 0.0 {
             return digits;
         }
@@ -510,7 +542,10 @@ fn hexadecimal(body: &mut Body, spec: &Spec, f: f64) {
     body.push(fraction);
     body.zeros(zeros);
     body.push(if exponent < 0 { b"p-" } else { b"p+" });
-    body.push(number::uint_text(exponent.unsigned_abs() as u64, &mut [0; NUM_BUF]));
+    body.push(number::uint_text(
+        exponent.unsigned_abs() as u64,
+        &mut [0; NUM_BUF],
+    ));
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -527,7 +562,11 @@ pub fn push_quoted_str(out: &mut Vec<u8>, s: &[u8]) {
                 // A digit behind it would be taken for part of the escape, unless that has all three of its own.
                 if s.get(i + 1).is_some_and(u8::is_ascii_digit) {
                     let n = c as u64;
-                    out.extend_from_slice(&[b'0' + c / 100, b'0' + (n / 10 % 10) as u8, b'0' + c % 10]);
+                    out.extend_from_slice(&[
+                        b'0' + c / 100,
+                        b'0' + (n / 10 % 10) as u8,
+                        b'0' + c % 10,
+                    ]);
                 } else {
                     number::push_int(out, c as i64);
                 }
@@ -554,6 +593,141 @@ pub fn push_quoted_float(out: &mut Vec<u8>, f: f64) {
     } else if f.is_infinite() {
         out.extend_from_slice(if f > 0.0 { b"1e9999" } else { b"-1e9999" });
     } else {
-        push_float(out, &Spec { conversion: b'a', ..Spec::default() }, f);
+        push_float(
+            out,
+            &Spec {
+                conversion: b'a',
+                ..Spec::default()
+            },
+            f,
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // tests/reference.rs compares these with lua5.4 on thousands of generated cases.
+
+    enum Value<'a> {
+        I(i64),
+        F(f64),
+        S(&'a str),
+    }
+    use Value::{F, I, S};
+
+    fn format(format: &str, value: Value) -> String {
+        let mut out = Vec::new();
+        match RawSpec::scan(format.as_bytes(), 0).and_then(|raw| raw.check()) {
+            Err(e) => out = e.message(),
+            Ok(spec) => match (value, spec.conversion) {
+                (I(n), b'd' | b'i') => push_int(&mut out, &spec, n),
+                (I(n), b'c') => push_char(&mut out, &spec, n),
+                (I(n), _) => push_uint(&mut out, &spec, n),
+                (F(f), _) => push_float(&mut out, &spec, f),
+                (S(s), _) => push_str(&mut out, &spec, s.as_bytes()),
+            },
+        }
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn conversions() {
+        for (spec, value, expected) in [
+            ("%d", I(-42), "-42"),
+            ("%+5d", I(42), "  +42"),
+            ("%-5d", I(42), "42   "),
+            ("%05d", I(-42), "-0042"),
+            ("%.3d", I(7), "007"),
+            ("%05.3d", I(7), "  007"),
+            ("%.0d", I(0), ""),
+            ("% d", I(1), " 1"),
+            ("%u", I(-1), "18446744073709551615"),
+            ("%x", I(-1), "ffffffffffffffff"),
+            ("%#X", I(255), "0XFF"),
+            ("%#x", I(0), "0"),
+            ("%#o", I(8), "010"),
+            ("%#.0o", I(0), "0"),
+            ("%c", I(65), "A"),
+            ("%5c", I(0), "    \0"),
+            ("%5.2s", S("abc"), "   ab"),
+            ("%-5s|", S("abc"), "abc  "),
+            ("%f", F(0.5), "0.500000"),
+            ("%.0f", F(0.5), "0"),
+            ("%.0f", F(1.5), "2"),
+            ("%#.0f", F(2.5), "2."),
+            ("%.20f", F(0.1), "0.10000000000000000555"),
+            ("%5.1f", F(-3.15), " -3.1"),
+            ("%.3f", F(f64::INFINITY), "inf"),
+            ("%05.1f", F(f64::NEG_INFINITY), " -inf"),
+            ("%+f", F(f64::NAN), "+nan"),
+            ("%e", F(12345.678), "1.234568e+04"),
+            ("%.0e", F(15.0), "2e+01"),
+            ("%E", F(1e-100), "1.000000E-100"),
+            ("%g", F(100000.0), "100000"),
+            ("%g", F(1e6), "1e+06"),
+            ("%g", F(0.0001), "0.0001"),
+            ("%#g", F(1.0), "1.00000"),
+            ("%.3g", F(9999.0), "1e+04"),
+            ("%.17g", F(0.1), "0.10000000000000001"),
+            ("%g", F(0.0), "0"),
+            ("%a", F(1.0), "0x1p+0"),
+            ("%a", F(0.0), "0x0p+0"),
+            ("%a", F(-0.1), "-0x1.999999999999ap-4"),
+            ("%A", F(10.5), "0X1.5P+3"),
+            ("%.0a", F(1.5), "0x2p+0"),
+            ("%.3a", F(1.0), "0x1.000p+0"),
+            ("%a", F(5e-324), "0x0.0000000000001p-1022"),
+            ("%012a", F(1.0), "0x0000001p+0"),
+        ] {
+            assert_eq!(
+                format(spec, value),
+                expected.trim_end_matches('|'),
+                "{spec}"
+            );
+        }
+        let longest = format("%99.99f", F(-f64::MAX));
+        assert_eq!(longest.len(), 410);
+        assert!(longest.starts_with("-179769313486231570814527423731704356798070"));
+    }
+
+    #[test]
+    fn refusals() {
+        for (spec, expected) in [
+            ("%y", "invalid conversion '%y' to 'format'"),
+            ("%", "invalid conversion '%' to 'format'"),
+            ("%F", "invalid conversion '%F' to 'format'"),
+            ("%0123d", "invalid conversion specification: '%0123d'"),
+            ("%.123d", "invalid conversion specification: '%.123d'"),
+            ("%#d", "invalid conversion specification: '%#d'"),
+            ("%010c", "invalid conversion specification: '%010c'"),
+            ("%0.s", "invalid conversion specification: '%0.s'"),
+            ("%3.1p", "invalid conversion specification: '%3.1p'"),
+            ("%10q", "specifier '%q' cannot have modifiers"),
+            ("%000000000000000000000d", "invalid format (too long)"),
+        ] {
+            assert_eq!(format(spec, I(1)), expected);
+        }
+    }
+
+    #[test]
+    fn what_the_lexer_reads_back() {
+        let mut out = Vec::new();
+        push_quoted_str(&mut out, b"a\"b\\c\nd\0e\r1\x7f\xff\x01");
+        assert_eq!(out, b"\"a\\\"b\\\\c\\\nd\\0e\\0131\\127\xff\\1\"");
+        let float = |f| {
+            let mut out = Vec::new();
+            push_quoted_float(&mut out, f);
+            String::from_utf8(out).unwrap()
+        };
+        assert_eq!(
+            float(f64::INFINITY) + &float(f64::NEG_INFINITY) + &float(f64::NAN),
+            "1e9999-1e9999(0/0)"
+        );
+        assert_eq!(float(-0.75), "-0x1.8p-1");
+        out.clear();
+        push_quoted_int(&mut out, i64::MIN);
+        assert_eq!(out, b"0x8000000000000000");
     }
 }

@@ -59,8 +59,14 @@ impl PackError {
     /// Which argument to name in front of the message.
     pub fn blame(&self) -> Blame {
         match self {
-            PackError::InvalidOption(_) | PackError::SizeOutOfLimits(_) | PackError::MissingSize | PackError::DoesNotFit(_) => Blame::Nobody,
-            PackError::InvalidNextOption | PackError::NotPowerOfTwo | PackError::VariableLength | PackError::ResultTooLarge => Blame::Format,
+            PackError::InvalidOption(_)
+            | PackError::SizeOutOfLimits(_)
+            | PackError::MissingSize
+            | PackError::DoesNotFit(_) => Blame::Nobody,
+            PackError::InvalidNextOption
+            | PackError::NotPowerOfTwo
+            | PackError::VariableLength
+            | PackError::ResultTooLarge => Blame::Format,
             PackError::IntegerOverflow
             | PackError::UnsignedOverflow
             | PackError::StringTooLong
@@ -82,8 +88,12 @@ impl PackError {
 impl fmt::Display for PackError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            PackError::InvalidOption(c) => return write!(f, "invalid format option '{}'", *c as char),
-            PackError::SizeOutOfLimits(n) => return write!(f, "integral size ({n}) out of limits [1,{MAX_INT_SIZE}]"),
+            PackError::InvalidOption(c) => {
+                return write!(f, "invalid format option '{}'", *c as char);
+            }
+            PackError::SizeOutOfLimits(n) => {
+                return write!(f, "integral size ({n}) out of limits [1,{MAX_INT_SIZE}]");
+            }
             PackError::MissingSize => "missing size for format option 'c'",
             PackError::InvalidNextOption => "invalid next option for option 'X'",
             PackError::NotPowerOfTwo => "format asks for alignment not power of 2",
@@ -96,7 +106,9 @@ impl fmt::Display for PackError {
             PackError::StringContainsZeros => "string contains zeros",
             PackError::DataTooShort => "data string too short",
             PackError::UnfinishedString => "unfinished string for format 'z'",
-            PackError::DoesNotFit(size) => return write!(f, "{size}-byte integer does not fit into Lua Integer"),
+            PackError::DoesNotFit(size) => {
+                return write!(f, "{size}-byte integer does not fit into Lua Integer");
+            }
         })
     }
 }
@@ -159,13 +171,20 @@ impl<'a> Options<'a> {
     pub fn new(format: &'a [u8]) -> Options<'a> {
         // As in C, a format ends at its first zero.
         let end = format.iter().position(|&c| c == 0).unwrap_or(format.len());
-        Options { format: &format[..end], position: 0, little: true, max_align: 1 }
+        Options {
+            format: &format[..end],
+            position: 0,
+            little: true,
+            max_align: 1,
+        }
     }
 
     /// The next option, which begins `total` bytes behind the beginning of the data.
     #[allow(clippy::should_implement_trait)] // it takes an argument
     pub fn next(&mut self, total: usize) -> Result<Option<Item>, PackError> {
-        let Some((option, kind, size)) = self.option()? else { return Ok(None) };
+        let Some((option, kind, size)) = self.option()? else {
+            return Ok(None);
+        };
         let mut align = size;
         if option == b'X' {
             // Aligns as the option behind it would, which it takes with it.
@@ -182,7 +201,12 @@ impl<'a> Options<'a> {
             }
             padding = total.wrapping_neg() & (align - 1);
         }
-        Ok(Some(Item { kind, size, align: padding, little: self.little }))
+        Ok(Some(Item {
+            kind,
+            size,
+            align: padding,
+            little: self.little,
+        }))
     }
 
     /// Reads one option and its size, and carries out those that set something.
@@ -190,7 +214,9 @@ impl<'a> Options<'a> {
         const INT: usize = 4;
         const LONG: usize = 8;
         const MAX_ALIGN: usize = 8;
-        let Some(&option) = self.format.get(self.position) else { return Ok(None) };
+        let Some(&option) = self.format.get(self.position) else {
+            return Ok(None);
+        };
         self.position += 1;
         let (kind, size) = match option {
             b'b' => (Kind::Int, 1),
@@ -273,13 +299,21 @@ pub fn packed_size(format: &[u8]) -> Result<usize, PackError> {
 /// Whether `n` fits a signed integer of `size` bytes.
 pub fn check_int(n: i64, size: usize) -> Result<(), PackError> {
     let unused = LUA_INT_SIZE.saturating_sub(size) as u32 * 8;
-    if n << unused >> unused == n { Ok(()) } else { Err(PackError::IntegerOverflow) }
+    if n << unused >> unused == n {
+        Ok(())
+    } else {
+        Err(PackError::IntegerOverflow)
+    }
 }
 
 /// Whether `n`'s bits fit an unsigned integer of `size` bytes.
 pub fn check_uint(n: i64, size: usize) -> Result<(), PackError> {
     let unused = LUA_INT_SIZE.saturating_sub(size) as u32 * 8;
-    if (n as u64) << unused >> unused == n as u64 { Ok(()) } else { Err(PackError::UnsignedOverflow) }
+    if (n as u64) << unused >> unused == n as u64 {
+        Ok(())
+    } else {
+        Err(PackError::UnsignedOverflow)
+    }
 }
 
 /// Whether a string's length fits the `size` bytes in front of it.
@@ -289,7 +323,11 @@ pub fn check_length(len: usize, size: usize) -> Result<(), PackError> {
 
 /// Appends the `size` (1 to 16) lower bytes of `n`; those above its own are copies of its sign if `signed`, else zeros.
 pub fn push_int(out: &mut Vec<u8>, n: i64, size: usize, little: bool, signed: bool) {
-    let wide = if signed { n as i128 as u128 } else { n as u64 as u128 };
+    let wide = if signed {
+        n as i128 as u128
+    } else {
+        n as u64 as u128
+    };
     let size = size.min(MAX_INT_SIZE);
     if little {
         out.extend_from_slice(&wide.to_le_bytes()[..size]);
@@ -307,9 +345,22 @@ pub fn read_int(bytes: &[u8], little: bool, signed: bool) -> Result<i64, PackErr
     }
     let unused = 8 * (MAX_INT_SIZE - size) as u32;
     let wide = u128::from_le_bytes(wide);
-    let n = if signed { (wide << unused) as i128 >> unused } else { wide as i128 };
-    let fits = size <= LUA_INT_SIZE || if signed { n == n as i64 as i128 } else { n == n as u64 as i128 };
-    if fits { Ok(n as i64) } else { Err(PackError::DoesNotFit(size)) }
+    let n = if signed {
+        (wide << unused) as i128 >> unused
+    } else {
+        wide as i128
+    };
+    let fits = size <= LUA_INT_SIZE
+        || if signed {
+            n == n as i64 as i128
+        } else {
+            n == n as u64 as i128
+        };
+    if fits {
+        Ok(n as i64)
+    } else {
+        Err(PackError::DoesNotFit(size))
+    }
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -325,13 +376,21 @@ fn push_ordered(out: &mut Vec<u8>, mut bytes: [u8; 8], size: usize, little: bool
 
 /// Appends a float as `d` does.
 pub fn push_double(out: &mut Vec<u8>, f: f64, little: bool) {
-    let bits = if f.is_nan() { 0x7ff8 << 48 } else { f.to_bits() };
+    let bits = if f.is_nan() {
+        0x7ff8 << 48
+    } else {
+        f.to_bits()
+    };
     push_ordered(out, bits.to_le_bytes(), 8, little);
 }
 
 /// Appends a float as `f` does, rounded to single precision.
 pub fn push_single(out: &mut Vec<u8>, f: f64, little: bool) {
-    let bits = if f.is_nan() { 0x7fc0 << 16 } else { (f as f32).to_bits() };
+    let bits = if f.is_nan() {
+        0x7fc0 << 16
+    } else {
+        (f as f32).to_bits()
+    };
     push_ordered(out, (bits as u64).to_le_bytes(), 4, little);
 }
 
@@ -340,10 +399,17 @@ pub fn read_float(bytes: &[u8], little: bool) -> f64 {
     let mut wide = [0; 8];
     let size = if bytes.len() == 4 { 4 } else { 8 };
     for (i, slot) in wide[..size].iter_mut().enumerate() {
-        *slot = bytes.get(if little { i } else { size - 1 - i }).copied().unwrap_or(0);
+        *slot = bytes
+            .get(if little { i } else { size - 1 - i })
+            .copied()
+            .unwrap_or(0);
     }
     let bits = u64::from_le_bytes(wide);
-    if size == 4 { f32::from_bits(bits as u32) as f64 } else { f64::from_bits(bits) }
+    if size == 4 {
+        f32::from_bits(bits as u32) as f64
+    } else {
+        f64::from_bits(bits)
+    }
 }
 
 #[cfg(test)]
@@ -364,9 +430,19 @@ mod tests {
     fn options_and_alignment() {
         use Kind::*;
         assert_eq!(items("<!4 i1!2i4").unwrap().last(), Some(&(Int, 1, 4)));
-        assert_eq!(items("!bi8x").unwrap(), [(Nothing, 0, 0), (Int, 0, 1), (Int, 7, 8), (Padding, 0, 1)]);
-        assert_eq!(items("!8bXdc3").unwrap(), [(Nothing, 0, 0), (Int, 0, 1), (Nothing, 7, 0), (Chars, 0, 3)]);
-        assert_eq!(items("bi8").unwrap(), [(Int, 0, 1), (Int, 0, 8)], "no alignment unless asked for");
+        assert_eq!(
+            items("!bi8x").unwrap(),
+            [(Nothing, 0, 0), (Int, 0, 1), (Int, 7, 8), (Padding, 0, 1)]
+        );
+        assert_eq!(
+            items("!8bXdc3").unwrap(),
+            [(Nothing, 0, 0), (Int, 0, 1), (Nothing, 7, 0), (Chars, 0, 3)]
+        );
+        assert_eq!(
+            items("bi8").unwrap(),
+            [(Int, 0, 1), (Int, 0, 8)],
+            "no alignment unless asked for"
+        );
         assert_eq!(items("i\0q").unwrap(), [(Int, 0, 4)], "a zero ends it");
     }
 
@@ -390,15 +466,24 @@ mod tests {
         ] {
             assert_eq!(items(format).unwrap_err(), expected, "{format}");
         }
-        assert_eq!(PackError::InvalidOption(0xff).message(), b"invalid format option '\xff'");
+        assert_eq!(
+            PackError::InvalidOption(0xff).message(),
+            b"invalid format option '\xff'"
+        );
     }
 
     #[test]
     fn sizes() {
-        assert_eq!(packed_size(b"!i1i8f d n c10 x Xi16 j"), Ok(8 + 8 + 4 + 4 + 8 + 8 + 10 + 1 + 5 + 8));
+        assert_eq!(
+            packed_size(b"!i1i8f d n c10 x Xi16 j"),
+            Ok(8 + 8 + 4 + 4 + 8 + 8 + 10 + 1 + 5 + 8)
+        );
         assert_eq!(packed_size(b"s"), Err(PackError::VariableLength));
         assert_eq!(packed_size(b"c2147483639c8"), Ok(MAX_SIZE));
-        assert_eq!(packed_size(b"c2147483639c9"), Err(PackError::ResultTooLarge));
+        assert_eq!(
+            packed_size(b"c2147483639c9"),
+            Err(PackError::ResultTooLarge)
+        );
     }
 
     #[test]
@@ -425,7 +510,10 @@ mod tests {
                 assert_eq!(check_int(-top - 1, size), Err(PackError::IntegerOverflow));
                 assert_eq!(check_uint(2 * top, size), Err(PackError::UnsignedOverflow));
                 assert_eq!(check_uint(-1, size), Err(PackError::UnsignedOverflow));
-                assert_eq!(check_length(2 * top as usize, size), Err(PackError::LengthDoesNotFit));
+                assert_eq!(
+                    check_length(2 * top as usize, size),
+                    Err(PackError::LengthDoesNotFit)
+                );
             } else {
                 assert_eq!(check_uint(-1, size), Ok(()));
             }
@@ -434,14 +522,32 @@ mod tests {
 
     #[test]
     fn what_lua_has_no_room_for() {
-        assert_eq!(read_int(&[3; 16], true, true), Err(PackError::DoesNotFit(16)));
-        assert_eq!(read_int(&[0, 0, 0, 0, 0, 0, 0, 0, 1], true, false), Err(PackError::DoesNotFit(9)));
-        assert_eq!(read_int(&[1, 0, 0, 0, 0, 0, 0, 0, 0], false, true), Err(PackError::DoesNotFit(9)));
+        assert_eq!(
+            read_int(&[3; 16], true, true),
+            Err(PackError::DoesNotFit(16))
+        );
+        assert_eq!(
+            read_int(&[0, 0, 0, 0, 0, 0, 0, 0, 1], true, false),
+            Err(PackError::DoesNotFit(9))
+        );
+        assert_eq!(
+            read_int(&[1, 0, 0, 0, 0, 0, 0, 0, 0], false, true),
+            Err(PackError::DoesNotFit(9))
+        );
         assert_eq!(read_int(&[255; 9], true, true), Ok(-1));
-        assert_eq!(read_int(&[255; 9], true, false), Err(PackError::DoesNotFit(9)));
-        assert_eq!(read_int(&[255, 255, 255, 255, 255, 255, 255, 255, 0], true, false), Ok(-1));
+        assert_eq!(
+            read_int(&[255; 9], true, false),
+            Err(PackError::DoesNotFit(9))
+        );
+        assert_eq!(
+            read_int(&[255, 255, 255, 255, 255, 255, 255, 255, 0], true, false),
+            Ok(-1)
+        );
         // Nine bytes that are a positive number too large for a signed integer.
-        assert_eq!(read_int(&[0, 0, 0, 0, 0, 0, 0, 128, 0], true, true), Err(PackError::DoesNotFit(9)));
+        assert_eq!(
+            read_int(&[0, 0, 0, 0, 0, 0, 0, 128, 0], true, true),
+            Err(PackError::DoesNotFit(9))
+        );
     }
 
     #[test]

@@ -42,9 +42,13 @@ impl fmt::Display for PatternError {
             PatternError::OutOfBudget => "out of budget",
             PatternError::EndsWithPercent => "malformed pattern (ends with '%')",
             PatternError::MissingBracket => "malformed pattern (missing ']')",
-            PatternError::MissingBalanceArguments => "malformed pattern (missing arguments to '%b')",
+            PatternError::MissingBalanceArguments => {
+                "malformed pattern (missing arguments to '%b')"
+            }
             PatternError::MissingFrontierSet => "missing '[' after '%f' in pattern",
-            PatternError::InvalidCaptureIndex(digit) => return write!(f, "invalid capture index %{digit}"),
+            PatternError::InvalidCaptureIndex(digit) => {
+                return write!(f, "invalid capture index %{digit}");
+            }
             PatternError::InvalidPatternCapture => "invalid pattern capture",
             PatternError::UnfinishedCapture => "unfinished capture",
             PatternError::TooManyCaptures => "too many captures",
@@ -136,7 +140,9 @@ fn class(letter: u8) -> Option<(u8, bool)> {
         b'z' => ZERO, // gone from the manual since 5.2, but it still works
         _ => return None,
     };
-    letter.is_ascii_alphabetic().then_some((mask, letter.is_ascii_uppercase()))
+    letter
+        .is_ascii_alphabetic()
+        .then_some((mask, letter.is_ascii_uppercase()))
 }
 
 /// A set of bytes, a bit each.
@@ -186,7 +192,9 @@ fn compile_set(body: &[u8]) -> Set {
                                 (0..4).for_each(|i| members[i] |= kind[i]);
                             }
                         }
-                        (0..4).for_each(|i| whole[i] |= if negated { !members[i] } else { members[i] });
+                        (0..4).for_each(|i| {
+                            whole[i] |= if negated { !members[i] } else { members[i] }
+                        });
                     }
                 }
                 after
@@ -202,7 +210,11 @@ fn compile_set(body: &[u8]) -> Set {
         };
     }
     (0..4).for_each(|i| set[i] |= whole[i]);
-    if complement { set.map(|word| !word) } else { set }
+    if complement {
+        set.map(|word| !word)
+    } else {
+        set
+    }
 }
 
 /// One item that stands for one byte: `x`, `.`, `%a`, `[...]`.
@@ -299,7 +311,11 @@ impl<'a> Matcher<'a> {
 
     /// The first match that begins at or behind `init`, as its two ends. One that ends at `not_ending_at` does not
     /// count: so `gmatch` and `gsub` avoid an empty match right behind the last one.
-    pub fn search(&mut self, init: usize, not_ending_at: Option<usize>) -> Result<Option<(usize, usize)>, PatternError> {
+    pub fn search(
+        &mut self,
+        init: usize,
+        not_ending_at: Option<usize>,
+    ) -> Result<Option<(usize, usize)>, PatternError> {
         let mut s = init;
         while s <= self.src.len() {
             if let Some(first) = self.first {
@@ -337,15 +353,30 @@ impl<'a> Matcher<'a> {
             };
         }
         match self.captures[i] {
-            Slot { len: UNFINISHED, .. } => Err(PatternError::UnfinishedCapture),
-            Slot { start, len: POSITION } => Ok(Capture::Position(start)),
-            Slot { start, len } => Ok(Capture::Text { start, end: start + len }),
+            Slot {
+                len: UNFINISHED, ..
+            } => Err(PatternError::UnfinishedCapture),
+            Slot {
+                start,
+                len: POSITION,
+            } => Ok(Capture::Position(start)),
+            Slot { start, len } => Ok(Capture::Text {
+                start,
+                end: start + len,
+            }),
         }
     }
 
     /// Appends `gsub`'s replacement string for the match from `start` to `end`, its `%0` to `%9` filled in. `out` may
     /// not become longer than `limit`.
-    pub fn push_replacement(&self, out: &mut Vec<u8>, with: &[u8], start: usize, end: usize, limit: usize) -> Result<(), PatternError> {
+    pub fn push_replacement(
+        &self,
+        out: &mut Vec<u8>,
+        with: &[u8],
+        start: usize,
+        end: usize,
+        limit: usize,
+    ) -> Result<(), PatternError> {
         let mut push = |bytes: &[u8]| {
             if bytes.len() > limit.saturating_sub(out.len()) {
                 return Err(PatternError::TooLong);
@@ -359,10 +390,16 @@ impl<'a> Matcher<'a> {
             match rest.get(at + 1) {
                 Some(b'%') => push(b"%")?,
                 Some(b'0') => push(self.src.get(start..end).unwrap_or(&[]))?,
-                Some(digit @ b'1'..=b'9') => match self.capture((digit - b'1') as usize, start, end)? {
-                    Capture::Text { start, end } => push(self.src.get(start..end).unwrap_or(&[]))?,
-                    Capture::Position(i) => push(number::uint_text(i as u64 + 1, &mut [0; number::NUM_BUF]))?,
-                },
+                Some(digit @ b'1'..=b'9') => {
+                    match self.capture((digit - b'1') as usize, start, end)? {
+                        Capture::Text { start, end } => {
+                            push(self.src.get(start..end).unwrap_or(&[]))?
+                        }
+                        Capture::Position(i) => {
+                            push(number::uint_text(i as u64 + 1, &mut [0; number::NUM_BUF]))?
+                        }
+                    }
+                }
                 _ => return Err(PatternError::InvalidReplacement),
             }
             rest = &rest[at + 2..];
@@ -435,7 +472,10 @@ impl<'a> Matcher<'a> {
         }
         let i = self.set_count;
         if i == SETS {
-            return Single::Uncached { open: p, close: end - 1 };
+            return Single::Uncached {
+                open: p,
+                close: end - 1,
+            };
         }
         self.sets[i] = compile_set(&self.pat[p + 1..end - 1]);
         self.set_at[i] = p;
@@ -461,19 +501,31 @@ impl<'a> Matcher<'a> {
         match single {
             Single::Any => rest.len(),
             Single::Byte(b) => rest.iter().position(|&c| c != b).unwrap_or(rest.len()),
-            Single::Class { mask, negated: false } => {
-                rest.iter().position(|&c| KIND[c as usize] & mask == 0).unwrap_or(rest.len())
-            }
-            Single::Class { mask, negated: true } => {
-                rest.iter().position(|&c| KIND[c as usize] & mask != 0).unwrap_or(rest.len())
-            }
+            Single::Class {
+                mask,
+                negated: false,
+            } => rest
+                .iter()
+                .position(|&c| KIND[c as usize] & mask == 0)
+                .unwrap_or(rest.len()),
+            Single::Class {
+                mask,
+                negated: true,
+            } => rest
+                .iter()
+                .position(|&c| KIND[c as usize] & mask != 0)
+                .unwrap_or(rest.len()),
             Single::Set(i) => {
                 let set = self.sets[i as usize];
-                rest.iter().position(|&c| !in_set(&set, c)).unwrap_or(rest.len())
+                rest.iter()
+                    .position(|&c| !in_set(&set, c))
+                    .unwrap_or(rest.len())
             }
             Single::Uncached { open, close } => {
                 let set = compile_set(&self.pat[open + 1..close]);
-                rest.iter().position(|&c| !in_set(&set, c)).unwrap_or(rest.len())
+                rest.iter()
+                    .position(|&c| !in_set(&set, c))
+                    .unwrap_or(rest.len())
             }
         }
     }
@@ -485,8 +537,17 @@ impl<'a> Matcher<'a> {
         match single {
             Single::Any => 0,
             Single::Byte(b) => position(rest, b).unwrap_or(rest.len()),
-            Single::Class { mask, negated } => self.scan_over(Single::Class { mask, negated: !negated }, s),
-            _ => rest.iter().position(|&c| self.matches(single, c)).unwrap_or(rest.len()),
+            Single::Class { mask, negated } => self.scan_over(
+                Single::Class {
+                    mask,
+                    negated: !negated,
+                },
+                s,
+            ),
+            _ => rest
+                .iter()
+                .position(|&c| self.matches(single, c))
+                .unwrap_or(rest.len()),
         }
     }
 
@@ -536,7 +597,9 @@ impl<'a> Matcher<'a> {
 
     fn items(&mut self, mut s: usize, mut p: usize) -> Outcome {
         loop {
-            let Some(&c) = self.pat.get(p) else { return Ok(Some(s)) };
+            let Some(&c) = self.pat.get(p) else {
+                return Ok(Some(s));
+            };
             self.charge(1)?;
             match c {
                 b'(' => {
@@ -549,7 +612,9 @@ impl<'a> Matcher<'a> {
                 b'$' if p + 1 == self.pat.len() => return Ok((s == self.src.len()).then_some(s)),
                 b'%' => match self.pat.get(p + 1) {
                     Some(b'b') => {
-                        let Some(end) = self.balance(s, p + 2)? else { return Ok(None) };
+                        let Some(end) = self.balance(s, p + 2)? else {
+                            return Ok(None);
+                        };
                         s = end;
                         p += 4;
                         continue;
@@ -571,7 +636,9 @@ impl<'a> Matcher<'a> {
                         continue;
                     }
                     Some(digit @ b'0'..=b'9') => {
-                        let Some(end) = self.back_reference(s, *digit)? else { return Ok(None) };
+                        let Some(end) = self.back_reference(s, *digit)? else {
+                            return Ok(None);
+                        };
                         s = end;
                         p += 2;
                         continue;
@@ -615,7 +682,9 @@ impl<'a> Matcher<'a> {
                 return Ok(None);
             }
             if let Some(byte) = next {
-                let hopeful = self.src[s + least..].get(..=n - least).unwrap_or(&self.src[s + least..]);
+                let hopeful = self.src[s + least..]
+                    .get(..=n - least)
+                    .unwrap_or(&self.src[s + least..]);
                 match hopeful.iter().rposition(|&c| c == byte) {
                     None => {
                         self.charge(hopeful.len() as u64 >> 3)?;
@@ -630,7 +699,9 @@ impl<'a> Matcher<'a> {
             if let Some(end) = self.run(s + n, p)? {
                 return Ok(Some(end));
             }
-            let Some(fewer) = n.checked_sub(1) else { return Ok(None) };
+            let Some(fewer) = n.checked_sub(1) else {
+                return Ok(None);
+            };
             n = fewer;
         }
     }
@@ -643,7 +714,9 @@ impl<'a> Matcher<'a> {
                 let rest = &self.src[s..];
                 let skip = match single {
                     Single::Any => position(rest, byte),
-                    _ => rest.iter().position(|&c| c == byte || !self.matches(single, c)),
+                    _ => rest
+                        .iter()
+                        .position(|&c| c == byte || !self.matches(single, c)),
                 };
                 let Some(skip) = skip else {
                     self.charge(rest.len() as u64 >> 3)?;
@@ -666,7 +739,9 @@ impl<'a> Matcher<'a> {
     }
 
     fn open_capture(&mut self, s: usize, p: usize, len: usize) -> Outcome {
-        let Some(slot) = self.captures.get_mut(self.level) else { return Err(PatternError::TooManyCaptures) };
+        let Some(slot) = self.captures.get_mut(self.level) else {
+            return Err(PatternError::TooManyCaptures);
+        };
         *slot = Slot { start: s, len };
         self.level += 1;
         let end = self.run(s, p)?;
@@ -677,7 +752,9 @@ impl<'a> Matcher<'a> {
     }
 
     fn close_capture(&mut self, s: usize, p: usize) -> Outcome {
-        let open = self.captures[..self.level].iter().rposition(|slot| slot.len == UNFINISHED);
+        let open = self.captures[..self.level]
+            .iter()
+            .rposition(|slot| slot.len == UNFINISHED);
         let i = open.ok_or(PatternError::InvalidPatternCapture)?;
         self.captures[i].len = s - self.captures[i].start;
         let end = self.run(s, p)?;
@@ -689,7 +766,9 @@ impl<'a> Matcher<'a> {
 
     /// `%bxy`, whose two bytes are at `p`.
     fn balance(&mut self, s: usize, p: usize) -> Outcome {
-        let Some(&[open, close]) = self.pat.get(p..p + 2) else { return Err(PatternError::MissingBalanceArguments) };
+        let Some(&[open, close]) = self.pat.get(p..p + 2) else {
+            return Err(PatternError::MissingBalanceArguments);
+        };
         if self.src.get(s) != Some(&open) {
             return Ok(None);
         }
@@ -714,7 +793,10 @@ impl<'a> Matcher<'a> {
     fn back_reference(&mut self, s: usize, digit: u8) -> Outcome {
         let error = PatternError::InvalidCaptureIndex((digit - b'0') as u32);
         let i = digit.checked_sub(b'1').ok_or(error)? as usize;
-        let slot = *self.captures[..self.level].get(i).filter(|slot| slot.len != UNFINISHED).ok_or(error)?;
+        let slot = *self.captures[..self.level]
+            .get(i)
+            .filter(|slot| slot.len != UNFINISHED)
+            .ok_or(error)?;
         if slot.len > self.src.len() - s {
             return Ok(None); // POSITION is that large too
         }
@@ -782,8 +864,10 @@ pub fn find_plain(hay: &[u8], needle: &[u8], from: usize) -> Option<usize> {
     let mut wasted = 0;
     let mut at = 0;
     while at < firsts.len() {
-        if let (Some(a), Some(b)) = (firsts[at..].first_chunk::<BLOCK>(), lasts[at..].first_chunk::<BLOCK>())
-            && !any_pair(a, first, b, last)
+        if let (Some(a), Some(b)) = (
+            firsts[at..].first_chunk::<BLOCK>(),
+            lasts[at..].first_chunk::<BLOCK>(),
+        ) && !any_pair(a, first, b, last)
         {
             at += BLOCK;
             continue;
@@ -809,10 +893,17 @@ pub fn find_plain(hay: &[u8], needle: &[u8], from: usize) -> Option<usize> {
 /// Crochemore and Perrin's two-way search: linear time, constant space. The needle is cut where its period is the same
 /// on both sides; the right part is compared first, forwards, and a mismatch there shifts past what was compared.
 fn two_way(hay: &[u8], needle: &[u8], from: usize) -> Option<usize> {
-    let (a, b) = (greatest_suffix(needle, false), greatest_suffix(needle, true));
+    let (a, b) = (
+        greatest_suffix(needle, false),
+        greatest_suffix(needle, true),
+    );
     let (cut, period) = if a.0 > b.0 { a } else { b };
     let periodic = needle.get(period..period + cut) == Some(&needle[..cut]);
-    let period = if periodic { period } else { cut.max(needle.len() - cut) + 1 };
+    let period = if periodic {
+        period
+    } else {
+        cut.max(needle.len() - cut) + 1
+    };
     let mut at = from;
     let mut known = 0; // how much of the needle's beginning is known to match here
     while let Some(window) = hay.get(at..at + needle.len()) {
@@ -864,8 +955,14 @@ mod tests {
     fn find(src: &str, pat: &str) -> Result<Option<String>, PatternError> {
         let (anchored, body) = split_anchor(pat.as_bytes());
         let mut m = Matcher::new(src.as_bytes(), body, 1_000_000);
-        let found = if anchored { m.match_at(0)?.map(|end| (0, end)) } else { m.search(0, None)? };
-        let Some((start, end)) = found else { return Ok(None) };
+        let found = if anchored {
+            m.match_at(0)?.map(|end| (0, end))
+        } else {
+            m.search(0, None)?
+        };
+        let Some((start, end)) = found else {
+            return Ok(None);
+        };
         let mut shown = format!("{} {end}", start + 1);
         for i in 0..m.capture_count() {
             match m.capture(i, start, end)? {
@@ -881,7 +978,11 @@ mod tests {
         let mut m = Matcher::new(src.as_bytes(), body, 1_000_000);
         let (mut out, mut at, mut last) = (Vec::new(), 0, None);
         loop {
-            let found = if anchored { m.match_at(0)?.map(|end| (0, end)) } else { m.search(at, last)? };
+            let found = if anchored {
+                m.match_at(0)?.map(|end| (0, end))
+            } else {
+                m.search(at, last)?
+            };
             let Some((start, end)) = found else { break };
             out.extend_from_slice(&src.as_bytes()[at..start]);
             m.push_replacement(&mut out, with.as_bytes(), start, end, 1000)?;
@@ -920,9 +1021,21 @@ mod tests {
             ("\0", "%z", "1 1"),
             ("x1y22", "%d%d", "4 5"),
         ] {
-            assert_eq!(find(src, pat).unwrap().as_deref(), Some(expected), "{pat:?} in {src:?}");
+            assert_eq!(
+                find(src, pat).unwrap().as_deref(),
+                Some(expected),
+                "{pat:?} in {src:?}"
+            );
         }
-        for (src, pat) in [("abc", "^b"), ("", "%a"), ("aaa", "^.-b"), ("abab", "()%1"), ("abc", "%f[%d]"), ("(()", "^%b()"), ("ab", "a$")] {
+        for (src, pat) in [
+            ("abc", "^b"),
+            ("", "%a"),
+            ("aaa", "^.-b"),
+            ("abab", "()%1"),
+            ("abc", "%f[%d]"),
+            ("(()", "^%b()"),
+            ("ab", "a$"),
+        ] {
             assert_eq!(find(src, pat), Ok(None), "{pat:?} in {src:?}");
         }
     }
@@ -936,14 +1049,35 @@ mod tests {
             ("abc", "b*", "x", "xaxcx"),
             ("abc def", "(%w+) (%w+)", "%2 %1", "def abc"),
             ("aaa", "^a", "%%", "%aa"),
-            ("um (dois) tres (quatro)", "(%(%w+%))", "<%1>", "um <(dois)> tres <(quatro)>"),
+            (
+                "um (dois) tres (quatro)",
+                "(%(%w+%))",
+                "<%1>",
+                "um <(dois)> tres <(quatro)>",
+            ),
         ] {
-            assert_eq!(gsub(src, pat, with).unwrap(), expected, "{pat:?} in {src:?}");
+            assert_eq!(
+                gsub(src, pat, with).unwrap(),
+                expected,
+                "{pat:?} in {src:?}"
+            );
         }
-        assert_eq!(gsub("a", "a", "%x").unwrap_err().to_string(), "invalid use of '%' in replacement string");
-        assert_eq!(gsub("a", "a", "%").unwrap_err().to_string(), "invalid use of '%' in replacement string");
-        assert_eq!(gsub("a", "a", "%2").unwrap_err().to_string(), "invalid capture index %2");
-        assert_eq!(gsub(&"x".repeat(100), ".+", &"%0".repeat(11)), Err(PatternError::TooLong));
+        assert_eq!(
+            gsub("a", "a", "%x").unwrap_err().to_string(),
+            "invalid use of '%' in replacement string"
+        );
+        assert_eq!(
+            gsub("a", "a", "%").unwrap_err().to_string(),
+            "invalid use of '%' in replacement string"
+        );
+        assert_eq!(
+            gsub("a", "a", "%2").unwrap_err().to_string(),
+            "invalid capture index %2"
+        );
+        assert_eq!(
+            gsub(&"x".repeat(100), ".+", &"%0".repeat(11)),
+            Err(PatternError::TooLong)
+        );
     }
 
     #[test]
@@ -967,9 +1101,17 @@ mod tests {
             (&"a?".repeat(300), "pattern too complex"),
             (&"a-".repeat(201), "pattern too complex"),
         ] {
-            assert_eq!(find(&"a".repeat(400), pat).unwrap_err().to_string(), expected, "{pat:?}");
+            assert_eq!(
+                find(&"a".repeat(400), pat).unwrap_err().to_string(),
+                expected,
+                "{pat:?}"
+            );
         }
-        assert_eq!(find("b", "a("), Ok(None), "what matching does not come to is no error");
+        assert_eq!(
+            find("b", "a("),
+            Ok(None),
+            "what matching does not come to is no error"
+        );
     }
 
     #[test]
@@ -997,30 +1139,62 @@ mod tests {
 
     #[test]
     fn more_sets_than_are_kept() {
-        assert_eq!(find("abcdefgh", "[a][b][c][d][e][f]+[^x]").unwrap().as_deref(), Some("1 7"));
-        assert_eq!(find("xxabcdefgh", "[^y]-[a][b][c][d][e][f]+[^x]$").unwrap().as_deref(), None);
-        assert_eq!(find("xxabcdefgh", "[^y]-[a][b][c][d][e][f]+[^x][%W%w]$").unwrap().as_deref(), Some("1 10"));
+        assert_eq!(
+            find("abcdefgh", "[a][b][c][d][e][f]+[^x]")
+                .unwrap()
+                .as_deref(),
+            Some("1 7")
+        );
+        assert_eq!(
+            find("xxabcdefgh", "[^y]-[a][b][c][d][e][f]+[^x]$")
+                .unwrap()
+                .as_deref(),
+            None
+        );
+        assert_eq!(
+            find("xxabcdefgh", "[^y]-[a][b][c][d][e][f]+[^x][%W%w]$")
+                .unwrap()
+                .as_deref(),
+            Some("1 10")
+        );
     }
 
     #[test]
     fn plain_search_agrees_with_the_obvious_one() {
         let mut state = 1u64;
         let mut random = move |n: usize| {
-            state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            state = state
+                .wrapping_mul(6364136223846793005)
+                .wrapping_add(1442695040888963407);
             (state >> 33) as usize % n
         };
         for round in 0..20_000 {
             let letters = 1 + round % 3;
-            let hay: Vec<u8> = (0..random(200)).map(|_| b'a' + random(letters) as u8).collect();
-            let needle: Vec<u8> = (0..random(if round % 2 == 0 { 5 } else { 40 })).map(|_| b'a' + random(letters) as u8).collect();
+            let hay: Vec<u8> = (0..random(200))
+                .map(|_| b'a' + random(letters) as u8)
+                .collect();
+            let needle: Vec<u8> = (0..random(if round % 2 == 0 { 5 } else { 40 }))
+                .map(|_| b'a' + random(letters) as u8)
+                .collect();
             let from = random(hay.len() + 1);
             let expected = match needle.is_empty() {
                 true => Some(from),
-                false => hay[from..].windows(needle.len()).position(|w| w == needle).map(|i| from + i),
+                false => hay[from..]
+                    .windows(needle.len())
+                    .position(|w| w == needle)
+                    .map(|i| from + i),
             };
-            assert_eq!(find_plain(&hay, &needle, from), expected, "{needle:?} in {hay:?} from {from}");
+            assert_eq!(
+                find_plain(&hay, &needle, from),
+                expected,
+                "{needle:?} in {hay:?} from {from}"
+            );
             if !needle.is_empty() {
-                assert_eq!(two_way(&hay, &needle, from), expected, "{needle:?} in {hay:?} from {from}");
+                assert_eq!(
+                    two_way(&hay, &needle, from),
+                    expected,
+                    "{needle:?} in {hay:?} from {from}"
+                );
             }
         }
         assert_eq!(find_plain(b"abc", b"", 3), Some(3));

@@ -44,7 +44,8 @@ pub fn decode(s: &[u8], strict: bool) -> Option<(u32, usize)> {
         }
         code = code << 6 | (b & 0x3F) as u32;
     }
-    let refused = code < least || (strict && (code > MAX_UNICODE || (0xD800..=0xDFFF).contains(&code)));
+    let refused =
+        code < least || (strict && (code > MAX_UNICODE || (0xD800..=0xDFFF).contains(&code)));
     (!refused).then_some((code, following + 1))
 }
 
@@ -150,8 +151,16 @@ mod tests {
             let bytes = encode(code, &mut buf);
             assert_eq!(bytes.len(), size, "{code:x}");
             assert_eq!(decode(bytes, false), Some((code, size)), "{code:x}");
-            assert_eq!(decode(bytes, true).is_some(), code <= MAX_UNICODE, "{code:x}");
-            assert_eq!(decode(&bytes[..size - 1], false), None, "{code:x} cut short");
+            assert_eq!(
+                decode(bytes, true).is_some(),
+                code <= MAX_UNICODE,
+                "{code:x}"
+            );
+            assert_eq!(
+                decode(&bytes[..size - 1], false),
+                None,
+                "{code:x} cut short"
+            );
         }
     }
 
@@ -177,15 +186,15 @@ mod tests {
     fn refuses_what_is_not_a_character() {
         for bad in [
             &b""[..],
-            b"\x80",                     // a continuation byte alone
+            b"\x80", // a continuation byte alone
             b"\xBFa",
-            b"\xC0\x80",                 // overlong
+            b"\xC0\x80", // overlong
             b"\xC1\xBF",
             b"\xE0\x9F\xBF",
             b"\xF0\x8F\xBF\xBF",
             b"\xF8\x87\xBF\xBF\xBF",
             b"\xFC\x83\xBF\xBF\xBF\xBF",
-            b"\xE3de",                   // cut short by another character
+            b"\xE3de", // cut short by another character
             b"\xFE\x80\x80\x80\x80\x80\x80",
             b"\xFF",
         ] {
@@ -210,11 +219,26 @@ mod tests {
     fn offsets() {
         let s = "aé汉z".as_bytes(); // characters at 0, 1, 3, 6; the end is 7
         let at = |n, i| offset(s, n, i);
-        assert_eq!([at(1, 0), at(2, 0), at(3, 0), at(4, 0)], [Ok(Some(0)), Ok(Some(1)), Ok(Some(3)), Ok(Some(6))]);
+        assert_eq!(
+            [at(1, 0), at(2, 0), at(3, 0), at(4, 0)],
+            [Ok(Some(0)), Ok(Some(1)), Ok(Some(3)), Ok(Some(6))]
+        );
         assert_eq!((at(5, 0), at(6, 0)), (Ok(Some(7)), Ok(None)));
-        assert_eq!((at(-1, 7), at(-4, 7), at(-5, 7)), (Ok(Some(6)), Ok(Some(0)), Ok(None)));
-        assert_eq!((at(0, 5), at(0, 7), at(0, 0)), (Ok(Some(3)), Ok(Some(7)), Ok(Some(0))));
-        assert_eq!((at(1, 2), at(-1, 4)), (Err(InsideCharacter), Err(InsideCharacter)));
-        assert_eq!((at(1, 7), at(i64::MAX, 0), at(i64::MIN, 7)), (Ok(Some(7)), Ok(None), Ok(None)));
+        assert_eq!(
+            (at(-1, 7), at(-4, 7), at(-5, 7)),
+            (Ok(Some(6)), Ok(Some(0)), Ok(None))
+        );
+        assert_eq!(
+            (at(0, 5), at(0, 7), at(0, 0)),
+            (Ok(Some(3)), Ok(Some(7)), Ok(Some(0)))
+        );
+        assert_eq!(
+            (at(1, 2), at(-1, 4)),
+            (Err(InsideCharacter), Err(InsideCharacter))
+        );
+        assert_eq!(
+            (at(1, 7), at(i64::MAX, 0), at(i64::MIN, 7)),
+            (Ok(Some(7)), Ok(None), Ok(None))
+        );
     }
 }
