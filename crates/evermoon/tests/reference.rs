@@ -179,6 +179,25 @@ fn numbers_to_text() {
 }
 
 #[test]
+fn text_to_integers_in_a_base() {
+    let mut rng = Xoshiro::seed(17, 18);
+    let mut cases = Cases::new(SHOW);
+    for _ in 0..5000 {
+        let base = 2 + rng.next_u64() as u32 % 35;
+        let n = rng.next_u64() % 16;
+        let s: Vec<u8> = (0..n)
+            .map(|_| b"0101017aAfFzZ9 -+\t."[(rng.next_u64() % 19) as usize])
+            .collect();
+        let ours = number::parse_in_base(&s, base).map_or("nil".to_string(), |n| n.to_string());
+        cases.add(
+            format!("tonumber({}, {base})", literal(&s)),
+            ours.into_bytes(),
+        );
+    }
+    cases.compare();
+}
+
+#[test]
 fn text_to_numbers() {
     let mut rng = Xoshiro::seed(3, 4);
     let mut cases = Cases::new(&format!(
