@@ -54,7 +54,11 @@ pub enum Rounding {
 pub fn float_to_int(f: f64) -> Option<i64> {
     let i = f as i64; // saturates; NaN becomes 0
     // `i64::MAX` is not a float, so it can only come from saturation, and rounds back to 2^63.
-    if i as f64 == f && i != i64::MAX { Some(i) } else { None }
+    if i as f64 == f && i != i64::MAX {
+        Some(i)
+    } else {
+        None
+    }
 }
 
 /// The integer nearest to `f` in the direction asked for, if it is in range.
@@ -206,7 +210,11 @@ pub fn float_idiv(a: f64, b: f64) -> f64 {
 pub fn float_mod(a: f64, b: f64) -> f64 {
     let r = fmod(a, b);
     // Not `r * b < 0`: the product of small numbers is zero.
-    if r != 0.0 && (r < 0.0) != (b < 0.0) { r + b } else { r }
+    if r != 0.0 && (r < 0.0) != (b < 0.0) {
+        r + b
+    } else {
+        r
+    }
 }
 
 /// The exact remainder of truncating division, with the sign of `a`, as C's `fmod`.
@@ -274,7 +282,11 @@ pub fn for_loop_count(init: i64, limit: Num, step: i64) -> Option<u64> {
     let limit = match limit {
         Num::Int(i) => i,
         Num::Float(f) => {
-            let rounding = if step < 0 { Rounding::Ceil } else { Rounding::Floor };
+            let rounding = if step < 0 {
+                Rounding::Ceil
+            } else {
+                Rounding::Floor
+            };
             match float_to_int_rounded(f, rounding) {
                 Some(i) => i,
                 None if f > 0.0 && step > 0 => i64::MAX,
@@ -412,7 +424,11 @@ fn parse_hex(s: &[u8], negative: bool) -> Option<Num> {
         return None;
     }
     if i == s.len() && !point {
-        let n = if negative { wrapped.wrapping_neg() } else { wrapped };
+        let n = if negative {
+            wrapped.wrapping_neg()
+        } else {
+            wrapped
+        };
         return Some(Num::Int(n as i64));
     }
     if let Some(b'p' | b'P') = s.get(i) {
@@ -459,7 +475,11 @@ fn compose(mantissa: u64, sticky: bool, exponent: i64) -> f64 {
     }
     let drop = 64 - bits as u32; // 11 to 64
     let kept = mantissa.checked_shr(drop).unwrap_or(0);
-    let rest = if drop == 64 { mantissa } else { mantissa & ((1 << drop) - 1) };
+    let rest = if drop == 64 {
+        mantissa
+    } else {
+        mantissa & ((1 << drop) - 1)
+    };
     let half = 1u64 << (drop - 1);
     let up = rest > half || (rest == half && (sticky || kept & 1 == 1));
     let kept = kept + up as u64;
@@ -467,6 +487,27 @@ fn compose(mantissa: u64, sticky: bool, exponent: i64) -> f64 {
     // binade, the first normal number, or infinity, whichever it is.
     let field = if top >= -1022 { (top + 1022) as u64 } else { 0 };
     f64::from_bits((field << 52) + kept)
+}
+
+/// The integer that a string spells in base 2 to 36, as `tonumber` with a base (§6.1): white space around, a sign, digits
+/// and letters of either case; it wraps around.
+pub fn parse_in_base(s: &[u8], base: u32) -> Option<i64> {
+    let start = s.iter().position(|&c| !is_space(c))?;
+    let end = s.iter().rposition(|&c| !is_space(c))? + 1;
+    let (negative, digits) = match s.get(start..end)? {
+        [b'-', digits @ ..] => (true, digits),
+        [b'+', digits @ ..] => (false, digits),
+        digits => (false, digits),
+    };
+    if digits.is_empty() {
+        return None;
+    }
+    let mut n = 0u64;
+    for &c in digits {
+        let digit = (c as char).to_digit(36).filter(|&d| d < base)?;
+        n = n.wrapping_mul(base as u64).wrapping_add(digit as u64);
+    }
+    Some(if negative { n.wrapping_neg() } else { n } as i64)
 }
 
 // ---------------------------------------------------------------------------------------------------------------------
@@ -706,17 +747,20 @@ pub fn significant(f: f64, count: usize) -> (u64, i32) {
     let limit = POW10[count];
     // floor(log10(f)), or one less: 2^e <= f < 2^(e+1), and log10(2) is 0.30103 to within what |e| < 1100 can feel.
     let e = (f.to_bits() >> 52 & 0x7ff) as i32 - 1023;
-    let mut exponent = (e * 315_653) >> 20;
-    for _ in 0..2 {
-        let Some(digits) = scaled_round(f, count as i32 - 1 - exponent) else { break };
-        if digits < limit {
-            return (digits, exponent);
+    let estimate = (e * 315_653) >> 20;
+    for exponent in [estimate, estimate + 1] {
+        match scaled_round(f, count as i32 - 1 - exponent) {
+            Some(digits) if digits < limit => return (digits, exponent),
+            // One digit too many: the estimate was low, or rounding carried. Again, a place higher.
+            Some(_) => {}
+            None => break,
         }
-        // One digit too many: the estimate was low, or rounding carried. Again, a place higher.
-        exponent += 1;
     }
     // Very large or very small: the library's exact algorithm.
-    let mut text = Fixed { buf: [0; 32], len: 0 };
+    let mut text = Fixed {
+        buf: [0; 32],
+        len: 0,
+    };
     let _ = std::fmt::Write::write_fmt(&mut text, format_args!("{:.*e}", count - 1, f));
     let mut digits = 0;
     let mut bytes = text.buf[..text.len].iter();
@@ -744,9 +788,311 @@ struct Fixed {
 
 impl std::fmt::Write for Fixed {
     fn write_str(&mut self, s: &str) -> std::fmt::Result {
-        let room = self.buf.get_mut(self.len..self.len + s.len()).ok_or(std::fmt::Error)?;
+        let room = self
+            .buf
+            .get_mut(self.len..self.len + s.len())
+            .ok_or(std::fmt::Error)?;
         room.copy_from_slice(s.as_bytes());
         self.len += s.len();
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    // tests/reference.rs compares all of this with lua5.4 on thousands of generated cases. Here is what must hold where
+    // there is no lua5.4, and what says why.
+
+    fn text(n: impl Into<f64>) -> String {
+        let mut out = Vec::new();
+        push_float(&mut out, n.into());
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn floats_as_text() {
+        for (f, expected) in [
+            (0.0, "0.0"),
+            (-0.0, "-0.0"),
+            (1.0, "1.0"),
+            (-123.0, "-123.0"),
+            (0.1, "0.1"),
+            (std::f64::consts::PI, "3.1415926535898"),
+            (1.0 / 3.0, "0.33333333333333"),
+            (99999999999999.0, "99999999999999.0"),
+            (99999999999999.5, "1e+14"),
+            (1e14, "1e+14"),
+            (1e15, "1e+15"),
+            (123456789012345678.0, "1.2345678901235e+17"),
+            (1e100, "1e+100"),
+            (-1e-5, "-1e-05"),
+            (1e-4, "0.0001"),
+            (9.9999999999999e-5, "9.9999999999999e-05"),
+            (0.5f64.powi(1074), "4.9406564584125e-324"),
+            (f64::MAX, "1.7976931348623e+308"),
+            (f64::INFINITY, "inf"),
+            (f64::NEG_INFINITY, "-inf"),
+            (f64::NAN, "nan"),
+            (-f64::NAN, "nan"),
+            (2f64.powi(53), "9.007199254741e+15"),
+            (2f64.powi(63), "9.2233720368548e+18"),
+            (12345678.5, "12345678.5"),
+            (1000000.25, "1000000.25"),
+            (100.0, "100.0"),
+        ] {
+            assert_eq!(text(f), expected);
+        }
+    }
+
+    #[test]
+    fn ties_go_to_even_on_the_exact_value() {
+        // Dyadic fractions, so exactly halfway between two of fourteen digits.
+        assert_eq!(text(1000000000000.125), "1000000000000.1");
+        assert_eq!(text(10000000000000.5), "10000000000000.0");
+        assert_eq!(text(10000000000001.5), "10000000000002.0");
+        assert_eq!(scaled_round(2.5, 0), Some(2));
+        assert_eq!(scaled_round(3.5, 0), Some(4));
+        assert_eq!(scaled_round(0.125, 2), Some(12));
+        assert_eq!(scaled_round(0.375, 2), Some(38));
+        assert_eq!(scaled_round(25.0, -1), Some(2));
+        assert_eq!(scaled_round(35.0, -1), Some(4));
+    }
+
+    #[test]
+    fn the_fast_way_agrees_with_the_exact_one() {
+        // Every power of two, its neighbours, and something in between, at every length.
+        for e in 0..2047u64 {
+            for fraction in [
+                0,
+                1,
+                (1 << 52) - 1,
+                0x0005_5555_5555_5555,
+                0x0008_0000_0000_0000,
+            ] {
+                let f = f64::from_bits(e << 52 | fraction);
+                if f == 0.0 {
+                    continue;
+                }
+                for count in [1, 2, 6, 14, 15, 17] {
+                    let (digits, exponent) = significant(f, count);
+                    let shown = format!("{:.*e}", count - 1, f);
+                    let (mantissa, power) = shown.split_once('e').unwrap();
+                    assert_eq!(
+                        (digits.to_string(), exponent.to_string()),
+                        (mantissa.replace('.', ""), power.to_string()),
+                        "{f:e}"
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn integers_as_text() {
+        let mut n = 1i64;
+        for _ in 0..63 {
+            for i in [n, -n, n - 1, 1 - n] {
+                let mut out = Vec::new();
+                push_int(&mut out, i);
+                assert_eq!(out, i.to_string().as_bytes());
+            }
+            n = n.wrapping_mul(2);
+        }
+        for i in [0, 9, 10, 99, 100, i64::MAX, i64::MIN] {
+            assert_eq!(int_text(i, &mut [0; NUM_BUF]), i.to_string().as_bytes());
+        }
+    }
+
+    #[test]
+    fn text_as_numbers() {
+        use Num::{Float, Int};
+        for (s, expected) in [
+            ("10", Some(Int(10))),
+            (" \t\n\u{b}\u{c}\r-7 \u{b}", Some(Int(-7))),
+            ("0x10", Some(Int(16))),
+            ("-0xA", Some(Int(-10))),
+            ("0xffffffffffffffffff", Some(Int(-1))),
+            ("9223372036854775807", Some(Int(i64::MAX))),
+            ("-9223372036854775808", Some(Int(i64::MIN))),
+            ("9223372036854775808", Some(Float(9223372036854775808.0))),
+            ("1e1", Some(Float(10.0))),
+            (".5", Some(Float(0.5))),
+            ("5.", Some(Float(5.0))),
+            ("0x.8", Some(Float(0.5))),
+            ("0x1p4", Some(Float(16.0))),
+            ("0xA.8P-1", Some(Float(5.25))),
+            ("1e400", Some(Float(f64::INFINITY))),
+            ("0x1p-1074", Some(Float(5e-324))),
+            ("0x1p-1075", Some(Float(0.0))), // a tie, to even
+            ("0x1.8p-1075", Some(Float(5e-324))),
+            ("0x1.fffffffffffff7p1023", Some(Float(f64::MAX))),
+            ("0x1.fffffffffffff8p1023", Some(Float(f64::INFINITY))),
+            ("0x.fffffffffffff8p-1022", Some(Float(f64::MIN_POSITIVE))),
+            (
+                "0x1.00000000000008000000001p0",
+                Some(Float(1.0 + f64::EPSILON)),
+            ),
+            ("0x1.00000000000008p0", Some(Float(1.0))),
+        ] {
+            assert_eq!(parse_number(s.as_bytes()), expected, "{s:?}");
+        }
+        for s in [
+            "", " ", "-", "+-1", "- 1", "0x", "0x.", "0xp1", "1e", "1e+", ".", ".e1", "inf", "nan",
+            "1 2", "1f", "0x1p", "1\0", "1..2", "\u{a0}1",
+        ] {
+            assert_eq!(parse_number(s.as_bytes()), None, "{s:?}");
+        }
+        assert!(matches!(parse_number(b"-0.0"), Some(Float(f)) if f.is_sign_negative()));
+        assert_eq!(parse_number(b"-0"), Some(Int(0)));
+        assert_eq!(parse_number(&[b'0'; 100_000]), Some(Int(0)));
+        let long = format!("0x{}1p-400000", "0".repeat(100_000));
+        assert_eq!(parse_number(long.as_bytes()), Some(Float(0.0)));
+        let decimal = format!("0.{}1e100001", "0".repeat(100_000));
+        assert_eq!(parse_number(decimal.as_bytes()), Some(Float(1.0)));
+        let balanced = format!("0x1{}p-400000", "0".repeat(100_000));
+        assert_eq!(parse_number(balanced.as_bytes()), Some(Float(1.0)));
+    }
+
+    #[test]
+    fn text_as_integers_in_a_base() {
+        for (s, base, expected) in [
+            ("10", 2, Some(2)),
+            (" -fF\t", 16, Some(-255)),
+            ("zz", 36, Some(1295)),
+            ("+7", 8, Some(7)),
+            ("8", 8, None),
+            ("- 1", 10, None),
+            ("", 10, None),
+            ("-", 10, None),
+            ("1e1", 10, None),
+            ("ffffffffffffffffff", 16, Some(-1)),
+            ("1\0", 10, None),
+        ] {
+            assert_eq!(
+                parse_in_base(s.as_bytes(), base),
+                expected,
+                "{s:?} in base {base}"
+            );
+        }
+    }
+
+    #[test]
+    fn floats_as_integers() {
+        assert_eq!(float_to_int(3.0), Some(3));
+        assert_eq!(float_to_int(-0.0), Some(0));
+        assert_eq!(float_to_int(-TWO_63), Some(i64::MIN));
+        for f in [
+            3.5,
+            TWO_63,
+            -TWO_63 * 1.5,
+            f64::NAN,
+            f64::INFINITY,
+            f64::NEG_INFINITY,
+        ] {
+            assert_eq!(float_to_int(f), None);
+        }
+        assert_eq!(float_to_int_rounded(-3.5, Rounding::Floor), Some(-4));
+        assert_eq!(float_to_int_rounded(-3.5, Rounding::Ceil), Some(-3));
+        assert_eq!(floor(1e300), Num::Float(1e300));
+    }
+
+    #[test]
+    fn comparison_does_not_round() {
+        let big = (1i64 << 53) + 1; // no float
+        assert!(
+            !eq_int_float(big, big as f64)
+                && lt_float_int(big as f64, big)
+                && !le_int_float(big, big as f64)
+        );
+        assert!(
+            lt_int_float(i64::MAX, TWO_63)
+                && le_float_int(-TWO_63, i64::MIN)
+                && !lt_float_int(-TWO_63, i64::MIN)
+        );
+        for i in [i64::MIN, 0, i64::MAX] {
+            assert!(
+                !lt_int_float(i, f64::NAN)
+                    && !le_int_float(i, f64::NAN)
+                    && !lt_float_int(f64::NAN, i)
+                    && !le_float_int(f64::NAN, i)
+            );
+            assert!(lt_int_float(i, f64::INFINITY) && lt_float_int(f64::NEG_INFINITY, i));
+        }
+    }
+
+    #[test]
+    fn division_and_shifts() {
+        assert_eq!(
+            (
+                int_idiv(-7, 2),
+                int_mod(-7, 2),
+                int_idiv(7, -2),
+                int_mod(7, -2)
+            ),
+            (Some(-4), Some(1), Some(-4), Some(-1))
+        );
+        assert_eq!(
+            (int_idiv(i64::MIN, -1), int_mod(i64::MIN, -1)),
+            (Some(i64::MIN), Some(0))
+        );
+        assert_eq!((int_idiv(1, 0), int_mod(1, 0)), (None, None));
+        assert_eq!(
+            (
+                float_mod(-1.0, f64::INFINITY),
+                float_mod(1.0, f64::NEG_INFINITY)
+            ),
+            (f64::INFINITY, f64::NEG_INFINITY)
+        );
+        assert_eq!(
+            (
+                float_mod(5.5, -2.0),
+                float_mod(-5.5, 2.0),
+                float_mod(1.0, f64::INFINITY)
+            ),
+            (-0.5, 0.5, 1.0)
+        );
+        assert!(
+            float_mod(-6.0, 3.0).is_sign_negative()
+                && float_mod(1.0, 0.0).is_nan()
+                && float_mod(f64::INFINITY, 1.0).is_nan()
+        );
+        assert_eq!(float_mod(-1e-200, 1e-150), 1e-150 - 1e-200);
+        assert_eq!(
+            (
+                shl(1, 63),
+                shl(1, 64),
+                shl(-1, -63),
+                shl(1, i64::MIN),
+                shr(-1, 1)
+            ),
+            (i64::MIN, 0, 1, 0, i64::MAX)
+        );
+        assert_eq!(
+            (shr(1, -63), shr(1, -64), shr(1, i64::MIN), shr(-1, 63)),
+            (i64::MIN, 0, 0, 1)
+        );
+    }
+
+    #[test]
+    fn loops_never_overflow() {
+        assert_eq!(for_loop_count(1, Num::Int(3), 1), Some(2));
+        assert_eq!(for_loop_count(1, Num::Int(0), 1), None);
+        assert_eq!(
+            for_loop_count(i64::MIN, Num::Int(i64::MAX), 1),
+            Some(u64::MAX)
+        );
+        assert_eq!(
+            for_loop_count(i64::MAX, Num::Int(i64::MIN), i64::MIN),
+            Some(1)
+        );
+        assert_eq!(
+            for_loop_count(i64::MAX - 1, Num::Float(f64::INFINITY), 2),
+            Some(0)
+        );
+        assert_eq!(for_loop_count(1, Num::Float(f64::NEG_INFINITY), 1), None);
+        assert_eq!(for_loop_count(1, Num::Float(3.9), 1), Some(2));
+        assert_eq!(for_loop_count(3, Num::Float(0.1), -1), Some(2));
     }
 }
