@@ -2,4 +2,6 @@
 #![deny(unsafe_code)]
 
 pub mod bytecode;
+pub mod compile;
+pub mod heap;
 pub mod syntax;
