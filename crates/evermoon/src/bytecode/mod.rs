@@ -2,6 +2,7 @@
 
 pub mod chunk;
 pub mod crc32;
+pub mod doc;
 pub mod instr;
 pub mod op;
 pub mod proto;

@@ -1,6 +1,6 @@
 //! The verifier: what a prototype must be before anything of it runs. The interpreter loop reads registers, constants,
-//! upvalues and code without checking bounds, and this file is what earns it that. Every prototype passes through here,
-//! compiled or undumped, before the heap makes a function of it.
+//! upvalues and code without checking bounds, and this file is what earns it that. Every prototype from outside passes through
+//! here before the heap makes a function of it; tests and the fuzzer hold what the compiler makes to the same rules.
 //!
 //! A prototype that passes has been proved to keep these rules, which the loop may lean on by number:
 //!
@@ -614,7 +614,7 @@ impl<'a> Function<'a> {
     /// Rule 5, by following which registers may be open along every path.
     ///
     /// A place is looked at again when more may be open there than was known. Compiled code settles after the second look at a
-    /// loop. Contrived code may take as many looks as there are registers, twice, which bounds the work at a constant times the
+    /// loop. Contrived code may take three looks for each register, which bounds the work at a constant times the
     /// size of the code all the same.
     fn closing(&self) -> Checked {
         let relevant = |op: &Op| matches!(op, Op::TBC | Op::TFORPREP);
@@ -660,10 +660,10 @@ impl<'a> Function<'a> {
         };
         match self.ops[pc] {
             Op::CLOSURE => match captures[usize::from(instr.bx())] {
-                Some(register) => Ok(open.join(Open {
-                    low: register.into(),
-                    high_tbc: -1,
-                })),
+                Some(register) => Ok(Open {
+                    low_upval: open.low_upval.min(register.into()),
+                    ..open
+                }),
                 None => Ok(open),
             },
             op @ (Op::TBC | Op::TFORPREP) => {
@@ -674,19 +674,32 @@ impl<'a> Function<'a> {
                     );
                 }
                 Ok(Open {
-                    low: open.low.min(register),
+                    low_tbc: open.low_tbc.min(register),
                     high_tbc: register,
+                    ..open
                 })
             }
-            Op::CLOSE if a <= open.low => Ok(Open::NOTHING),
             Op::CLOSE => Ok(Open {
-                low: open.low,
-                high_tbc: open.high_tbc.min(a - 1),
+                low_upval: if a <= open.low_upval {
+                    NO_LOW
+                } else {
+                    open.low_upval
+                },
+                low_tbc: if a <= open.low_tbc {
+                    NO_LOW
+                } else {
+                    open.low_tbc
+                },
+                high_tbc: if a <= open.low_tbc {
+                    NO_HIGH
+                } else {
+                    open.high_tbc.min(a - 1)
+                },
             }),
             Op::RETURN0 | Op::RETURN1 if open != Open::NOTHING => {
                 rejected("quick return where an upvalue or a variable to be closed may be open")
             }
-            Op::TAILCALL if open.high_tbc >= 0 => {
+            Op::TAILCALL if open.high_tbc != NO_HIGH => {
                 rejected("tail call where a variable to be closed may be open")
             }
             _ => Ok(open),
@@ -694,25 +707,31 @@ impl<'a> Function<'a> {
     }
 }
 
+const NO_LOW: i16 = 256;
+const NO_HIGH: i16 = -1;
+
 /// What may be open at some place: upvalues that point into registers, and variables marked to be closed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Open {
-    /// The lowest register of either kind.
-    low: i16,
-    /// The highest register that is marked to be closed; -1 when none is.
+    /// The lowest register that an open upvalue may point to.
+    low_upval: i16,
+    /// The lowest and the highest register that may be marked to be closed.
+    low_tbc: i16,
     high_tbc: i16,
 }
 
 impl Open {
     const NOTHING: Open = Open {
-        low: 256,
-        high_tbc: -1,
+        low_upval: NO_LOW,
+        low_tbc: NO_LOW,
+        high_tbc: NO_HIGH,
     };
 
     /// What may be open when either may be.
     fn join(self, other: Open) -> Open {
         Open {
-            low: self.low.min(other.low),
+            low_upval: self.low_upval.min(other.low_upval),
+            low_tbc: self.low_tbc.min(other.low_tbc),
             high_tbc: self.high_tbc.max(other.high_tbc),
         }
     }
