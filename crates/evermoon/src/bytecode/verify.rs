@@ -617,9 +617,17 @@ impl<'a> Function<'a> {
     /// loop. Contrived code may take three looks for each register, which bounds the work at a constant times the
     /// size of the code all the same.
     fn closing(&self) -> Checked {
-        let relevant = |op: &Op| matches!(op, Op::TBC | Op::TFORPREP);
         let captures: Vec<Option<u8>> = self.proto.protos.iter().map(lowest_captured).collect();
-        if captures.iter().all(Option::is_none) && !self.ops.iter().any(relevant) {
+        let opens = captures.iter().any(Option::is_some);
+        let marks = self
+            .ops
+            .iter()
+            .any(|op| matches!(op, Op::TBC | Op::TFORPREP));
+        let hurries = self
+            .ops
+            .iter()
+            .any(|op| matches!(op, Op::RETURN0 | Op::RETURN1));
+        if !(marks || opens && hurries) {
             return Ok(());
         }
         let mut known: Vec<Option<Open>> = vec![None; self.code.len()];
