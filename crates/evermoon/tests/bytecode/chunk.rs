@@ -6,23 +6,12 @@ use evermoon::bytecode::op::Op;
 use evermoon::bytecode::proto::{Const, Proto};
 use evermoon::bytecode::verify::verify;
 
+use crate::make::body;
 use crate::rng::Rng;
 use crate::{make, walk};
 
-/// Bytes before the size of the body: the head and two versions.
-const HEAD: usize = 31 + 13 + 2;
-
 fn back(bytes: &[u8]) -> Result<Proto, String> {
     undump(bytes, &Limits::default()).map_err(|error| error.to_string())
-}
-
-/// The body of a chunk, to be changed and sealed again.
-fn body(chunk: &[u8]) -> Vec<u8> {
-    let mut at = HEAD;
-    while chunk[at] & 0x80 != 0 {
-        at += 1;
-    }
-    chunk[at + 1..chunk.len() - 4].to_vec()
 }
 
 fn stripped(proto: &Proto) -> Proto {

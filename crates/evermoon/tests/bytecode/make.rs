@@ -302,3 +302,15 @@ fn operands(rng: &mut Rng, proto: &Proto, op: Op) -> Instr {
     }
     instr
 }
+
+/// Bytes before the size of the body: the head and two versions.
+const HEAD: usize = 31 + 13 + 2;
+
+/// The body of a chunk, to be changed and sealed again.
+pub fn body(chunk: &[u8]) -> Vec<u8> {
+    let mut at = HEAD;
+    while chunk[at] & 0x80 != 0 {
+        at += 1;
+    }
+    chunk[at + 1..chunk.len() - 4].to_vec()
+}
