@@ -64,11 +64,8 @@ impl Compiler<'_> {
     fn node(&mut self, id: ExprId, mut left: Desc) -> Desc {
         match *self.tree.expr(id) {
             Expr::Index { key, line, .. } => {
-                self.to_any_reg_or_upval(&mut left);
+                self.access(&mut left, key);
                 self.line = line;
-                let mut key = self.expr(key);
-                self.to_value(&mut key);
-                self.index(&mut left, &mut key);
                 left
             }
             Expr::Call { args, line, .. } => {
@@ -93,6 +90,14 @@ impl Compiler<'_> {
             }
             _ => left,
         }
+    }
+
+    /// Makes `object` stand for `object[key]`.
+    pub(super) fn access(&mut self, object: &mut Desc, key: ExprId) {
+        self.to_any_reg_or_upval(object);
+        let mut key = self.expr(key);
+        self.to_value(&mut key);
+        self.index(object, &mut key);
     }
 
     /// Puts all expressions of a list but the last into consecutive registers; describes the last.
@@ -183,9 +188,7 @@ impl Compiler<'_> {
                     pairs += 1;
                     let regs = self.f.free_reg;
                     let mut target = Desc::new(Kind::Reg(table));
-                    let mut key = self.expr(key);
-                    self.to_value(&mut key);
-                    self.index(&mut target, &mut key);
+                    self.access(&mut target, key);
                     let mut value = self.expr(value);
                     self.store(&target, &mut value);
                     self.f.free_reg = regs;

@@ -16,7 +16,7 @@ pub(super) struct Label {
     name: Symbol,
     pc: u32,
     line: Line,
-    /// How many registers they take.
+    /// How many registers the variables in scope at it take.
     regs: u32,
     /// Which function has it.
     level: u32,

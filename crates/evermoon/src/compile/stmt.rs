@@ -57,10 +57,10 @@ impl Compiler<'_> {
             StatKind::Local { names, values } => self.local(names, values),
             StatKind::LocalFunction { name, func } => self.local_function(&name, func),
             StatKind::Function { target, func } => {
-                let target = self.target(target);
+                let (target, line) = self.target(target);
                 let mut closure = self.closure(func);
                 self.store(&target, &mut closure);
-                self.fix_line(stat.line); // the definition happens in its first line
+                self.fix_line(line);
             }
             StatKind::Do { body, end_line } => {
                 self.scoped_block(body);
@@ -100,12 +100,17 @@ impl Compiler<'_> {
     // -----------------------------------------------------------------------------------------------------------------
     // Assignment (§3.3.3)
 
-    /// The target of an assignment, not read.
-    fn target(&mut self, id: ExprId) -> Desc {
-        let Expr::Name { name, line } = *self.tree.expr(id) else {
-            return self.expr(id);
+    /// The target of an assignment, not read, and the line of the store.
+    fn target(&mut self, id: ExprId) -> (Desc, Line) {
+        let (name, line) = match *self.tree.expr(id) {
+            Expr::Name { name, line } => (name, line),
+            Expr::Index { object, key, line } => {
+                let mut target = self.expr(object);
+                self.access(&mut target, key);
+                return (target, line);
+            }
+            _ => return (Desc::new(Kind::Void), self.line), // no parser makes this
         };
-        self.line = line;
         let kind = match self.find(name) {
             Found::Local(index) => self.vars[index].kind,
             Found::Upval(up) => self.f.upvals[up as usize].kind,
@@ -115,31 +120,34 @@ impl Compiler<'_> {
         if kind != VarKind::Regular {
             self.fail_name("attempt to assign to const variable ", name, "");
         }
-        self.variable(name)
+        (self.variable(name), line)
     }
 
     fn assign(&mut self, targets: ExprList, values: ExprList) {
         let (targets, values) = (self.tree.list(targets), values);
         if let &[target] = targets {
-            let target = self.target(target);
-            return self.assign_values(&[target], values);
+            let (target, line) = self.target(target);
+            return self.assign_values(&[target], values, line);
         }
         if targets.len() > super::register::REGISTERS_MAX as usize {
             return self.fail("function or expression needs too many registers");
         }
         let bottom = self.targets.len();
+        let mut line = self.line;
         for &id in targets {
-            let target = self.target(id);
+            let target;
+            (target, line) = self.target(id);
             self.save_conflicting(bottom, &target);
             self.targets.push(target);
         }
         let targets = self.targets.split_off(bottom);
-        self.assign_values(&targets, values);
+        self.assign_values(&targets, values, line);
     }
 
-    fn assign_values(&mut self, targets: &[Desc], values: ExprList) {
+    fn assign_values(&mut self, targets: &[Desc], values: ExprList, line: Line) {
         let count = values.len as usize;
         let mut e = self.list(values);
+        self.line = line;
         let mut left = targets;
         if count == targets.len()
             && let Some((last, before)) = targets.split_last()
