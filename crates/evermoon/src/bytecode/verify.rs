@@ -12,7 +12,8 @@
 //! 3. **Pairs.** A test is followed by its `JMP`, an `EXTRA` instruction by its `EXTRAARG`; there is no other `EXTRAARG`.
 //! 4. **Top.** Whoever sets top (`CALL` or `VARARG` with C = 0) is directly followed by one that uses it (B = 0), which cannot
 //!    be reached in another way; and the user's first value is not above the setter's. Nothing else uses top. So top needs no
-//!    value between other instructions, and the count of values up to it is never negative.
+//!    value between other instructions, and the count of values up to it is never negative. A `TAILCALL` may be followed by
+//!    the `RETURN` (B = 0) that a plain call in its place would have: a VM that makes a plain call of it finds it there.
 //! 5. **Closing.** `RETURN0` and `RETURN1` stand where no upvalue and no to-be-closed variable can be open, `TAILCALL` where
 //!    no to-be-closed variable can be. To-be-closed variables are marked in rising order of registers, each before it is
 //!    closed only once, so that a frame never has more of them than registers.
@@ -579,36 +580,46 @@ impl<'a> Function<'a> {
             let (op, instr) = (self.ops[pc], self.code[pc]);
             let uses = op.has(flag::USES_TOP) && instr.b() == 0;
             match set {
+                // The return after a tail call is there or is not.
+                Some(_) if !uses && self.ops[before] == Op::TAILCALL => {}
                 Some(_) if !uses => {
-                    return reject(
-                        before,
-                        Problem::Rule("top is set, and the next instruction does not use it"),
-                    );
+                    let rule = "top is set, and the next instruction does not use it";
+                    return reject(before, Problem::Rule(rule));
                 }
                 None if uses => {
-                    return reject(
-                        pc,
-                        Problem::Rule("top is used, and the instruction before does not set it"),
-                    );
+                    let rule = "top is used, and the instruction before does not set it";
+                    return reject(pc, Problem::Rule(rule));
                 }
-                _ => {}
+                Some(set) => self.values_up_to_top(before, set, pc)?,
+                None => {}
             }
-            if let Some(set) = set {
-                if self.places[pc].target {
-                    return reject(pc, Problem::Rule("top is used where a jump may arrive"));
-                }
-                // RETURN's first value is R[A], that of the others R[A+1].
-                let first = usize::from(instr.a()) + usize::from(op != Op::RETURN);
-                if first > usize::from(set) {
-                    return reject(pc, Problem::Rule("values up to top begin above top"));
-                }
-            }
-            set = (op.has(flag::SETS_TOP) && instr.c() == 0).then_some(instr.a());
+            let sets = op.has(flag::SETS_TOP) && instr.c() == 0 || op == Op::TAILCALL;
+            set = sets.then_some(instr.a());
             before = pc;
             pc += self.size(pc);
         }
-        // The last instruction ends the code, so it sets nothing.
+        // The last instruction ends the code: if it sets top, it is a tail call, which needs nobody to use it.
         Ok(())
+    }
+
+    /// Rule 4 for the instruction at `pc`, when the one at `before` has set top at or above register `set`.
+    fn values_up_to_top(&self, before: usize, set: u8, pc: usize) -> Checked {
+        let op = self.ops[pc];
+        if self.ops[before] == Op::TAILCALL && op != Op::RETURN {
+            return reject(
+                pc,
+                Problem::Rule("top is used after a tail call, by no return"),
+            );
+        }
+        if self.places[pc].target {
+            return reject(pc, Problem::Rule("top is used where a jump may arrive"));
+        }
+        // RETURN's first value is R[A], that of the others R[A+1].
+        let first = usize::from(self.code[pc].a()) + usize::from(op != Op::RETURN);
+        match first <= usize::from(set) {
+            true => Ok(()),
+            false => reject(pc, Problem::Rule("values up to top begin above top")),
+        }
     }
 
     /// Rule 5, by following which registers may be open along every path.

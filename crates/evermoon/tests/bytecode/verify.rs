@@ -518,6 +518,29 @@ fn top_is_set_directly_before_it_is_used() {
 }
 
 #[test]
+fn a_tail_call_may_have_the_return_of_a_plain_call_behind_it() {
+    let (call, back) = (abc(TAILCALL, 1, 1, 0), abc(RETURN, 1, 0, 0));
+    accepts(&function(&[call, back]));
+    accepts(&function(&[call, back, END]));
+    accepts(&function(&[call, END]));
+    rejects_at(
+        1,
+        &[call, abc(RETURN, 2, 0, 0)],
+        "values up to top begin above top",
+    );
+    rejects_at(
+        2,
+        &[jmp(1), call, back],
+        "top is used where a jump may arrive",
+    );
+    rejects_at(
+        1,
+        &[call, abc(CALL, 0, 0, 1), END],
+        "top is used after a tail call, by no return",
+    );
+}
+
+#[test]
 fn values_up_to_top_begin_below_it() {
     let above = "values up to top begin above top";
     accepts(&function(&[abc(CALL, 1, 1, 0), abc(RETURN, 1, 0, 0)]));

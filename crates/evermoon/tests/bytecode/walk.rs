@@ -282,7 +282,12 @@ impl Walker<'_> {
                 self.reg(a);
                 self.values(a + 1, b, 1);
                 assert!(self.marked.is_empty(), "tail call past a mark");
-                return None;
+                // With a return behind it, it may be made as a plain call.
+                let next = proto.code.get(pc).copied().unwrap_or(instr);
+                if next.op() != Some(RETURN) || next.b() != 0 {
+                    return None;
+                }
+                self.results(a, 0);
             }
             RETURN => {
                 self.values(a, b, 1);
