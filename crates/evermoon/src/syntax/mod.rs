@@ -14,3 +14,6 @@ pub mod tree;
 
 pub use message::SyntaxError;
 pub use parser::{Limits, parse, skip_shebang};
+
+#[cfg(test)]
+mod tests;
