@@ -4,4 +4,6 @@
 pub mod bytecode;
 pub mod compile;
 pub mod heap;
+#[path = "lib/mod.rs"]
+pub mod stdlib;
 pub mod syntax;

@@ -1,0 +1,2 @@
+//! Values and memory. In this branch only the numbers.
+pub mod number;
