@@ -1,0 +1,8 @@
+//! Tests of the bytecode room through its public face: chunks, the verifier, and the page that describes both.
+
+mod chunk;
+mod doc;
+mod make;
+mod rng;
+mod verify;
+mod walk;
