@@ -4,6 +4,7 @@
 //! round runs every program under every engine before the next round begins, so that a slow minute of the machine
 //! falls on all alike. Every output must equal `lua5.4`'s: a wrong answer has no speed.
 
+use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -93,9 +94,12 @@ fn speed(ours: &Path, runs: usize, args: &Args) -> Result<bool> {
     let programs = programs(args)?;
     let mut best: Vec<Vec<Option<Best>>> = vec![vec![None; engines.len()]; programs.len()];
     let mut wrong = Vec::new();
+    let watched = std::io::stderr().is_terminal();
     for round in 1..=runs {
         for (p, program) in programs.iter().enumerate() {
-            eprint!("\rround {round} of {runs}: {:<24}", name_of(program));
+            if watched {
+                eprint!("\rround {round} of {runs}: {:<24}", name_of(program));
+            }
             let mut expected = None;
             // The reference first: its output is what the others must print.
             for e in [1, 0].into_iter().chain(2..engines.len()) {
@@ -119,7 +123,9 @@ fn speed(ours: &Path, runs: usize, args: &Args) -> Result<bool> {
             }
         }
     }
-    eprint!("\r{:<60}\r", "");
+    if watched {
+        eprint!("\r{:<60}\r", "");
+    }
     let within = print_table(&engines, &programs, &best, args.words.is_empty());
     for note in &wrong {
         println!("WRONG: {}", note.trim_end());
