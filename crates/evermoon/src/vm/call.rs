@@ -320,6 +320,50 @@ impl Vm {
         Ok(None)
     }
 
+    // ---- the host's door ----
+
+    /// Begins a call from the host: a function, its arguments, and perhaps a message handler. Then `run` until it is done, and
+    /// `leave`. Entries nest: a native that the host wrote may enter again.
+    pub fn enter(&mut self, function: Value, args: &[Value], handler: Option<Value>) -> Result<(), Throw> {
+        if self.exec.frame_count > 0 {
+            self.open_top();
+        }
+        self.ensure_stack(args.len() + 2)?;
+        let func = self.exec.top;
+        self.exec.push(handler.unwrap_or(Value::NIL));
+        let flags = if self.host_coroutine && self.exec.frame_count == 0 { 0 } else { frame_flag::NO_YIELD };
+        self.push_frame(Frame {
+            base: func as u32 + 1,
+            func: func as u32,
+            kind: kind::ENTRY,
+            aux: if handler.is_some() { func as u32 } else { 0 },
+            flags,
+            ..BOTTOM_FRAME
+        })?;
+        self.exec.push(function);
+        for &v in args {
+            self.exec.push(v);
+        }
+        if let Err(throw) = self.begin_call(func + 1, args.len(), ALL, 0) {
+            match self.unwind(throw) {
+                Exit::Continue | Exit::Failed => {}
+                _ => return Err(throw),
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends an entry that is done or has failed, and hands out its results (none if it failed).
+    pub fn leave(&mut self) -> Vec<Value> {
+        let frame = *self.exec.frame();
+        debug_assert_eq!(frame.kind, kind::ENTRY);
+        let values = (frame.base as usize..self.exec.top).map(|at| self.exec.get(at)).collect();
+        self.frame_gone(&frame);
+        self.exec.frame_count -= 1;
+        self.exec.top = frame.func as usize;
+        values
+    }
+
     // ---- Lua frames ----
 
     /// The prototype of a Lua frame.

@@ -9,6 +9,7 @@
 pub mod call;
 pub mod error;
 pub mod hook;
+pub mod host;
 pub mod meta;
 pub mod name;
 pub mod native;
@@ -22,6 +23,7 @@ use crate::heap::string::Str;
 use crate::heap::table::Table;
 use crate::heap::value::{TYPE_COUNT, Value};
 use meta::Event;
+use std::borrow::Cow;
 pub use native::{Act, NativeFn, NativeResult, Throw};
 
 /// Why the interpreter returned.
@@ -46,9 +48,17 @@ pub enum Exit {
 
 /// A native function and its permanent name.
 pub struct Native {
-    /// Such as `string.format`: how records and tracebacks refer to it.
-    pub name: Box<str>,
+    /// With the name, how records and tracebacks refer to it: `string` for `string.format`, empty for a basic function.
+    pub library: &'static str,
+    pub name: Cow<'static, str>,
     pub function: NativeFn,
+}
+
+impl Native {
+    /// `library.name`.
+    pub fn full_name(&self) -> String {
+        if self.library.is_empty() { self.name.to_string() } else { format!("{}.{}", self.library, self.name) }
+    }
 }
 
 /// Limits of a run; each ends in a clean error.
@@ -117,8 +127,8 @@ pub struct Vm {
     /// Host roots: values that the embedder holds.
     pub(crate) handles: Vec<Value>,
     pub(crate) free_handles: Vec<u32>,
-    /// Whatever the embedder needs natives to reach (standard streams, loaders).
-    pub host: Option<Box<dyn std::any::Any>>,
+    /// What the embedder offers: output, files, clock.
+    pub host: Box<dyn host::Host>,
     /// State of `math.random`.
     pub random: [u64; 4],
     /// A warning is being continued, and warnings are on (manual: `warn`).
@@ -174,7 +184,7 @@ impl Vm {
             warnings: Vec::new(),
             handles: Vec::new(),
             free_handles: Vec::new(),
-            host: None,
+            host: Box::new(host::NoHost),
             random: [0; 4],
             warn_on: false,
             hook_active: false,
@@ -188,10 +198,24 @@ impl Vm {
         vm
     }
 
-    /// Registers a native; its number makes a `Value::native`.
-    pub fn register(&mut self, name: &str, function: NativeFn) -> Value {
-        self.natives.push(Native { name: name.into(), function });
+    /// Registers a native function without upvalues and gives its value.
+    pub fn register(&mut self, library: &'static str, name: impl Into<Cow<'static, str>>, function: NativeFn) -> Value {
+        self.natives.push(Native { library, name: name.into(), function });
         Value::native(self.natives.len() as u32 - 1)
+    }
+
+    /// Registers a library's functions and stores them in `table` under their names.
+    pub fn register_library(
+        &mut self,
+        library: &'static str,
+        table: Gc<Table>,
+        functions: &[(&'static str, NativeFn)],
+    ) -> Result<(), Throw> {
+        for &(name, function) in functions {
+            let value = self.register(library, name, function);
+            self.raw_set_name(table, name, value)?;
+        }
+        Ok(())
     }
 
     /// Everything that the engine itself holds on to.
