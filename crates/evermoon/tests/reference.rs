@@ -1139,3 +1139,33 @@ fn packed() {
     }
     cases.compare();
 }
+
+/// The lexer's room knows no other, so it reads numerals by itself. The two must not drift apart.
+#[test]
+fn the_lexer_reads_the_same_numbers() {
+    use evermoon::syntax::numeral::{self, Number};
+    let mut rng = Xoshiro::seed(19, 20);
+    for _ in 0..200_000 {
+        let n = rng.next_u64() % 14;
+        let s: Vec<u8> = (0..n)
+            .map(|_| b"00112399....eExXpP+- aFf8"[(rng.next_u64() % 25) as usize])
+            .collect();
+        let s = match rng.next_u64() & 3 {
+            0 => [b"0x", &s[..]].concat(),
+            1 => format!("{:e}", some_float(&mut rng)).into_bytes(),
+            _ => s,
+        };
+        let (ours, theirs) = (number::parse_number(&s), numeral::parse_number(&s));
+        let same = match (ours, theirs) {
+            (None, None) => true,
+            (Some(Num::Int(a)), Some(Number::Int(b))) => a == b,
+            (Some(Num::Float(a)), Some(Number::Float(b))) => a.to_bits() == b.to_bits(),
+            _ => false,
+        };
+        assert!(
+            same,
+            "'{}': {ours:?}, but to the lexer {theirs:?}",
+            s.escape_ascii()
+        );
+    }
+}
