@@ -4,6 +4,7 @@ pub mod chunk;
 pub mod crc32;
 pub mod doc;
 pub mod instr;
+pub mod listing;
 pub mod op;
 pub mod proto;
 pub mod verify;
