@@ -193,6 +193,8 @@ fn run_loop<const TRACE: bool>(vm: &mut Vm) -> Exit {
                     let (x, y) = ($x, $y);
                     if (*x).tag == tag::INT && (*y).tag == tag::INT {
                         Value::int((*x).raw_int().$int((*y).raw_int())).store(a!());
+                    } else if (*x).tag == tag::FLOAT && (*y).tag == tag::FLOAT {
+                        Value::float((*x).raw_float() $op (*y).raw_float()).store(a!());
                     } else if let (Some(x), Some(y)) = (as_float(x), as_float(y)) {
                         Value::float(x $op y).store(a!());
                     } else {
