@@ -141,6 +141,8 @@ pub struct Vm {
     pub(crate) finalizers_due: bool,
     /// A message handler has returned: unwinding goes on.
     pub(crate) handler_returned: bool,
+    /// Frame depth and pc of the instruction that was last tried again after a collection.
+    pub(crate) memory_retry: (usize, usize),
     /// Coroutines that are resuming each other.
     pub(crate) coroutine_depth: u32,
     /// The host drives the main coroutine and takes its yields.
@@ -191,6 +193,7 @@ impl Vm {
             finalizing: false,
             finalizers_due: false,
             handler_returned: false,
+            memory_retry: (0, 0),
             coroutine_depth: 0,
             host_coroutine: false,
         };

@@ -486,13 +486,17 @@ fn run_loop<const TRACE: bool>(vm: &mut Vm) -> Exit {
                     match (*vm).heap.table() {
                         Ok(t) if array == 0 && log == 0 => Value::table(t).store(a!()),
                         Ok(t) => {
-                            Value::table(t).store(a!());
                             let entries = if log == 0 { 0 } else { 1u32 << (log - 1).min(25) };
                             if (*vm).heap.table_presize(t, array, entries).is_err() {
+                                pc = pc.sub(1);
                                 cold!(out_of_memory(&mut *vm));
                             }
+                            Value::table(t).store(a!());
                         }
-                        Err(_) => cold!(out_of_memory(&mut *vm)),
+                        Err(_) => {
+                            pc = pc.sub(1);
+                            cold!(out_of_memory(&mut *vm))
+                        }
                     }
                     step_gc!();
                 }
