@@ -74,7 +74,6 @@ fn shapes_that_open_and_close() {
 /// PUC Lua 5.4 closes too little here: its label at the block's end counts the variables before it as gone, but its `CLOSE`
 /// still stands above them.
 #[test]
-#[ignore = "compile/label.rs copies it: CLOSE belongs at the registers of the label, not at those of the variables before it"]
 fn a_label_at_the_end_of_a_block_closes_what_a_goto_left_open() {
     for inner in [
         "local x <close> = a",
