@@ -7,13 +7,42 @@ pub mod pattern;
 pub mod utf8core;
 pub mod xoshiro;
 pub mod base;
+pub mod coroutine;
 pub mod load;
+pub mod package;
 
-use crate::vm::{Throw, Vm};
+use crate::heap::object::Gc;
+use crate::heap::table::Table;
+use crate::heap::value::Value;
+use crate::vm::{NativeFn, Throw, Vm};
 
-/// Opens the pure libraries in the global table.
+/// Opens the libraries in the global table. `base` comes first (its natives have fixed numbers).
 pub fn open(vm: &mut Vm) -> Result<(), Throw> {
-    base::open(vm)
+    base::open(vm)?;
+    package::open(vm)?;
+    coroutine::open(vm)
+}
+
+/// `package.loaded`, made if it is not there yet.
+pub fn loaded(vm: &mut Vm) -> Result<Gc<Table>, Throw> {
+    let registry = vm.registry;
+    if let Some(loaded) = vm.raw_get_name(registry, "_LOADED")?.as_table() {
+        return Ok(loaded);
+    }
+    let loaded = vm.new_table()?;
+    vm.raw_set_name(registry, "_LOADED", Value::table(loaded))?;
+    Ok(loaded)
+}
+
+/// Makes a library's table with its functions, and puts it among the globals and into `package.loaded`.
+pub fn open_library(vm: &mut Vm, name: &'static str, functions: &[(&'static str, NativeFn)]) -> Result<Gc<Table>, Throw> {
+    let table = vm.new_table()?;
+    vm.register_library(name, table, functions)?;
+    let globals = vm.globals;
+    vm.raw_set_name(globals, name, Value::table(table))?;
+    let loaded = loaded(vm)?;
+    vm.raw_set_name(loaded, name, Value::table(table))?;
+    Ok(table)
 }
 
 /// A message handler for the host's entries: it keeps the error value as it is and remembers the traceback.

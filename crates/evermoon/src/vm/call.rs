@@ -747,9 +747,12 @@ impl Vm {
         Ok(None)
     }
 
-    /// Whether a yield would work now.
-    pub fn is_yieldable(&self) -> bool {
-        self.exec.no_yield == 0 && (self.current.resumer.is_some() || self.host_coroutine)
+    /// Whether a yield would work in this coroutine, were it running.
+    pub fn is_yieldable_in(&self, co: Gc<Coroutine>) -> bool {
+        let running = co == self.current;
+        let exec = if running { &self.exec } else { &co.exec };
+        let main = co == self.main || running && co.resumer.is_none();
+        exec.no_yield == 0 && (!main || self.host_coroutine)
     }
 
     /// The function of the current coroutine has returned to its bottom frame.
