@@ -662,7 +662,6 @@ impl Vm {
     }
 
     fn resume(&mut self, mut co: Gc<Coroutine>, args: usize, wrap: bool) -> Result<(), Throw> {
-        let func = self.exec.frame().func as usize;
         self.exec.frame_mut().top = wrap as u32;
         if co.status != Status::Suspended {
             let text = match co.status {
@@ -673,17 +672,26 @@ impl Vm {
                 return Err(self.fail(text));
             }
             let message = self.new_string(text.as_bytes())?;
-            return self.resume_result(func, false, &[message]);
+            self.resume_refused(message);
+            return Ok(());
         }
         if self.coroutine_depth >= COROUTINE_DEPTH_MAX {
             if wrap {
                 return Err(self.fail("C stack overflow"));
             }
             let message = self.new_string(b"C stack overflow")?;
-            return self.resume_result(func, false, &[message]);
+            self.resume_refused(message);
+            return Ok(());
+        }
+        // The arguments move over while errors are still the resumer's.
+        if co.exec.top + args + 2 * SLACK > co.exec.stack_cap {
+            self.grow_other_stack(co, args)?;
         }
         let first = self.exec.top - args;
-        let values: Vec<Value> = (first..self.exec.top).map(|at| self.exec.get(at)).collect();
+        for at in first..first + args {
+            let v = self.exec.get(at);
+            co.exec.push(v);
+        }
         self.exec.top = first;
         self.current.status = Status::Normal;
         co.resumer = Some(self.current);
@@ -691,59 +699,76 @@ impl Vm {
         self.coroutine_depth += 1;
         self.switch_to(co);
         // From here on errors belong to the coroutine.
-        self.ensure_stack(values.len())?;
-        let started = self.exec.frame_count > 0;
-        if !started {
-            self.push_frame(BOTTOM_FRAME)?;
-        }
-        for &v in &values {
-            self.exec.push(v);
-        }
-        if started {
+        if self.exec.frame_count > 0 {
             // Its top frame is the native that yielded: the values are that native's results.
-            let first = self.exec.top - values.len();
-            self.complete(first, values.len());
+            let first = self.exec.top - args;
+            self.complete(first, args);
             Ok(())
         } else {
-            let func = self.exec.top - values.len() - 1;
-            self.begin_call(func, values.len(), ALL, 0)
+            self.push_frame(BOTTOM_FRAME)?;
+            let func = self.exec.top - args - 1;
+            self.begin_call(func, args, ALL, 0)
         }
     }
 
-    /// The results of a finished `resume` or `wrap` native, which is the top frame again.
-    fn resume_result(&mut self, func: usize, ok: bool, values: &[Value]) -> Result<(), Throw> {
-        let wrap = self.exec.frame().top != 0;
-        self.exec.top = func;
-        self.ensure_stack(values.len() + 1)?;
-        if !wrap {
-            self.exec.push(Value::bool(ok));
+    /// Room for values in a coroutine that is not running.
+    #[cold]
+    fn grow_other_stack(&mut self, mut co: Gc<Coroutine>, values: usize) -> Result<(), Throw> {
+        let needed = co.exec.top + values + 2 * SLACK;
+        if needed > self.limits.stack_max {
+            return Err(self.fail("too many arguments to resume"));
         }
-        for &v in values {
-            self.exec.push(v);
-        }
-        let count = self.exec.top - func;
-        self.complete(func, count);
+        let cap = needed.max(co.exec.stack_cap * 2).min(self.limits.stack_max + SLACK);
+        self.heap.reserve((cap - co.exec.stack_cap) * 16)?;
+        let change = co.exec.grow_stack(&mut self.heap.pools, cap);
+        self.heap.account(change);
         Ok(())
     }
 
-    fn yield_now(&mut self, n: usize) -> Result<Option<Exit>, Throw> {
-        let co = self.current;
-        if self.exec.no_yield > 0 {
-            return Err(self.fail("attempt to yield across a C-call boundary"));
+    /// Ends a `resume` or `wrap` native, which is the top frame again, with `true` and values from the stack of the coroutine that it resumed.
+    fn resume_succeeded(&mut self, co: Gc<Coroutine>, first: usize, count: usize) -> Result<(), Throw> {
+        let frame = *self.exec.frame();
+        let func = frame.func as usize;
+        self.exec.top = func;
+        self.ensure_stack(count + 1)?;
+        let wrap = frame.top != 0;
+        if !wrap {
+            self.exec.push(Value::TRUE);
         }
+        for at in first..first + count {
+            let v = co.exec.get(at);
+            self.exec.push(v);
+        }
+        self.complete(func, self.exec.top - func);
+        Ok(())
+    }
+
+    /// Ends a `resume` native, which is the top frame again, with `false` and an error.
+    fn resume_refused(&mut self, error: Value) {
+        let func = self.exec.frame().func as usize;
+        self.exec.set(func, Value::FALSE);
+        self.exec.set(func + 1, error);
+        self.exec.top = func + 2;
+        self.complete(func, 2);
+    }
+
+    fn yield_now(&mut self, n: usize) -> Result<Option<Exit>, Throw> {
+        let mut co = self.current;
         if co.resumer.is_none() {
-            if self.host_coroutine {
+            if self.host_coroutine && self.exec.no_yield == 0 {
                 return Ok(Some(Exit::Yielded));
             }
             return Err(self.fail("attempt to yield from outside a coroutine"));
         }
+        if self.exec.no_yield > 0 {
+            return Err(self.fail("attempt to yield across a C-call boundary"));
+        }
         let first = self.exec.top - n;
-        let values: Vec<Value> = (first..self.exec.top).map(|at| self.exec.get(at)).collect();
-        self.exec.top = first;
         self.coroutine_depth -= 1;
         self.switch_back(Status::Suspended);
-        let func = self.exec.frame().func as usize;
-        self.resume_result(func, true, &values)?;
+        let done = self.resume_succeeded(co, first, n);
+        co.exec.top = first;
+        done?;
         Ok(None)
     }
 
@@ -766,13 +791,13 @@ impl Vm {
             self.close_coroutine(co)?;
             return Ok(None);
         }
-        let values: Vec<Value> = (0..self.exec.top).map(|at| self.exec.get(at)).collect();
+        let count = self.exec.top;
         self.exec.frame_count = 0;
         self.switch_back(Status::Dead);
+        let done = self.resume_succeeded(co, 0, count);
         // A dead coroutine needs no stack.
         self.heap.release_exec(&mut co.exec);
-        let func = self.exec.frame().func as usize;
-        self.resume_result(func, true, &values)?;
+        done?;
         Ok(None)
     }
 
@@ -789,7 +814,8 @@ impl Vm {
             self.exec.frame_mut().state = WRAP_FAILED;
             return self.close_coroutine(co);
         }
-        self.resume_result(frame.func as usize, false, &[error])
+        self.resume_refused(error);
+        Ok(())
     }
 
     /// Closes the pending variables of a suspended or dead coroutine, each by a call on the coroutine's own stack.
