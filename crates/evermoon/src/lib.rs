@@ -2,4 +2,10 @@
 #![deny(unsafe_code)]
 
 pub mod bytecode;
+pub mod compile;
+#[allow(unsafe_code)]
+pub mod heap;
+#[path = "lib/mod.rs"]
+pub mod stdlib;
 pub mod syntax;
+pub mod vm;

@@ -81,19 +81,21 @@ pub enum Expr {
         name: Symbol,
         line: Line,
     },
-    /// `object[key]`; `object.name` is the same with a `Str` key. `line` is the line of the bracket or dot.
+    /// `object[key]`; `object.name` is the same with a `Str` key. `line` is that of its last token (the name or `]`), where the access
+    /// happens. As the target of an assignment, here and in `Name`, it is the line of the statement's last token, where the
+    /// store happens; as that of a `function` statement, the statement's line.
     Index {
         object: ExprId,
         key: ExprId,
         line: Line,
     },
-    /// `f(args)`; `line` is the line of the function expression's end (where PUC `luaK_fixline` puts the call).
+    /// `f(args)`; `line` is the line of the token that starts the arguments.
     Call {
         func: ExprId,
         args: ExprList,
         line: Line,
     },
-    /// `object:name(args)`
+    /// `object:name(args)`; `line` as in `Call`.
     Method {
         object: ExprId,
         name: Symbol,
@@ -157,13 +159,13 @@ pub struct NameList {
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Stat {
     pub kind: StatKind,
-    /// Line of the statement's first token.
+    /// Line of the statement's first token; of a `ForIn`, of the token after `in`, where its iterator is called.
     pub line: Line,
 }
 
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum StatKind {
-    /// `;`
+    /// Does nothing. The parser makes none: a `;` leaves no node.
     Empty,
     /// A function or method call as a statement.
     Call(ExprId),
@@ -239,6 +241,7 @@ pub enum StatKind {
 pub struct IfArm {
     pub cond: ExprId,
     pub body: Block,
+    /// Line of `then`, where the test happens.
     pub line: Line,
 }
 
@@ -248,11 +251,14 @@ pub struct Function {
     pub params: NameList,
     pub is_vararg: bool,
     pub body: Block,
+    /// Line where the definition starts: of the parameters' parenthesis (as the reference has it), or of the `function`
+    /// statement. 0 in the main function.
     pub line: Line,
+    /// Line of `end`; in the main function, of the chunk's last token.
     pub end_line: Line,
 }
 
-/// A parsed chunk. The main function is the last of `functions`.
+/// A parsed chunk. The main function is the last of `functions`; in `exprs` and `functions`, children come before parents.
 #[derive(Default, Debug)]
 pub struct Tree {
     pub exprs: Vec<Expr>,
