@@ -1,1 +1,150 @@
-fn main() {}
+//! `cargo xtask`: the one door to building, showing, testing and measuring, the same here and in CI.
+//!
+//! A verb is one row of `VERBS` and one file. Nothing here is part of what users get.
+
+mod args;
+mod bench;
+mod child;
+mod conformance;
+mod deep_checks;
+mod demo;
+#[path = "../../tests/lua/expectations.rs"]
+mod expectations;
+mod lua_programs;
+mod real_programs;
+mod tally;
+mod tools;
+mod verify;
+mod wasm_toolchain;
+mod workspace;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+
+/// A verb: its name, the line of help, and what runs it (true: all is well).
+type Verb = (&'static str, &'static str, fn(&[String]) -> Result<bool>);
+
+const VERBS: [Verb; 12] = [
+    (
+        "setup",
+        "installs what the other verbs need and is missing",
+        tools::setup,
+    ),
+    (
+        "demo",
+        "builds the release and shows the programs of examples/ [names]",
+        demo::demo,
+    ),
+    (
+        "test",
+        "all checks: fmt clippy rust lua reference conformance programs [parts] [--quick] [--only NAME]",
+        verify::test,
+    ),
+    (
+        "lua-tests",
+        "the programs of tests/lua [names] [--bin LUA] [--reference]",
+        lua_tests,
+    ),
+    (
+        "conformance",
+        "the official suite of Lua 5.4.8 [names] [--whole] [--dev] [--limit SECONDS]",
+        conformance::conformance,
+    ),
+    (
+        "programs",
+        "programs of other people, compared with lua5.4 [names] [--show]",
+        real_programs::programs,
+    ),
+    (
+        "bench",
+        "speed against lua5.4 and LuaJIT [names] [--runs N] [--memory | --start | --compile]",
+        bench::bench,
+    ),
+    (
+        "asan",
+        "the tests under AddressSanitizer [filters] [--conformance]",
+        deep_checks::asan,
+    ),
+    (
+        "miri",
+        "the unsafe rooms' tests under Miri [filters]",
+        deep_checks::miri,
+    ),
+    (
+        "fuzz",
+        "the fuzzers [names] [--seconds N]",
+        deep_checks::fuzz,
+    ),
+    (
+        "bless",
+        "rewrites golden files from what the code says now [filters]",
+        deep_checks::bless,
+    ),
+    (
+        "wasm",
+        "builds a package for wasm32 and says where it is: PACKAGE",
+        build_wasm,
+    ),
+];
+
+fn main() -> ExitCode {
+    let given: Vec<String> = std::env::args().skip(1).collect();
+    let Some((verb, rest)) = given.split_first() else {
+        help();
+        return ExitCode::from(2);
+    };
+    if ["help", "--help", "-h"].contains(&verb.as_str()) {
+        help();
+        return ExitCode::SUCCESS;
+    }
+    let Some((_, _, run)) = VERBS.iter().find(|(name, ..)| name == verb) else {
+        eprintln!("xtask: no verb is called '{verb}'");
+        help();
+        return ExitCode::from(2);
+    };
+    match run(rest) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("xtask {verb}: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn help() {
+    eprintln!("cargo xtask <verb>");
+    for (name, line, _) in VERBS {
+        eprintln!("  {name:12} {line}");
+    }
+    eprintln!("verbs that run Lua take --bin PATH for a binary other than ours (say --bin lua5.4)");
+}
+
+/// `cargo xtask lua-tests [names] [--bin PATH] [--release] [--reference]`.
+fn lua_tests(given: &[String]) -> Result<bool> {
+    let args = args::Args::parse(given, &["release", "reference"], &["bin"])?;
+    if args.has("reference") {
+        return Ok(lua_programs::run_reference(&args.words, args.option("bin"))?.close());
+    }
+    let profile = if args.has("release") {
+        workspace::Profile::Release
+    } else {
+        workspace::Profile::Dev
+    };
+    let lua = workspace::binary(args.option("bin"), profile)?;
+    Ok(lua_programs::run_all(&lua, &args.words, false)?.close())
+}
+
+/// `cargo xtask wasm PACKAGE`.
+fn build_wasm(given: &[String]) -> Result<bool> {
+    let args = args::Args::parse(given, &[], &["features"])?;
+    let features: Vec<&str> = args
+        .option("features")
+        .map(|f| f.split(',').collect())
+        .unwrap_or_default();
+    for package in &args.words {
+        println!("{}", wasm_toolchain::build(package, &features)?.display());
+    }
+    Ok(true)
+}

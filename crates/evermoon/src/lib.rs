@@ -3,7 +3,9 @@
 
 pub mod bytecode;
 pub mod compile;
+#[allow(unsafe_code)]
 pub mod heap;
 #[path = "lib/mod.rs"]
 pub mod stdlib;
 pub mod syntax;
+pub mod vm;

@@ -179,6 +179,25 @@ fn numbers_to_text() {
 }
 
 #[test]
+fn text_to_integers_in_a_base() {
+    let mut rng = Xoshiro::seed(17, 18);
+    let mut cases = Cases::new(SHOW);
+    for _ in 0..5000 {
+        let base = 2 + rng.next_u64() as u32 % 35;
+        let n = rng.next_u64() % 16;
+        let s: Vec<u8> = (0..n)
+            .map(|_| b"0101017aAfFzZ9 -+\t."[(rng.next_u64() % 19) as usize])
+            .collect();
+        let ours = number::parse_in_base(&s, base).map_or("nil".to_string(), |n| n.to_string());
+        cases.add(
+            format!("tonumber({}, {base})", literal(&s)),
+            ours.into_bytes(),
+        );
+    }
+    cases.compare();
+}
+
+#[test]
 fn text_to_numbers() {
     let mut rng = Xoshiro::seed(3, 4);
     let mut cases = Cases::new(&format!(
@@ -1119,4 +1138,34 @@ fn packed() {
         );
     }
     cases.compare();
+}
+
+/// The lexer's room knows no other, so it reads numerals by itself. The two must not drift apart.
+#[test]
+fn the_lexer_reads_the_same_numbers() {
+    use evermoon::syntax::numeral::{self, Number};
+    let mut rng = Xoshiro::seed(19, 20);
+    for _ in 0..200_000 {
+        let n = rng.next_u64() % 14;
+        let s: Vec<u8> = (0..n)
+            .map(|_| b"00112399....eExXpP+- aFf8"[(rng.next_u64() % 25) as usize])
+            .collect();
+        let s = match rng.next_u64() & 3 {
+            0 => [b"0x", &s[..]].concat(),
+            1 => format!("{:e}", some_float(&mut rng)).into_bytes(),
+            _ => s,
+        };
+        let (ours, theirs) = (number::parse_number(&s), numeral::parse_number(&s));
+        let same = match (ours, theirs) {
+            (None, None) => true,
+            (Some(Num::Int(a)), Some(Number::Int(b))) => a == b,
+            (Some(Num::Float(a)), Some(Number::Float(b))) => a.to_bits() == b.to_bits(),
+            _ => false,
+        };
+        assert!(
+            same,
+            "'{}': {ours:?}, but to the lexer {theirs:?}",
+            s.escape_ascii()
+        );
+    }
 }

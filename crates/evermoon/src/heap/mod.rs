@@ -1,2 +1,413 @@
-//! Values and memory. In this branch only the numbers.
+//! The heap: values, strings, tables, functions, coroutines, the pools they live in, and the collector.
+//!
+//! Who may hold what for how long: objects are freed only by the sweeper, which runs only when the interpreter is at a safe point
+//! (`object.rs`, invariant 3). Allocation never collects. So code between two safe points, natives included, holds values freely.
+//!
+//! Memory is counted in *logical bytes*, the same on every platform, because a program can see the collector's pace.
+#![allow(unsafe_code)]
+
+pub mod alloc;
+pub mod coroutine;
+pub mod function;
+pub mod gc;
 pub mod number;
+pub mod object;
+pub mod string;
+pub mod table;
+pub mod userdata;
+pub mod value;
+
+use crate::bytecode::proto as plain;
+use coroutine::{Coroutine, Exec, Status};
+use function::{CLOSURE_HEAD, Insn, LuaClosure, NATIVE_HEAD, NativeClosure, Proto, ProtoInfo, Upvalue};
+use object::{Gc, Header, mark};
+use string::{Interner, STR_HEAD, Str};
+use table::{TABLE_BYTES, Table};
+use userdata::Userdata;
+use value::{Value, tag};
+
+/// An allocation would have passed the memory cap.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct OutOfMemory {
+    /// Logical bytes asked for.
+    pub asked: usize,
+}
+
+/// All objects of one engine.
+pub struct Heap {
+    pub(crate) pools: alloc::Pools,
+    pub(crate) interner: Interner,
+    /// Logical bytes in use.
+    pub(crate) bytes: usize,
+    /// Logical bytes allocated beyond what the collector's pace allows; a step is due when positive.
+    pub(crate) debt: isize,
+    /// Hard limit of `bytes`.
+    pub bytes_max: usize,
+    /// The white of new objects.
+    pub(crate) white: u8,
+    pub(crate) gc: gc::Collector,
+    /// The name `__mode`, which the collector looks up in metatables.
+    pub(crate) mode_name: Option<Gc<Str>>,
+    /// Numbers of objects whose identity has been printed, by address.
+    printed_ids: std::collections::BTreeMap<usize, u64>,
+    next_printed_id: u64,
+}
+
+impl Heap {
+    pub fn new() -> Heap {
+        let interner = Interner::new();
+        let bytes = interner.bytes();
+        Heap {
+            pools: alloc::Pools::new(),
+            interner,
+            bytes,
+            debt: 0,
+            bytes_max: usize::MAX / 2,
+            white: mark::WHITE_A,
+            gc: gc::Collector::new(),
+            mode_name: None,
+            printed_ids: Default::default(),
+            next_printed_id: 0,
+        }
+    }
+
+    /// Logical bytes in use.
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    #[inline(always)]
+    pub(crate) fn account(&mut self, change: isize) {
+        self.bytes = self.bytes.wrapping_add_signed(change);
+        self.debt += change;
+    }
+
+    /// Whether `bytes` more would fit under the cap.
+    #[inline(always)]
+    pub fn reserve(&self, bytes: usize) -> Result<(), OutOfMemory> {
+        if bytes > self.bytes_max.saturating_sub(self.bytes) { Err(OutOfMemory { asked: bytes }) } else { Ok(()) }
+    }
+
+    #[inline(always)]
+    fn header(&self, kind: u32) -> Header {
+        Header { kind: kind as u8, mark: self.white, flags: 0, meta: 0 }
+    }
+
+    /// A string with these bytes; equal short strings are one object.
+    #[inline]
+    pub fn string(&mut self, bytes: &[u8]) -> Result<Gc<Str>, OutOfMemory> {
+        if bytes.len() > string::SHORT_MAX {
+            return self.long_string(bytes);
+        }
+        let hash = string::hash_bytes(bytes);
+        match self.interner.find(bytes, hash) {
+            Ok(s) => {
+                // SAFETY: interned strings are live, or dead and not swept yet: then this saves it. It counts as new
+                // memory again, as it would if the sweep had come first.
+                unsafe {
+                    let marks = (*s).header.mark;
+                    if marks & mark::WHITES & !self.white != 0 {
+                        (*s).header.mark = marks & !mark::WHITES | self.white;
+                        self.account((STR_HEAD + bytes.len() + 8) as isize);
+                    }
+                    Ok(Gc::from_raw(s))
+                }
+            }
+            Err(slot) => {
+                let size = STR_HEAD + bytes.len();
+                self.reserve(size)?;
+                let block = self.pools.object(size);
+                self.account((size + 8) as isize);
+                // SAFETY: the block has that size.
+                let s = unsafe { string::write(block, self.white, hash, bytes) };
+                self.interner.insert(slot, s.as_ptr());
+                Ok(s)
+            }
+        }
+    }
+
+    fn long_string(&mut self, bytes: &[u8]) -> Result<Gc<Str>, OutOfMemory> {
+        let size = STR_HEAD + bytes.len();
+        if bytes.len() > u32::MAX as usize / 2 {
+            return Err(OutOfMemory { asked: size });
+        }
+        self.reserve(size)?;
+        let block = self.pools.object(size);
+        self.account(size as isize);
+        // SAFETY: the block has that size.
+        Ok(unsafe { string::write(block, self.white, 0, bytes) })
+    }
+
+    /// The concatenation of strings whose lengths add up to `total`.
+    pub(crate) fn joined_string(
+        &mut self,
+        parts: impl Iterator<Item = Gc<Str>>,
+        total: usize,
+    ) -> Result<Gc<Str>, OutOfMemory> {
+        let size = STR_HEAD + total;
+        self.reserve(size)?;
+        if total <= string::SHORT_MAX {
+            let bytes: Vec<u8> = parts.flat_map(|s| s.as_bytes().iter().copied()).collect();
+            return self.string(&bytes);
+        }
+        let block = self.pools.object(size);
+        self.account(size as isize);
+        // SAFETY: the block has room for the head and `total` bytes of text; the copy stops there.
+        unsafe {
+            let mut at = 0;
+            for s in parts {
+                let bytes = s.as_bytes();
+                let n = bytes.len().min(total - at);
+                std::ptr::copy_nonoverlapping(bytes.as_ptr(), block.add(STR_HEAD + at), n);
+                at += n;
+            }
+            debug_assert_eq!(at, total);
+            Ok(string::finish_long(block, self.white, total))
+        }
+    }
+
+    /// An empty table.
+    #[inline]
+    pub fn table(&mut self) -> Result<Gc<Table>, OutOfMemory> {
+        self.reserve(TABLE_BYTES)?;
+        let block = self.pools.object(size_of::<Table>()).cast::<Table>();
+        self.account(TABLE_BYTES as isize);
+        // SAFETY: the block has room for a table.
+        unsafe {
+            block.write(Table::empty(self.header(tag::TABLE)));
+            Ok(Gc::from_raw(block))
+        }
+    }
+
+    /// A closure whose upvalues the caller fills in at once, before the next safe point. Slots are uninitialised until then.
+    #[inline]
+    pub(crate) fn lua_closure(&mut self, proto: Gc<Proto>, upval_count: usize) -> Result<Gc<LuaClosure>, OutOfMemory> {
+        let logical = 32 + 8 * upval_count;
+        self.reserve(logical)?;
+        let size = CLOSURE_HEAD + upval_count * size_of::<Gc<Upvalue>>();
+        let block = self.pools.object(size).cast::<LuaClosure>();
+        self.account(logical as isize);
+        // SAFETY: the block has room for the head and the upvalues.
+        unsafe {
+            block.write(LuaClosure {
+                header: self.header(tag::LUA_CLOSURE),
+                proto,
+                upval_count: upval_count as u32,
+            });
+            Ok(Gc::from_raw(block))
+        }
+    }
+
+    /// A closed upvalue.
+    pub fn upvalue(&mut self, value: Value) -> Result<Gc<Upvalue>, OutOfMemory> {
+        let mut up = self.open_upvalue(std::ptr::null_mut())?;
+        up.slot = &raw mut up.closed;
+        up.put(value);
+        Ok(up)
+    }
+
+    /// An upvalue that is open at `slot`.
+    #[inline]
+    pub(crate) fn open_upvalue(&mut self, slot: *mut Value) -> Result<Gc<Upvalue>, OutOfMemory> {
+        self.reserve(40)?;
+        let block = self.pools.object(size_of::<Upvalue>()).cast::<Upvalue>();
+        self.account(40);
+        // SAFETY: the block has room for an upvalue.
+        unsafe {
+            block.write(Upvalue { header: self.header(tag::UPVALUE), slot, closed: Value::NIL });
+            Ok(Gc::from_raw(block))
+        }
+    }
+
+    /// A native function with upvalues.
+    pub fn native_closure(&mut self, native: u32, upvals: &[Value]) -> Result<Gc<NativeClosure>, OutOfMemory> {
+        let size = NATIVE_HEAD + upvals.len() * 16;
+        self.reserve(size)?;
+        let block = self.pools.object(size).cast::<NativeClosure>();
+        self.account(size as isize);
+        // SAFETY: the block has room for the head and the values.
+        unsafe {
+            block.write(NativeClosure {
+                header: self.header(tag::NATIVE_CLOSURE),
+                native,
+                upval_count: upvals.len() as u32,
+            });
+            let mut c = Gc::from_raw(block);
+            c.upvals_mut().copy_from_slice(upvals);
+            Ok(c)
+        }
+    }
+
+    pub fn userdata(&mut self, data: Option<Box<dyn std::any::Any>>) -> Result<Gc<Userdata>, OutOfMemory> {
+        self.reserve(64)?;
+        let block = self.pools.object(size_of::<Userdata>()).cast::<Userdata>();
+        self.account(64);
+        // SAFETY: the block has room for a userdata.
+        unsafe {
+            block.write(Userdata {
+                header: self.header(tag::USERDATA),
+                metatable: None,
+                data,
+                user_values: Vec::new(),
+            });
+            Ok(Gc::from_raw(block))
+        }
+    }
+
+    /// A coroutine without a function yet.
+    pub(crate) fn coroutine(&mut self) -> Result<Gc<Coroutine>, OutOfMemory> {
+        self.reserve(COROUTINE_BYTES + 1024)?;
+        let block = self.pools.object(size_of::<Coroutine>()).cast::<Coroutine>();
+        self.account(COROUTINE_BYTES as isize);
+        let mut exec = Exec::none();
+        let change = exec.grow_stack(&mut self.pools, 2 * coroutine::SLACK) + exec.grow_frames(&mut self.pools, 4);
+        self.account(change);
+        // SAFETY: the block has room for a coroutine.
+        unsafe {
+            block.write(Coroutine {
+                header: self.header(tag::COROUTINE),
+                status: Status::Suspended,
+                listed: false,
+                failed: false,
+                error: Value::NIL,
+                resumer: None,
+                exec,
+                hook: None,
+            });
+            Ok(Gc::from_raw(block))
+        }
+    }
+
+    /// Gives back the stacks of a coroutine that will not run again.
+    pub(crate) fn release_exec(&mut self, exec: &mut Exec) {
+        let change = exec.release(&mut self.pools);
+        self.account(change);
+    }
+
+    /// Loads a verified prototype, nested ones included.
+    pub fn load_proto(&mut self, plain: &plain::Proto) -> Result<Gc<Proto>, OutOfMemory> {
+        let bytes = 128 + plain.code.len() * 12 + plain.consts.len() * 16 + plain.locals.len() * 24;
+        self.reserve(bytes)?;
+        // The depth of nesting is bounded by the parser and by undump.
+        let protos = plain.protos.iter().map(|p| self.load_proto(p)).collect::<Result<Box<[_]>, _>>()?;
+        let code: Box<[Insn]> = plain.code.iter().map(|i| Insn { word: i.0, cache: 0 }).collect();
+        let consts = plain
+            .consts
+            .iter()
+            .map(|c| {
+                Ok(match c {
+                    plain::Const::Nil => Value::NIL,
+                    plain::Const::False => Value::FALSE,
+                    plain::Const::True => Value::TRUE,
+                    plain::Const::Int(i) => Value::int(*i),
+                    plain::Const::Float(f) => Value::float(*f),
+                    plain::Const::Str(s) => Value::string(self.string(s)?),
+                })
+            })
+            .collect::<Result<Box<[Value]>, OutOfMemory>>()?;
+        let block = self.pools.object(size_of::<Proto>()).cast::<Proto>();
+        self.account(bytes as isize);
+        // SAFETY: the block has room for a prototype; the boxes are given back in `proto_drop`.
+        unsafe {
+            block.write(Proto {
+                header: self.header(tag::PROTO),
+                code_len: code.len() as u32,
+                const_len: consts.len() as u32,
+                code: Box::into_raw(code).cast(),
+                consts: Box::into_raw(consts).cast(),
+                num_params: plain.num_params,
+                is_vararg: plain.is_vararg,
+                max_stack: plain.max_stack,
+                protos,
+                info: Box::new(ProtoInfo {
+                    upvals: plain.upvals.clone().into(),
+                    line_defined: plain.line_defined,
+                    last_line_defined: plain.last_line_defined,
+                    source: plain.source.clone(),
+                    lines: plain.lines.clone().into(),
+                    locals: plain.locals.clone().into(),
+                    bytes,
+                }),
+            });
+            Ok(Gc::from_raw(block))
+        }
+    }
+
+    /// The plain form of a loaded prototype, for dump and listing.
+    pub fn plain_proto(&self, proto: Gc<Proto>) -> plain::Proto {
+        let info = proto.info();
+        plain::Proto {
+            code: proto.code().iter().map(|i| crate::bytecode::instr::Instr(i.word)).collect(),
+            consts: proto
+                .consts()
+                .iter()
+                .map(|v| match v.tag {
+                    tag::FALSE => plain::Const::False,
+                    tag::TRUE => plain::Const::True,
+                    tag::INT => plain::Const::Int(v.raw_int()),
+                    tag::FLOAT => plain::Const::Float(v.raw_float()),
+                    _ => v.as_str().map_or(plain::Const::Nil, |s| plain::Const::Str(s.bytes().into())),
+                })
+                .collect(),
+            protos: proto.protos().iter().map(|p| self.plain_proto(*p)).collect(),
+            upvals: info.upvals.to_vec(),
+            num_params: proto.num_params,
+            is_vararg: proto.is_vararg,
+            max_stack: proto.max_stack,
+            line_defined: info.line_defined,
+            last_line_defined: info.last_line_defined,
+            source: info.source.clone(),
+            lines: info.lines.to_vec(),
+            locals: info.locals.to_vec(),
+        }
+    }
+
+    /// The stable number by which an object is printed. Numbers are given in the order of first printing.
+    pub fn printed_id(&mut self, value: Value) -> u64 {
+        let Some(mut object) = value.as_object() else {
+            // Natives and light userdata are their own numbers, in a range of their own.
+            return 0x4000_0000 + value.bits;
+        };
+        if let Some(&id) = self.printed_ids.get(&object.address()) {
+            return id;
+        }
+        self.next_printed_id += 1;
+        let id = 0x1000 + self.next_printed_id * 16;
+        object.mark |= mark::PRINTED;
+        self.printed_ids.insert(object.address(), id);
+        id
+    }
+
+    /// The write barrier: to be passed before a store into an object whose mark has a bit of `mark::BARRIER`.
+    #[inline(always)]
+    pub fn barrier<T>(&mut self, object: Gc<T>) {
+        let header = object.header();
+        if header.mark & mark::BARRIER != 0 {
+            self.barrier_slow(header);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn barrier_slow(&mut self, mut header: Gc<Header>) {
+        // Black goes back to gray and is traversed again in the atomic phase, so later stores need no barrier.
+        if header.mark & mark::BLACK != 0 {
+            header.mark &= !mark::BLACK;
+            if self.gc.phase == gc::Phase::Propagate {
+                self.uncount_marked(header);
+                self.gc.gray_again.push(header);
+            }
+        }
+        // The persistence's dirty list hangs in here: the object is no longer as its record says.
+        header.mark &= !mark::CLEAN;
+    }
+}
+
+impl Default for Heap {
+    fn default() -> Self {
+        Heap::new()
+    }
+}
+
+/// Logical bytes of a coroutine without its stacks.
+const COROUTINE_BYTES: usize = 160;

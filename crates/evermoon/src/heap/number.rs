@@ -489,6 +489,27 @@ fn compose(mantissa: u64, sticky: bool, exponent: i64) -> f64 {
     f64::from_bits((field << 52) + kept)
 }
 
+/// The integer that a string spells in base 2 to 36, as `tonumber` with a base (§6.1): white space around, a sign, digits
+/// and letters of either case; it wraps around.
+pub fn parse_in_base(s: &[u8], base: u32) -> Option<i64> {
+    let start = s.iter().position(|&c| !is_space(c))?;
+    let end = s.iter().rposition(|&c| !is_space(c))? + 1;
+    let (negative, digits) = match s.get(start..end)? {
+        [b'-', digits @ ..] => (true, digits),
+        [b'+', digits @ ..] => (false, digits),
+        digits => (false, digits),
+    };
+    if digits.is_empty() {
+        return None;
+    }
+    let mut n = 0u64;
+    for &c in digits {
+        let digit = (c as char).to_digit(36).filter(|&d| d < base)?;
+        n = n.wrapping_mul(base as u64).wrapping_add(digit as u64);
+    }
+    Some(if negative { n.wrapping_neg() } else { n } as i64)
+}
+
 // ---------------------------------------------------------------------------------------------------------------------
 // Numbers to strings (§3.4.3): `%d` for integers; `%.14g` for floats, with `.0` behind what would look like an integer
 
@@ -928,8 +949,33 @@ mod tests {
         assert_eq!(parse_number(&[b'0'; 100_000]), Some(Int(0)));
         let long = format!("0x{}1p-400000", "0".repeat(100_000));
         assert_eq!(parse_number(long.as_bytes()), Some(Float(0.0)));
+        let decimal = format!("0.{}1e100001", "0".repeat(100_000));
+        assert_eq!(parse_number(decimal.as_bytes()), Some(Float(1.0)));
         let balanced = format!("0x1{}p-400000", "0".repeat(100_000));
         assert_eq!(parse_number(balanced.as_bytes()), Some(Float(1.0)));
+    }
+
+    #[test]
+    fn text_as_integers_in_a_base() {
+        for (s, base, expected) in [
+            ("10", 2, Some(2)),
+            (" -fF\t", 16, Some(-255)),
+            ("zz", 36, Some(1295)),
+            ("+7", 8, Some(7)),
+            ("8", 8, None),
+            ("- 1", 10, None),
+            ("", 10, None),
+            ("-", 10, None),
+            ("1e1", 10, None),
+            ("ffffffffffffffffff", 16, Some(-1)),
+            ("1\0", 10, None),
+        ] {
+            assert_eq!(
+                parse_in_base(s.as_bytes(), base),
+                expected,
+                "{s:?} in base {base}"
+            );
+        }
     }
 
     #[test]

@@ -6,3 +6,12 @@ pub mod packfmt;
 pub mod pattern;
 pub mod utf8core;
 pub mod xoshiro;
+pub mod base;
+pub mod load;
+
+use crate::vm::{Throw, Vm};
+
+/// Opens the pure libraries in the global table.
+pub fn open(vm: &mut Vm) -> Result<(), Throw> {
+    base::open(vm)
+}

@@ -285,6 +285,7 @@ pub struct Matcher<'a> {
 
 impl<'a> Matcher<'a> {
     /// `pat` comes without its anchor.
+    #[inline]
     pub fn new(src: &'a [u8], pat: &'a [u8], budget: u64) -> Matcher<'a> {
         let mut matcher = Matcher {
             src,
@@ -676,6 +677,9 @@ impl<'a> Matcher<'a> {
     fn longest(&mut self, s: usize, single: Single, p: usize, least: usize) -> Outcome {
         let mut n = self.scan_over(single, s);
         self.charge(n as u64 >> 3)?;
+        if p == self.pat.len() && self.depth > 0 {
+            return Ok((n >= least).then_some(s + n)); // nothing is left that could fail
+        }
         let next = self.next_byte(p);
         loop {
             if n < least {
@@ -811,27 +815,28 @@ impl<'a> Matcher<'a> {
 
 const BLOCK: usize = 32;
 
-/// Whether any byte pair `(a[i], b[i])` is `(x, y)`. Natively the compiler turns the fold into vector instructions; in
-/// WebAssembly, where it does not, eight bytes are compared in a word.
+/// Whether any byte pair `(a[i], b[i])` is `(x, y)`.
 #[inline]
 fn any_pair(a: &[u8; BLOCK], x: u8, b: &[u8; BLOCK], y: u8) -> bool {
     if cfg!(target_arch = "wasm32") {
-        const ONES: u64 = u64::MAX / 255;
-        let word = |block: &[u8; BLOCK], i: usize| {
-            let mut bytes = [0; 8];
-            bytes.copy_from_slice(&block[i..i + 8]);
-            u64::from_le_bytes(bytes)
-        };
-        let (x, y) = (ONES * x as u64, ONES * y as u64);
-        let mut found = 0;
-        for i in (0..BLOCK).step_by(8) {
-            let differ = (word(a, i) ^ x) | (word(b, i) ^ y);
-            found |= differ.wrapping_sub(ONES) & !differ; // a high bit is set if there is a zero byte
-        }
-        found & (ONES << 7) != 0
+        any_pair_by_words(a, x, b, y)
     } else {
+        // The compiler makes vector instructions of it.
         (0..BLOCK).fold(false, |found, i| found | ((a[i] == x) & (b[i] == y)))
     }
+}
+
+/// The same for WebAssembly, which has no vectors unless asked for: eight bytes in a word.
+#[inline]
+fn any_pair_by_words(a: &[u8; BLOCK], x: u8, b: &[u8; BLOCK], y: u8) -> bool {
+    const ONES: u64 = u64::MAX / 255;
+    let (x, y) = (ONES * x as u64, ONES * y as u64);
+    let mut found = 0;
+    for (a, b) in a.as_chunks().0.iter().zip(b.as_chunks().0) {
+        let differ = (u64::from_le_bytes(*a) ^ x) | (u64::from_le_bytes(*b) ^ y);
+        found |= differ.wrapping_sub(ONES) & !differ; // sets a high bit if, and only if, there is a zero byte
+    }
+    found & (ONES << 7) != 0
 }
 
 /// The index of the first `byte`.
@@ -1199,6 +1204,24 @@ mod tests {
         }
         assert_eq!(find_plain(b"abc", b"", 3), Some(3));
         assert_eq!(find_plain(b"abc", b"", 4), None);
+    }
+
+    #[test]
+    fn words_find_what_bytes_do() {
+        let mut block = [0u8; BLOCK];
+        for (i, byte) in block.iter_mut().enumerate() {
+            *byte = (i as u8).wrapping_mul(37);
+        }
+        let mut other = block;
+        other.reverse();
+        for x in 0..=255 {
+            assert_eq!(any_pair_by_words(&block, x, &block, x), block.contains(&x));
+            for y in 0..=255 {
+                let expected = (0..BLOCK).any(|i| block[i] == x && other[i] == y);
+                assert_eq!(any_pair_by_words(&block, x, &other, y), expected);
+                assert_eq!(any_pair(&block, x, &other, y), expected);
+            }
+        }
     }
 
     #[test]

@@ -1,0 +1,253 @@
+//! Memory for objects and their buffers: size-class pools in pages, larger blocks from the system.
+//!
+//! Invariants
+//! 1. A block of an object pool begins with a `Header`; kind 0 means free, and then bytes 8..16 hold the next free block.
+//! 2. Pages are never moved and given back only when the pools are dropped, so that the sweeper can walk them.
+//! 3. Buffers carry no header: their owner passes the same size to `buffer_free` that it asked for.
+#![allow(unsafe_code)]
+
+use super::object::Header;
+use std::alloc::{Layout, alloc, alloc_zeroed, dealloc, realloc};
+
+/// Granularity of the size classes, and the alignment of every block.
+const GRAIN: usize = 16;
+/// Largest pooled block; larger ones come from the system.
+const POOLED_MAX: usize = 512;
+const CLASSES: usize = POOLED_MAX / GRAIN + 1;
+const PAGE_MIN: usize = 1024;
+const PAGE_MAX: usize = 64 * 1024;
+
+/// A page of equal blocks.
+#[derive(Clone, Copy)]
+pub(super) struct Page {
+    pub start: *mut u8,
+    pub bytes: usize,
+}
+
+struct Class {
+    free: *mut FreeBlock,
+    bump: *mut u8,
+    bump_end: *mut u8,
+    pages: Vec<Page>,
+    bytes: usize,
+}
+
+#[repr(C)]
+struct FreeBlock {
+    header: Header,
+    next: *mut FreeBlock,
+}
+
+/// The pools of one engine.
+pub struct Pools {
+    objects: [Class; CLASSES],
+    buffers: [Class; CLASSES],
+    /// Objects larger than a pooled block, with their sizes.
+    pub(super) large: Vec<(*mut Header, usize)>,
+    /// Bytes taken from the system, for statistics.
+    pub system_bytes: usize,
+}
+
+const fn class_of(size: usize) -> usize {
+    size.div_ceil(GRAIN)
+}
+
+fn layout(size: usize) -> Layout {
+    // Sizes come from checked arithmetic in this folder and stay far below isize::MAX.
+    Layout::from_size_align(size.max(1), GRAIN).expect("a block size below isize::MAX")
+}
+
+impl Class {
+    const fn new() -> Class {
+        Class {
+            free: std::ptr::null_mut(),
+            bump: std::ptr::null_mut(),
+            bump_end: std::ptr::null_mut(),
+            pages: Vec::new(),
+            bytes: 0,
+        }
+    }
+
+    #[inline(always)]
+    fn take(&mut self, size: usize, system_bytes: &mut usize) -> *mut u8 {
+        let block = self.free;
+        if !block.is_null() {
+            // SAFETY: invariant 1: a free block links to the next.
+            self.free = unsafe { (*block).next };
+            return block.cast();
+        }
+        self.take_bump(size, system_bytes)
+    }
+
+    fn take_bump(&mut self, size: usize, system_bytes: &mut usize) -> *mut u8 {
+        if self.bump == self.bump_end {
+            let wanted = self.bytes.clamp(PAGE_MIN, PAGE_MAX);
+            let bytes = (wanted / size).max(1) * size;
+            // SAFETY: the layout is not empty. Zeroed, so that untouched blocks read as free (invariant 1).
+            let start = unsafe { alloc_zeroed(layout(bytes)) };
+            if start.is_null() {
+                std::alloc::handle_alloc_error(layout(bytes));
+            }
+            self.pages.push(Page { start, bytes });
+            self.bytes += bytes;
+            *system_bytes += bytes;
+            self.bump = start;
+            self.bump_end = start.wrapping_add(bytes);
+        }
+        let block = self.bump;
+        self.bump = block.wrapping_add(size);
+        block
+    }
+
+    /// # Safety
+    /// `block` came from `take` of this class and is not in use.
+    #[inline(always)]
+    unsafe fn give(&mut self, block: *mut u8) {
+        let block: *mut FreeBlock = block.cast();
+        // SAFETY: the caller's promise; a block is at least 16 bytes.
+        unsafe {
+            (&raw mut (*block).header.kind).write(0);
+            (&raw mut (*block).next).write(self.free);
+        }
+        self.free = block;
+    }
+}
+
+impl Pools {
+    pub fn new() -> Pools {
+        Pools {
+            objects: [const { Class::new() }; CLASSES],
+            buffers: [const { Class::new() }; CLASSES],
+            large: Vec::new(),
+            system_bytes: 0,
+        }
+    }
+
+    /// A block for an object; its header must be written before the next safe point.
+    #[inline(always)]
+    pub(super) fn object(&mut self, size: usize) -> *mut u8 {
+        if size <= POOLED_MAX {
+            let class = class_of(size);
+            self.objects[class].take(class * GRAIN, &mut self.system_bytes)
+        } else {
+            self.object_large(size)
+        }
+    }
+
+    #[cold]
+    fn object_large(&mut self, size: usize) -> *mut u8 {
+        // SAFETY: the layout is not empty.
+        let block = unsafe { alloc(layout(size)) };
+        if block.is_null() {
+            std::alloc::handle_alloc_error(layout(size));
+        }
+        self.system_bytes += size;
+        self.large.push((block.cast(), size));
+        block
+    }
+
+    /// # Safety
+    /// `block` came from `object` with this size, and is dead. Large blocks are freed by the sweeper's own walk.
+    #[inline(always)]
+    pub(super) unsafe fn object_free(&mut self, block: *mut u8, size: usize) {
+        debug_assert!(size <= POOLED_MAX);
+        // SAFETY: the caller's promise.
+        unsafe { self.objects[class_of(size)].give(block) }
+    }
+
+    /// # Safety
+    /// `block` came from `object_large` with this size, has been taken out of `large`, and is dead.
+    pub(super) unsafe fn large_free(&mut self, block: *mut u8, size: usize) {
+        self.system_bytes -= size;
+        // SAFETY: the caller's promise.
+        unsafe { dealloc(block, layout(size)) }
+    }
+
+    /// A buffer of `size` bytes; null for 0.
+    #[inline]
+    pub(super) fn buffer(&mut self, size: usize) -> *mut u8 {
+        if size == 0 {
+            return std::ptr::null_mut();
+        }
+        if size <= POOLED_MAX {
+            let class = class_of(size);
+            return self.buffers[class].take(class * GRAIN, &mut self.system_bytes);
+        }
+        self.system_bytes += size;
+        // SAFETY: the layout is not empty.
+        let block = unsafe { alloc(layout(size)) };
+        if block.is_null() {
+            std::alloc::handle_alloc_error(layout(size));
+        }
+        block
+    }
+
+    /// # Safety
+    /// `block` came from `buffer` with this size.
+    #[inline]
+    pub(super) unsafe fn buffer_free(&mut self, block: *mut u8, size: usize) {
+        if size == 0 {
+            return;
+        }
+        // SAFETY: the caller's promise.
+        unsafe {
+            if size <= POOLED_MAX {
+                self.buffers[class_of(size)].give(block);
+            } else {
+                self.system_bytes -= size;
+                dealloc(block, layout(size));
+            }
+        }
+    }
+
+    /// Changes a buffer's size, keeping the common prefix.
+    ///
+    /// # Safety
+    /// `block` came from `buffer` with `old` bytes, of which the first `used` are initialised.
+    pub(super) unsafe fn buffer_resize(&mut self, block: *mut u8, old: usize, new: usize, used: usize) -> *mut u8 {
+        // SAFETY: the caller's promise; `used` is at most both sizes.
+        unsafe {
+            if old > POOLED_MAX && new > POOLED_MAX {
+                let moved = realloc(block, layout(old), new);
+                if moved.is_null() {
+                    std::alloc::handle_alloc_error(layout(new));
+                }
+                self.system_bytes = self.system_bytes - old + new;
+                return moved;
+            }
+            let fresh = self.buffer(new);
+            if used > 0 {
+                std::ptr::copy_nonoverlapping(block, fresh, used.min(new));
+            }
+            self.buffer_free(block, old);
+            fresh
+        }
+    }
+
+    pub(super) fn object_page_count(&self) -> usize {
+        self.objects.iter().map(|class| class.pages.len()).sum()
+    }
+
+    /// Where the sweeper's walk over the object pages stands: class and page. Blocks of the page at `cursor`, and the
+    /// size of each, or nothing when all pages have been walked.
+    pub(super) fn object_page(&self, cursor: &mut (usize, usize)) -> Option<(Page, usize)> {
+        while cursor.0 < CLASSES {
+            if let Some(page) = self.objects[cursor.0].pages.get(cursor.1) {
+                return Some((*page, cursor.0 * GRAIN));
+            }
+            *cursor = (cursor.0 + 1, 0);
+        }
+        None
+    }
+}
+
+impl Drop for Pools {
+    fn drop(&mut self) {
+        for class in self.objects.iter().chain(&self.buffers) {
+            for page in &class.pages {
+                // SAFETY: each page was allocated with this layout and is freed once.
+                unsafe { dealloc(page.start, layout(page.bytes)) }
+            }
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! Coroutines: a Lua stack, a stack of frames, open upvalues and to-be-closed variables. All of it is plain data: what a
+//! program is in the middle of can be read off these fields, so it can be suspended, encoded and moved.
+//!
+//! ```text
+//! stack:   | func | args of main... | func | varargs | func' params, locals, temporaries ... | func | native's args ... |
+//!                                     ^frame.func      ^frame.base                                     ^base        ^top
+//! ```
+//! The running coroutine's state is kept in the engine (`Vm::exec`); its object then holds an empty one.
+//!
+//! Invariants
+//! 1. All `stack_cap` slots hold valid values at all times. At the atomic phase of a collection the slots beyond the live
+//!    part are set to nil, so a stale slot never names a freed object.
+//! 2. There are always [`SLACK`] slots beyond the top frame's `top`.
+//! 3. `frames[frame_count - 1]` is the active frame; the saved `pc` of every Lua frame below it is the instruction behind its call.
+//! 4. `open` holds the open upvalues in ascending order of slot; `tbc` the to-be-closed slots in ascending order.
+#![allow(unsafe_code)]
+
+use super::alloc::Pools;
+use super::function::{Insn, LuaClosure, Upvalue};
+use super::object::{Gc, Header};
+use super::value::Value;
+
+/// Slots that a frame may use beyond its own: pending metamethod calls and a native's minimum of 20 (manual, `LUA_MINSTACK`).
+pub const SLACK: usize = 24;
+/// Most slots of one stack (PUC's LUAI_MAXSTACK).
+pub const STACK_MAX: usize = 1_000_000;
+/// Room beyond the limit for a message handler.
+pub const STACK_ERROR_EXTRA: usize = 4_000;
+
+/// What a frame is.
+pub mod kind {
+    /// A Lua function.
+    pub const LUA: u8 = 0;
+    /// A native function, which may be waiting for a callback.
+    pub const NATIVE: u8 = 1;
+    /// The bottom of a coroutine: returning to it ends the coroutine.
+    pub const BOTTOM: u8 = 2;
+    /// Where the host entered: returning to it leaves the interpreter.
+    pub const ENTRY: u8 = 3;
+}
+
+/// Properties of a frame.
+pub mod frame_flag {
+    /// When it returns, the instruction before the caller's pc is finished with its result (a metamethod's call).
+    pub const FINISH: u8 = 1;
+    /// Its results are dropped and the caller goes on as it was (finalizers); an error in it is a warning.
+    pub const FINALIZER: u8 = 2;
+    /// It is a `__close` call made by a Lua frame: the caller's instruction is executed again.
+    pub const CLOSE: u8 = 4;
+    /// It replaced its caller by a tail call.
+    pub const TAIL: u8 = 8;
+    /// On a native frame: it catches errors (`pcall` and what is built like it).
+    pub const PROTECTED: u8 = 16;
+    /// On a Lua frame: its caller is not a Lua frame, so a return takes the general road.
+    pub const OUTWARD: u8 = 16;
+    /// A hook call: results dropped, caller goes on, hooks are off while it runs.
+    pub const HOOK: u8 = 32;
+    /// A message handler's call: its first result becomes the error value and unwinding goes on.
+    pub const HANDLER: u8 = 64;
+    /// No yield may pass this frame.
+    pub const NO_YIELD: u8 = 128;
+}
+
+/// One call in progress.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct Frame {
+    /// Next instruction; null in natives.
+    pub pc: *const Insn,
+    /// The constants of the function; null in natives.
+    pub k: *const Value,
+    /// The running closure; dangling in natives, never read there.
+    pub closure: *const LuaClosure,
+    /// First register, or first argument of a native.
+    pub base: u32,
+    /// The called value's slot, where results go.
+    pub func: u32,
+    /// End of the registers of a Lua function; unused in natives.
+    pub top: u32,
+    /// Lua: how many variable arguments. Native: its state (0 on entry).
+    pub state: u32,
+    /// A value that the frame's flags give a meaning to: a saved top.
+    pub aux: u32,
+    /// Results wanted by the caller, -1 for all.
+    pub results: i16,
+    pub kind: u8,
+    pub flags: u8,
+}
+
+/// A coroutine's status as `coroutine.status` tells it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Status {
+    /// Not started, or yielded.
+    Suspended,
+    Running,
+    /// It has resumed another one.
+    Normal,
+    Dead,
+}
+
+/// The execution state of a coroutine.
+#[repr(C)]
+pub struct Exec {
+    pub(crate) stack: *mut Value,
+    pub(crate) stack_cap: usize,
+    /// End of the values in use: of a native's frame, or of multiple results in a Lua frame.
+    pub(crate) top: usize,
+    pub(crate) frames: *mut Frame,
+    pub(crate) frame_count: usize,
+    pub(crate) frame_cap: usize,
+    pub(crate) open: Vec<Gc<Upvalue>>,
+    pub(crate) tbc: Vec<u32>,
+    /// Frames with `NO_YIELD`, and host entries.
+    pub(crate) no_yield: u32,
+}
+
+/// A coroutine object.
+#[repr(C)]
+pub struct Coroutine {
+    pub header: Header,
+    pub status: Status,
+    /// Set while it is on the collector's list of stacks with open upvalues.
+    pub(crate) listed: bool,
+    /// It died by an error, which `coroutine.close` has not reported yet.
+    pub(crate) failed: bool,
+    pub(crate) error: Value,
+    /// The coroutine that resumed it.
+    pub resumer: Option<Gc<Coroutine>>,
+    pub(crate) exec: Exec,
+    /// Its hook, if it has one of its own.
+    pub(crate) hook: Option<Box<crate::vm::hook::Hook>>,
+}
+
+impl Exec {
+    pub(crate) const fn none() -> Exec {
+        Exec {
+            stack: std::ptr::null_mut(),
+            stack_cap: 0,
+            top: 0,
+            frames: std::ptr::null_mut(),
+            frame_count: 0,
+            frame_cap: 0,
+            open: Vec::new(),
+            tbc: Vec::new(),
+            no_yield: 0,
+        }
+    }
+
+    /// Reads a slot. Panics if it is out of range, which would be a bug of ours.
+    #[inline(always)]
+    pub fn get(&self, slot: usize) -> Value {
+        assert!(slot < self.stack_cap);
+        // SAFETY: in range, and invariant 1.
+        unsafe { Value::load(self.stack.add(slot)) }
+    }
+    #[inline(always)]
+    pub fn set(&mut self, slot: usize, v: Value) {
+        assert!(slot < self.stack_cap);
+        // SAFETY: in range.
+        unsafe { v.store(self.stack.add(slot)) }
+    }
+    #[inline(always)]
+    pub fn push(&mut self, v: Value) {
+        let top = self.top;
+        self.set(top, v);
+        self.top = top + 1;
+    }
+    /// Copies `count` slots; the ranges may overlap.
+    pub fn copy(&mut self, from: usize, to: usize, count: usize) {
+        assert!(from + count <= self.stack_cap && to + count <= self.stack_cap);
+        // SAFETY: both ranges are in the stack.
+        unsafe { std::ptr::copy(self.stack.add(from), self.stack.add(to), count) }
+    }
+    #[inline(always)]
+    pub fn frame(&self) -> &Frame {
+        assert!(self.frame_count > 0);
+        // SAFETY: invariant 3.
+        unsafe { &*self.frames.add(self.frame_count - 1) }
+    }
+    #[inline(always)]
+    pub fn frame_mut(&mut self) -> &mut Frame {
+        assert!(self.frame_count > 0);
+        // SAFETY: invariant 3.
+        unsafe { &mut *self.frames.add(self.frame_count - 1) }
+    }
+    pub fn frames(&self) -> &[Frame] {
+        if self.frame_count == 0 {
+            return &[];
+        }
+        // SAFETY: the first `frame_count` frames are initialised.
+        unsafe { std::slice::from_raw_parts(self.frames, self.frame_count) }
+    }
+    pub fn frames_mut(&mut self) -> &mut [Frame] {
+        if self.frame_count == 0 {
+            return &mut [];
+        }
+        // SAFETY: as above.
+        unsafe { std::slice::from_raw_parts_mut(self.frames, self.frame_count) }
+    }
+    /// End of the part that the collector must mark.
+    pub(crate) fn live_end(&self) -> usize {
+        match self.frames().last() {
+            Some(f) if f.kind == kind::LUA => self.top.max(f.top as usize),
+            _ => self.top,
+        }
+    }
+
+    /// Makes the stack at least `cap` slots large; open upvalues follow it.
+    pub(crate) fn grow_stack(&mut self, pools: &mut Pools, cap: usize) -> isize {
+        let (old, new) = (self.stack_cap, cap);
+        let from = self.stack;
+        // SAFETY: the buffer was made here with `old` slots, all initialised.
+        unsafe {
+            let to: *mut Value = pools.buffer(new * 16).cast();
+            if old > 0 {
+                std::ptr::copy_nonoverlapping(from, to, old.min(new));
+            }
+            for i in old.min(new)..new {
+                Value::NIL.store(to.add(i));
+            }
+            for up in &mut self.open {
+                let at = (up.slot as usize - from as usize) / 16;
+                up.slot = to.add(at);
+            }
+            pools.buffer_free(from.cast(), old * 16);
+            self.stack = to;
+        }
+        self.stack_cap = new;
+        (new as isize - old as isize) * 16
+    }
+
+    pub(crate) fn grow_frames(&mut self, pools: &mut Pools, cap: usize) -> isize {
+        let old = self.frame_cap;
+        // SAFETY: the buffer was made here with `old` frames, `frame_count` of them initialised.
+        self.frames = unsafe {
+            pools.buffer_resize(
+                self.frames.cast(),
+                old * size_of::<Frame>(),
+                cap * size_of::<Frame>(),
+                self.frame_count * size_of::<Frame>(),
+            )
+        }
+        .cast();
+        self.frame_cap = cap;
+        (cap as isize - old as isize) * FRAME_BYTES as isize
+    }
+
+    /// Sets the slots beyond the live part to nil (invariant 1).
+    pub(crate) fn clear_dead_slots(&mut self) {
+        for slot in self.live_end()..self.stack_cap {
+            // SAFETY: in range.
+            unsafe { Value::NIL.store(self.stack.add(slot)) }
+        }
+    }
+
+    /// Frees the buffers; the state is empty afterwards. Open upvalues must have been closed or be dead.
+    pub(super) fn release(&mut self, pools: &mut Pools) -> isize {
+        // SAFETY: the buffers were made here with these sizes.
+        unsafe {
+            pools.buffer_free(self.stack.cast(), self.stack_cap * 16);
+            pools.buffer_free(self.frames.cast(), self.frame_cap * size_of::<Frame>());
+        }
+        let bytes = self.bytes();
+        *self = Exec::none();
+        -(bytes as isize)
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.stack_cap * 16 + self.frame_cap * FRAME_BYTES
+    }
+}
+
+/// Logical bytes of a frame on every platform.
+const FRAME_BYTES: usize = 48;

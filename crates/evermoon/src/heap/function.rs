@@ -1,0 +1,148 @@
+//! Functions in the heap: loaded prototypes, closures, upvalues.
+//!
+//! Invariants
+//! 1. A loaded prototype's code has passed the verifier, and never changes; only the `cache` words beside it do, and
+//!    nothing depends on what they hold (they are guesses that are checked).
+//! 2. An open upvalue's `slot` points into the stack of the coroutine that lists it; a closed one's to its own `closed`.
+#![allow(unsafe_code)]
+
+use super::object::{Gc, Header};
+use super::value::Value;
+use crate::bytecode::proto::{LocalVar, UpvalDesc};
+use std::sync::Arc;
+
+/// An instruction as the interpreter reads it: the word of `bytecode/op.rs`, and a cache word of the interpreter's own.
+#[derive(Clone, Copy)]
+#[repr(C)]
+pub struct Insn {
+    pub word: u32,
+    /// An entry position that worked last time; a guess.
+    pub cache: u32,
+}
+
+/// A prototype object.
+#[repr(C)]
+pub struct Proto {
+    pub header: Header,
+    pub(crate) code: *const Insn,
+    pub(crate) consts: *const Value,
+    pub num_params: u8,
+    pub is_vararg: bool,
+    pub max_stack: u8,
+    pub code_len: u32,
+    pub const_len: u32,
+    pub(crate) protos: Box<[Gc<Proto>]>,
+    pub(crate) info: Box<ProtoInfo>,
+}
+
+/// The parts of a prototype that running code does not touch.
+pub struct ProtoInfo {
+    pub upvals: Box<[UpvalDesc]>,
+    pub line_defined: u32,
+    pub last_line_defined: u32,
+    pub source: Option<Arc<[u8]>>,
+    pub lines: Box<[u32]>,
+    pub locals: Box<[LocalVar]>,
+    /// Lines that hold code, as `debug.getinfo`'s `activelines` wants them.
+    pub bytes: usize,
+}
+
+impl Proto {
+    pub fn code(&self) -> &[Insn] {
+        // SAFETY: `code` points to `code_len` instructions owned by this prototype.
+        unsafe { std::slice::from_raw_parts(self.code, self.code_len as usize) }
+    }
+    pub fn consts(&self) -> &[Value] {
+        // SAFETY: as above.
+        unsafe { std::slice::from_raw_parts(self.consts, self.const_len as usize) }
+    }
+    pub fn protos(&self) -> &[Gc<Proto>] {
+        &self.protos
+    }
+    pub fn info(&self) -> &ProtoInfo {
+        &self.info
+    }
+    /// The line of an instruction, if the prototype is not stripped.
+    pub fn line(&self, pc: usize) -> Option<u32> {
+        self.info.lines.get(pc).copied()
+    }
+}
+
+/// A closure of a prototype; the upvalues follow the struct.
+#[repr(C)]
+pub struct LuaClosure {
+    pub header: Header,
+    pub proto: Gc<Proto>,
+    pub upval_count: u32,
+}
+
+pub(super) const CLOSURE_HEAD: usize = size_of::<LuaClosure>().next_multiple_of(8);
+
+impl LuaClosure {
+    #[inline(always)]
+    pub(crate) fn upvals_ptr(&self) -> *mut Gc<Upvalue> {
+        (self as *const LuaClosure).cast_mut().cast::<u8>().wrapping_add(CLOSURE_HEAD).cast()
+    }
+    #[inline(always)]
+    pub fn upvals(&self) -> &[Gc<Upvalue>] {
+        // SAFETY: `upval_count` upvalues follow the struct in its block, all initialised before anyone sees the closure.
+        unsafe { std::slice::from_raw_parts(self.upvals_ptr(), self.upval_count as usize) }
+    }
+    pub(crate) fn set_upval(&mut self, i: usize, upval: Gc<Upvalue>) {
+        assert!(i < self.upval_count as usize);
+        // SAFETY: in range.
+        unsafe { *self.upvals_ptr().add(i) = upval }
+    }
+}
+
+/// A variable shared by closures.
+#[repr(C)]
+pub struct Upvalue {
+    pub header: Header,
+    pub(crate) slot: *mut Value,
+    pub(crate) closed: Value,
+}
+
+impl Upvalue {
+    pub fn is_open(&self) -> bool {
+        !std::ptr::eq(self.slot, &raw const self.closed)
+    }
+    #[inline(always)]
+    pub fn get(&self) -> Value {
+        // SAFETY: invariant 2.
+        unsafe { Value::load(self.slot) }
+    }
+    /// Stores without a barrier: the caller passes it.
+    #[inline(always)]
+    pub(crate) fn put(&mut self, v: Value) {
+        // SAFETY: invariant 2.
+        unsafe { v.store(self.slot) }
+    }
+}
+
+/// A native function with upvalues; they follow the struct.
+#[repr(C)]
+pub struct NativeClosure {
+    pub header: Header,
+    /// Number in the engine's list of natives.
+    pub native: u32,
+    pub upval_count: u32,
+}
+
+pub(super) const NATIVE_HEAD: usize = 16;
+const _: () = assert!(size_of::<NativeClosure>() == NATIVE_HEAD);
+
+impl NativeClosure {
+    fn values(&self) -> *mut Value {
+        (self as *const NativeClosure).cast_mut().cast::<u8>().wrapping_add(NATIVE_HEAD).cast()
+    }
+    pub fn upvals(&self) -> &[Value] {
+        // SAFETY: `upval_count` values follow the struct.
+        unsafe { std::slice::from_raw_parts(self.values(), self.upval_count as usize) }
+    }
+    /// Without a barrier: the caller passes it.
+    pub(crate) fn upvals_mut(&mut self) -> &mut [Value] {
+        // SAFETY: as above.
+        unsafe { std::slice::from_raw_parts_mut(self.values(), self.upval_count as usize) }
+    }
+}

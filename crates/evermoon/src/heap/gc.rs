@@ -1,0 +1,839 @@
+//! The collector: incremental tri-colour mark and sweep, with weak tables, ephemerons and finalizers (manual 2.5).
+//!
+//! Colours: an object of the current white is new or not yet reached; gray (neither white nor black) is reached but not traversed, or
+//! must be traversed again; black is done. Main invariant while marking: no black object refers to a white one, because a store
+//! into a black object turns it gray again (`Heap::barrier`). Exceptions: Lua stacks have no barrier, so a traversed coroutine
+//! stays gray and is traversed again in the atomic phase; so do open upvalues.
+//!
+//! Phases: pause → propagate (in steps) → atomic (at once) → sweep (in steps) → pause.
+//!
+//! What a program can see (weak tables, finalizers, `collectgarbage "count"`) changes only at the atomic phase: there the count becomes
+//! the bytes that were marked, and the next cycle's start is set. The sweep only gives memory back, so its order and pace, which depend
+//! on the platform's layout, are invisible. All counts are logical bytes (`heap/mod.rs`).
+//!
+//! Pacing (as PUC 5.4): a cycle starts when the bytes reach `pause` percent of those that survived the last one. While marking, each
+//! `2^step_size` bytes allocated pay for `step_size_bytes / 16 * step_mul` traversed slots; so marking ends long before the heap has doubled.
+#![allow(unsafe_code)]
+
+use super::Heap;
+use super::coroutine::Exec;
+use super::function::{CLOSURE_HEAD, LuaClosure, NATIVE_HEAD, NativeClosure, Proto, Upvalue};
+use super::object::{Gc, Header, mark};
+use super::string::{STR_HEAD, Str};
+use super::table::{Table, flags};
+use super::userdata::Userdata;
+use super::value::{Value, tag};
+use super::{COROUTINE_BYTES, coroutine::Coroutine};
+use std::collections::VecDeque;
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Phase {
+    Pause,
+    Propagate,
+    Sweep,
+}
+
+/// The collector's state and parameters.
+pub struct Collector {
+    pub phase: Phase,
+    /// Percent; a cycle starts when memory reaches this share of what survived.
+    pub pause: u32,
+    /// Work per allocated 16 bytes while marking.
+    pub step_mul: u32,
+    /// Log2 of the bytes between steps.
+    pub step_size: u32,
+    /// Stopped by `collectgarbage "stop"`.
+    pub stopped: bool,
+    /// Stopped because a finalizer runs or the engine is closing.
+    pub suspended: bool,
+    gray: Vec<Gc<Header>>,
+    pub(super) gray_again: Vec<Gc<Header>>,
+    weak_values: Vec<Gc<Table>>,
+    ephemerons: Vec<Gc<Table>>,
+    all_weak: Vec<Gc<Table>>,
+    /// Coroutines with open upvalues.
+    listed: Vec<Gc<Coroutine>>,
+    /// Objects with finalizers, in the order in which they were marked for finalization.
+    finalizable: Vec<Gc<Header>>,
+    /// Dead ones whose finalizer is to be called, in calling order.
+    pub(crate) to_finalize: VecDeque<Gc<Header>>,
+    /// Logical bytes marked in this cycle.
+    marked: usize,
+    /// In the atomic phase: weak tables are then entered in their lists.
+    atomic: bool,
+    sweep_cursor: (usize, usize),
+    sweep_pages: usize,
+    /// Bytes between the end of this sweep slice and the start of the next cycle.
+    sweep_rest: isize,
+    sweep_slice: isize,
+    /// Completed cycles.
+    pub cycles: u64,
+}
+
+/// What the engine holds on to.
+pub struct Roots<'a> {
+    pub values: &'a [Value],
+    /// The running coroutine's state.
+    pub exec: &'a mut Exec,
+}
+
+impl Collector {
+    pub(super) fn new() -> Collector {
+        Collector {
+            phase: Phase::Pause,
+            pause: 200,
+            step_mul: 100,
+            step_size: 13,
+            stopped: false,
+            suspended: false,
+            gray: Vec::new(),
+            gray_again: Vec::new(),
+            weak_values: Vec::new(),
+            ephemerons: Vec::new(),
+            all_weak: Vec::new(),
+            listed: Vec::new(),
+            finalizable: Vec::new(),
+            to_finalize: VecDeque::new(),
+            marked: 0,
+            atomic: false,
+            sweep_cursor: (0, 0),
+            sweep_pages: 0,
+            sweep_rest: 0,
+            sweep_slice: 0,
+            cycles: 0,
+        }
+    }
+}
+
+impl Heap {
+    /// Registers an object whose metatable has a `__gc` field (manual 2.5.3).
+    pub fn mark_for_finalization(&mut self, mut object: Gc<Header>) {
+        if object.mark & mark::FINALIZER == 0 {
+            object.mark |= mark::FINALIZER;
+            self.gc.finalizable.push(object);
+        }
+    }
+
+    /// Takes the next dead object whose finalizer is due.
+    pub(crate) fn take_finalizable(&mut self) -> Option<Value> {
+        let mut object = self.gc.to_finalize.pop_front()?;
+        object.mark &= !mark::FINALIZER;
+        Some(Value { bits: object.address() as u64, tag: object.kind as u32 })
+    }
+
+    /// Makes every object that still has a finalizer due, in reverse order of marking: for closing an engine.
+    pub(crate) fn finalize_all(&mut self) {
+        let all = std::mem::take(&mut self.gc.finalizable);
+        self.gc.to_finalize.extend(all.into_iter().rev());
+    }
+
+    pub(crate) fn list_open(&mut self, mut co: Gc<Coroutine>) {
+        if !co.listed {
+            co.listed = true;
+            self.gc.listed.push(co);
+        }
+    }
+
+    /// One step when the debt says that it is due. True when a cycle's atomic phase was passed.
+    pub fn gc_step(&mut self, mut roots: Roots<'_>) -> bool {
+        if self.gc.stopped || self.gc.suspended {
+            self.debt = -(16 << 10);
+            return false;
+        }
+        let step_bytes = 1isize << self.gc.step_size.min(40);
+        match self.gc.phase {
+            Phase::Pause => {
+                self.gc_begin(&mut roots);
+                self.debt = 0;
+                self.gc_mark_some(step_bytes, roots)
+            }
+            Phase::Propagate => self.gc_mark_some(step_bytes, roots),
+            Phase::Sweep => {
+                let pages = self.gc.sweep_pages / 8 + 1;
+                let over = self.debt;
+                if self.gc_sweep(pages) {
+                    self.gc.phase = Phase::Pause;
+                    self.debt = over - self.gc.sweep_rest;
+                    self.gc.sweep_rest = 0;
+                } else {
+                    self.gc_sweep_pace(over);
+                }
+                false
+            }
+        }
+    }
+
+    /// Sets the debt for the next slice of the sweep.
+    fn gc_sweep_pace(&mut self, over: isize) {
+        if self.gc.sweep_rest <= self.gc.sweep_slice {
+            // The next cycle is due: finish the sweep now.
+            while !self.gc_sweep(usize::MAX) {}
+            self.gc.phase = Phase::Pause;
+            self.debt = over - self.gc.sweep_rest;
+            self.gc.sweep_rest = 0;
+        } else {
+            self.gc.sweep_rest -= self.gc.sweep_slice;
+            self.debt = over - self.gc.sweep_slice;
+        }
+    }
+
+    fn gc_mark_some(&mut self, step_bytes: isize, roots: Roots<'_>) -> bool {
+        let step_mul = (self.gc.step_mul as isize).max(1);
+        let mut work = (self.debt.max(0) + step_bytes) / 16 * step_mul;
+        while work > 0 {
+            match self.gc.gray.pop() {
+                Some(object) => work -= self.traverse(object) as isize,
+                None => {
+                    self.gc_atomic(roots);
+                    return true;
+                }
+            }
+        }
+        self.debt = -step_bytes;
+        false
+    }
+
+    /// A whole cycle at once: finishes what is under way, then marks and sweeps everything.
+    pub fn gc_full(&mut self, mut roots: Roots<'_>) {
+        match self.gc.phase {
+            Phase::Sweep => while !self.gc_sweep(usize::MAX) {},
+            // Objects marked in the unfinished cycle may have died since: start over with all of them white.
+            Phase::Propagate => self.gc_abandon(),
+            Phase::Pause => {}
+        }
+        self.gc_begin(&mut roots);
+        while let Some(object) = self.gc.gray.pop() {
+            self.traverse(object);
+        }
+        self.gc_atomic(roots);
+        while !self.gc_sweep(usize::MAX) {}
+        self.gc.phase = Phase::Pause;
+        self.debt -= self.gc.sweep_rest;
+        self.gc.sweep_rest = 0;
+    }
+
+    /// Turns everything marked so far white again, freeing nothing.
+    fn gc_abandon(&mut self) {
+        self.gc.gray.clear();
+        self.gc.gray_again.clear();
+        self.gc.weak_values.clear();
+        self.gc.ephemerons.clear();
+        self.gc.all_weak.clear();
+        let white = self.white;
+        self.each_object(|header| {
+            // SAFETY: `each_object` passes live objects.
+            unsafe { (*header).mark = (*header).mark & !(mark::WHITES | mark::BLACK) | white }
+        });
+    }
+
+    /// Calls `f` for every object, dead ones that are not swept yet included.
+    pub(crate) fn each_object(&self, mut f: impl FnMut(*mut Header)) {
+        let mut cursor = (0, 0);
+        while let Some((page, size)) = self.pools.object_page(&mut cursor) {
+            cursor.1 += 1;
+            for at in (0..page.bytes).step_by(size) {
+                let header: *mut Header = page.start.wrapping_add(at).cast();
+                // SAFETY: every block of an object page begins with a header.
+                if unsafe { (*header).kind } != 0 {
+                    f(header);
+                }
+            }
+        }
+        for &(header, _) in &self.pools.large {
+            f(header);
+        }
+    }
+
+    fn gc_begin(&mut self, roots: &mut Roots<'_>) {
+        self.gc.gray.clear();
+        self.gc.gray_again.clear();
+        self.gc.weak_values.clear();
+        self.gc.ephemerons.clear();
+        self.gc.all_weak.clear();
+        self.gc.marked = self.interner.bytes();
+        self.mark_roots(roots);
+        self.mark_pending();
+        self.gc.phase = Phase::Propagate;
+    }
+
+    fn mark_roots(&mut self, roots: &mut Roots<'_>) {
+        if let Some(name) = self.mode_name {
+            self.mark(Value::string(name));
+        }
+        for &v in roots.values {
+            self.mark(v);
+        }
+    }
+
+    fn mark_pending(&mut self) {
+        for i in 0..self.gc.to_finalize.len() {
+            let object = self.gc.to_finalize[i];
+            self.mark_object(object);
+        }
+    }
+
+    #[inline(always)]
+    fn mark(&mut self, v: Value) {
+        if v.is_collectable() {
+            self.mark_object(Gc::from_bits(v.bits));
+        }
+    }
+
+    #[inline(always)]
+    fn mark_object(&mut self, mut object: Gc<Header>) {
+        if object.mark & mark::WHITES == 0 {
+            return;
+        }
+        object.mark &= !mark::WHITES;
+        match object.kind as u32 {
+            tag::STR | tag::LONG_STR => {
+                object.mark |= mark::BLACK;
+                self.gc.marked += string_bytes(object);
+            }
+            _ => self.gc.gray.push(object),
+        }
+    }
+
+    /// Marks what an object refers to; returns how many slots that were.
+    fn traverse(&mut self, mut object: Gc<Header>) -> usize {
+        object.mark |= mark::BLACK;
+        // SAFETY (all casts): the kind was written with the object.
+        unsafe {
+            match object.kind as u32 {
+                tag::TABLE => self.traverse_table(object.cast()),
+                tag::LUA_CLOSURE => {
+                    let c: Gc<LuaClosure> = object.cast();
+                    self.gc.marked += 32 + 8 * c.upval_count as usize;
+                    self.mark_object(c.proto.header());
+                    for up in c.upvals() {
+                        self.mark_object(up.header());
+                    }
+                    2 + c.upval_count as usize
+                }
+                tag::UPVALUE => {
+                    let up: Gc<Upvalue> = object.cast();
+                    self.gc.marked += 40;
+                    self.mark(up.get());
+                    if up.is_open() {
+                        // Stores through it have no barrier: it must never be black.
+                        object.mark &= !mark::BLACK;
+                    }
+                    1
+                }
+                tag::NATIVE_CLOSURE => {
+                    let c: Gc<NativeClosure> = object.cast();
+                    self.gc.marked += NATIVE_HEAD + 16 * c.upval_count as usize;
+                    for &v in c.upvals() {
+                        self.mark(v);
+                    }
+                    1 + c.upval_count as usize
+                }
+                tag::USERDATA => {
+                    let u: Gc<Userdata> = object.cast();
+                    self.gc.marked += 64;
+                    if let Some(mt) = u.metatable {
+                        self.mark_object(mt.header());
+                    }
+                    for &v in &u.user_values {
+                        self.mark(v);
+                    }
+                    2 + u.user_values.len()
+                }
+                tag::PROTO => {
+                    let p: Gc<Proto> = object.cast();
+                    self.gc.marked += p.info.bytes;
+                    for &v in p.consts() {
+                        self.mark(v);
+                    }
+                    for nested in p.protos() {
+                        self.mark_object(nested.header());
+                    }
+                    1 + p.consts().len() + p.protos().len()
+                }
+                tag::COROUTINE => {
+                    let mut co: Gc<Coroutine> = object.cast();
+                    // Stacks change without a barrier: gray until the atomic phase.
+                    object.mark &= !mark::BLACK;
+                    self.gc.gray_again.push(object);
+                    if let Some(resumer) = co.resumer {
+                        self.mark_object(resumer.header());
+                    }
+                    if let Some(hook) = &co.hook {
+                        self.mark(hook.function);
+                    }
+                    self.mark(co.error);
+                    let co = &mut *co;
+                    self.mark_exec(&mut co.exec)
+                }
+                _ => 1,
+            }
+        }
+    }
+
+    fn mark_exec(&mut self, exec: &mut Exec) -> usize {
+        let end = exec.live_end();
+        for slot in 0..end {
+            let v = exec.get(slot);
+            self.mark(v);
+        }
+        1 + end
+    }
+
+    fn traverse_table(&mut self, mut t: Gc<Table>) -> usize {
+        self.gc.marked += t.bytes();
+        if let Some(mt) = t.metatable {
+            self.mark_object(mt.header());
+        }
+        let weak = self.weak_mode(t);
+        t.header.flags = t.header.flags & !(flags::WEAK_KEYS | flags::WEAK_VALUES) | weak;
+        if weak == 0 {
+            for &v in t.array() {
+                self.mark(v);
+            }
+            for e in t.entries_mut() {
+                if e.value_tag == tag::NIL {
+                    if e.key_tag & tag::COLLECTABLE != 0 {
+                        e.key_tag = tag::DEAD;
+                    }
+                } else {
+                    self.mark(e.key());
+                    self.mark(e.value());
+                }
+            }
+        } else if weak == flags::WEAK_VALUES {
+            let mut clearable = !t.array().is_empty();
+            for e in t.entries_mut() {
+                if e.value_tag == tag::NIL {
+                    if e.key_tag & tag::COLLECTABLE != 0 {
+                        e.key_tag = tag::DEAD;
+                    }
+                } else {
+                    self.mark(e.key());
+                    clearable = clearable || self.clearable(e.value());
+                }
+            }
+            if !self.gc.atomic {
+                self.regray(t);
+            } else if clearable {
+                self.gc.weak_values.push(t);
+            }
+        } else if weak == flags::WEAK_KEYS {
+            self.traverse_ephemeron(t);
+        } else if self.gc.atomic {
+            self.gc.all_weak.push(t);
+        } else {
+            self.regray(t);
+        }
+        1 + t.array_len as usize + 2 * t.entry_count as usize
+    }
+
+    /// The weakness that the metatable's `__mode` asks for now (manual 2.5.4).
+    fn weak_mode(&self, t: Gc<Table>) -> u16 {
+        let (Some(mt), Some(name)) = (t.metatable, self.mode_name) else { return 0 };
+        let Some(mode) = mt.get_str(name).as_str() else { return 0 };
+        let mut weak = 0;
+        if mode.bytes().contains(&b'k') {
+            weak |= flags::WEAK_KEYS;
+        }
+        if mode.bytes().contains(&b'v') {
+            weak |= flags::WEAK_VALUES;
+        }
+        weak
+    }
+
+    /// A weak table met while the program still runs is looked at again in the atomic phase, and counted there.
+    fn regray(&mut self, mut t: Gc<Table>) {
+        self.gc.marked -= t.bytes();
+        t.header.mark &= !mark::BLACK;
+        self.gc.gray_again.push(t.header());
+    }
+
+    /// Whether a value would be cleared from a weak table: dead, and not a string (strings are values, manual 2.5.4).
+    fn clearable(&mut self, v: Value) -> bool {
+        if v.is_string() {
+            self.mark(v);
+            return false;
+        }
+        match v.as_object() {
+            Some(object) => object.is_white(),
+            None => false,
+        }
+    }
+
+    /// Marks the values of the entries whose keys are alive. True if it marked something.
+    fn traverse_ephemeron(&mut self, mut t: Gc<Table>) -> bool {
+        let mut marked = false;
+        let mut dead_keys = false;
+        let mut pairs_white = false;
+        for &v in t.array() {
+            if v.as_object().is_some_and(|o| o.is_white()) {
+                marked = true;
+                self.mark(v);
+            }
+        }
+        for e in t.entries_mut() {
+            if e.value_tag == tag::NIL {
+                if e.key_tag & tag::COLLECTABLE != 0 {
+                    e.key_tag = tag::DEAD;
+                }
+            } else if self.clearable(e.key()) {
+                dead_keys = true;
+                if e.value().as_object().is_some_and(|o| o.is_white()) {
+                    pairs_white = true;
+                }
+            } else if e.value().as_object().is_some_and(|o| o.is_white()) {
+                marked = true;
+                self.mark(e.value());
+            }
+        }
+        if !self.gc.atomic {
+            self.regray(t);
+        } else if pairs_white {
+            self.gc.ephemerons.push(t);
+        } else if dead_keys {
+            self.gc.all_weak.push(t);
+        }
+        marked
+    }
+
+    fn propagate_all(&mut self) {
+        while let Some(object) = self.gc.gray.pop() {
+            self.traverse(object);
+        }
+    }
+
+    /// Repeats until no ephemeron entry's key is alive while its value is not marked.
+    fn converge_ephemerons(&mut self) {
+        let mut forward = true;
+        loop {
+            let mut list = std::mem::take(&mut self.gc.ephemerons);
+            if !forward {
+                list.reverse();
+            }
+            forward = !forward;
+            let mut changed = false;
+            for t in list {
+                if self.traverse_ephemeron(t) {
+                    self.propagate_all();
+                    changed = true;
+                }
+            }
+            if !changed {
+                return;
+            }
+        }
+    }
+
+    fn clear_values(&mut self, tables: &[Gc<Table>]) {
+        for t in tables {
+            let mut t = *t;
+            for i in 0..t.array_len as usize {
+                let v = t.array()[i];
+                if self.clearable(v) {
+                    t.array_mut()[i] = Value::NIL;
+                }
+            }
+            t.trim();
+            for i in 0..t.entry_count as usize {
+                let v = t.entries()[i].value();
+                if self.clearable(v) {
+                    self.clear_entry(t, i);
+                }
+            }
+        }
+    }
+
+    fn clear_keys(&mut self, tables: &[Gc<Table>]) {
+        for t in tables {
+            for i in 0..t.entry_count as usize {
+                let e = t.entries()[i];
+                if e.value_tag != tag::NIL && self.clearable(e.key()) {
+                    self.clear_entry(*t, i);
+                }
+            }
+        }
+    }
+
+    fn clear_entry(&mut self, mut t: Gc<Table>, i: usize) {
+        let e = &mut t.entries_mut()[i];
+        e.value_bits = 0;
+        e.value_tag = tag::NIL;
+        if e.key_tag & tag::COLLECTABLE != 0 {
+            e.key_tag = tag::DEAD;
+        }
+    }
+
+    fn gc_atomic(&mut self, mut roots: Roots<'_>) {
+        self.gc.atomic = true;
+        self.mark_roots(&mut roots);
+        self.mark_exec(roots.exec);
+        self.propagate_all();
+        // Values in open upvalues of coroutines that are otherwise dead.
+        for i in 0..self.gc.listed.len() {
+            let co = self.gc.listed[i];
+            if co.header.is_white() {
+                for j in 0..co.exec.open.len() {
+                    let up = co.exec.open[j];
+                    if !up.header.is_white() {
+                        self.mark(up.get());
+                    }
+                }
+            }
+        }
+        self.propagate_all();
+        // Coroutines put themselves on the list again when they are traversed: take it first.
+        let again = std::mem::take(&mut self.gc.gray_again);
+        for object in &again {
+            if object.mark & mark::BLACK == 0 {
+                self.traverse(*object);
+                self.propagate_all();
+            }
+        }
+        let mut late = std::mem::take(&mut self.gc.gray_again);
+        self.converge_ephemerons();
+        late.append(&mut self.gc.gray_again);
+        let weak_values = std::mem::take(&mut self.gc.weak_values);
+        self.clear_values(&weak_values);
+        let all_weak = std::mem::take(&mut self.gc.all_weak);
+        self.clear_values(&all_weak.iter().copied().filter(is_weak_valued).collect::<Vec<_>>());
+        // Finalizers: the dead ones among the finalizable, last marked first; they come back to life for the call.
+        let mut dead = Vec::new();
+        self.gc.finalizable.retain(|object| {
+            let keep = !object.is_white();
+            if !keep {
+                dead.push(*object);
+            }
+            keep
+        });
+        dead.reverse();
+        self.gc.to_finalize.extend(dead);
+        self.mark_pending();
+        self.propagate_all();
+        let ephemerons_left = std::mem::take(&mut self.gc.ephemerons);
+        self.gc.ephemerons = ephemerons_left;
+        self.converge_ephemerons();
+        late.append(&mut self.gc.gray_again);
+        let ephemerons = std::mem::take(&mut self.gc.ephemerons);
+        self.clear_keys(&ephemerons);
+        let resurrected_all = std::mem::take(&mut self.gc.all_weak);
+        self.clear_keys(&all_weak);
+        self.clear_keys(&resurrected_all);
+        let resurrected_values = std::mem::take(&mut self.gc.weak_values);
+        self.clear_values(&resurrected_values);
+        self.clear_values(&resurrected_all.iter().copied().filter(is_weak_valued).collect::<Vec<_>>());
+        // Stacks: dead slots are cleared, dead coroutines' open upvalues are closed, dead upvalues leave the lists.
+        roots.exec.clear_dead_slots();
+        for object in again.iter().chain(&late) {
+            if object.kind as u32 == tag::COROUTINE {
+                // SAFETY: the kind says so.
+                let mut co: Gc<Coroutine> = unsafe { object.cast() };
+                if co.header.mark & mark::BLACK == 0 {
+                    co.header.mark |= mark::BLACK;
+                    co.exec.clear_dead_slots();
+                    self.gc.marked += COROUTINE_BYTES + co.exec.bytes();
+                }
+            }
+        }
+        self.gc.marked += roots.exec.bytes();
+        roots.exec.open.retain(|up| !up.header.is_white());
+        let listed = std::mem::take(&mut self.gc.listed);
+        for mut co in listed {
+            if co.header.is_white() {
+                for up in std::mem::take(&mut co.exec.open) {
+                    let mut up = up;
+                    if !up.header.is_white() {
+                        let v = up.get();
+                        up.closed = v;
+                        up.slot = &raw mut up.closed;
+                    }
+                }
+            } else {
+                co.exec.open.retain(|up| !up.header.is_white());
+                // The running coroutine's list is with the engine, so it stays listed.
+                if co.exec.open.is_empty() && co.status != super::coroutine::Status::Running {
+                    co.listed = false;
+                } else {
+                    self.gc.listed.push(co);
+                }
+            }
+        }
+        self.gc.atomic = false;
+        self.white ^= mark::WHITES;
+        self.bytes = self.gc.marked;
+        // The next cycle starts after `pause` percent of what survived; the sweep is done in the first part of that.
+        let survived = self.bytes as u128;
+        let wait = (survived * self.gc.pause.max(100) as u128 / 100 - survived).min(isize::MAX as u128 / 4) as isize;
+        // Near the cap, cycles come often enough to end before it.
+        let room = (self.bytes_max.saturating_sub(self.bytes) / 2).min(isize::MAX as usize / 4) as isize;
+        let wait = wait.min(room);
+        self.gc.sweep_cursor = (0, 0);
+        self.gc.sweep_pages = self.pools.object_page_count();
+        self.gc.sweep_slice = (wait / 32).max(1);
+        self.gc.sweep_rest = wait - self.gc.sweep_slice;
+        self.debt = -self.gc.sweep_slice;
+        self.gc.phase = Phase::Sweep;
+        self.gc.cycles += 1;
+    }
+
+    /// Sweeps up to so many pages; true when all is swept. Large objects are swept with the last page.
+    fn gc_sweep(&mut self, mut pages: usize) -> bool {
+        let white = self.white;
+        while pages > 0 {
+            let Some((page, size)) = self.pools.object_page(&mut self.gc.sweep_cursor) else {
+                let mut large = std::mem::take(&mut self.pools.large);
+                large.retain(|&(header, size)| {
+                    // SAFETY: large objects are listed from allocation to here.
+                    unsafe {
+                        if (*header).mark & mark::WHITES & !white != 0 {
+                            self.drop_object(header);
+                            self.pools.large_free(header.cast(), size);
+                            return false;
+                        }
+                        (*header).mark = (*header).mark & !(mark::WHITES | mark::BLACK) | white;
+                    }
+                    true
+                });
+                debug_assert!(self.pools.large.is_empty());
+                self.pools.large = large;
+                return true;
+            };
+            self.gc.sweep_cursor.1 += 1;
+            pages -= 1;
+            let mut at = page.start;
+            let end = page.start.wrapping_add(page.bytes);
+            while at < end {
+                let header: *mut Header = at.cast();
+                // SAFETY: every block of an object page begins with a header; a block of the other white is dead.
+                unsafe {
+                    if (*header).kind != 0 {
+                        let marks = (*header).mark;
+                        if marks & mark::WHITES & !white != 0 {
+                            self.drop_object(header);
+                            self.pools.object_free(at, size);
+                        } else {
+                            (*header).mark = marks & !(mark::WHITES | mark::BLACK) | white;
+                        }
+                    }
+                }
+                at = at.wrapping_add(size);
+            }
+        }
+        false
+    }
+
+    /// Frees what a dead object owns beside its block.
+    ///
+    /// # Safety
+    /// `header` is a dead object that nothing will touch again.
+    #[inline(always)]
+    unsafe fn drop_object(&mut self, header: *mut Header) {
+        // SAFETY: the caller's promise; the kind was written with the object.
+        unsafe {
+            if (*header).mark & mark::PRINTED != 0 {
+                self.printed_ids.remove(&(header as usize));
+            }
+            match (*header).kind as u32 {
+                tag::STR => self.interner.remove(header.cast::<Str>()),
+                tag::TABLE => self.table_drop(Gc::from_raw(header.cast())),
+                tag::PROTO | tag::COROUTINE | tag::USERDATA => self.drop_rare(header),
+                _ => {}
+            }
+        }
+    }
+
+    /// # Safety
+    /// As `drop_object`.
+    #[cold]
+    unsafe fn drop_rare(&mut self, header: *mut Header) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            match (*header).kind as u32 {
+                tag::PROTO => {
+                    let p = header.cast::<Proto>();
+                    drop(Box::from_raw(std::ptr::slice_from_raw_parts_mut(
+                        (*p).code.cast_mut(),
+                        (*p).code_len as usize,
+                    )));
+                    drop(Box::from_raw(std::ptr::slice_from_raw_parts_mut(
+                        (*p).consts.cast_mut(),
+                        (*p).const_len as usize,
+                    )));
+                    std::ptr::drop_in_place(p);
+                }
+                tag::COROUTINE => {
+                    let co = header.cast::<Coroutine>();
+                    (*co).exec.release(&mut self.pools);
+                    std::ptr::drop_in_place(co);
+                }
+                _ => std::ptr::drop_in_place(header.cast::<Userdata>()),
+            }
+        }
+    }
+
+    /// An open upvalue has been closed. It was gray if it was reached; now it is an ordinary object, with its value marked.
+    #[inline]
+    pub(crate) fn upvalue_closed(&mut self, mut up: Gc<Upvalue>) {
+        if self.gc.phase == Phase::Propagate && !up.header.is_white() {
+            self.mark(up.closed);
+            up.header.mark |= mark::BLACK;
+        }
+    }
+
+    /// What a barrier takes back from the marked bytes: the object will be counted when it is traversed again.
+    pub(super) fn uncount_marked(&mut self, object: Gc<Header>) {
+        // SAFETY (casts): the kind was written with the object.
+        let bytes = unsafe {
+            match object.kind as u32 {
+                tag::TABLE => object.cast::<Table>().bytes(),
+                tag::UPVALUE => 40,
+                tag::NATIVE_CLOSURE => NATIVE_HEAD + 16 * object.cast::<NativeClosure>().upval_count as usize,
+                tag::USERDATA => 64,
+                tag::LUA_CLOSURE => 32 + 8 * object.cast::<LuaClosure>().upval_count as usize,
+                _ => 0,
+            }
+        };
+        self.gc.marked = self.gc.marked.saturating_sub(bytes);
+    }
+}
+
+fn is_weak_valued(t: &Gc<Table>) -> bool {
+    t.header.flags & flags::WEAK_VALUES != 0
+}
+
+fn string_bytes(object: Gc<Header>) -> usize {
+    // SAFETY: called for strings only.
+    let s: Gc<Str> = unsafe { object.cast() };
+    if s.is_short() { STR_HEAD + s.len() + 8 } else { STR_HEAD + s.len() }
+}
+
+impl Drop for Heap {
+    fn drop(&mut self) {
+        let mut objects = Vec::new();
+        self.each_object(|header| {
+            // SAFETY: live or unswept objects.
+            if matches!(
+                unsafe { (*header).kind } as u32,
+                tag::TABLE | tag::PROTO | tag::COROUTINE | tag::USERDATA
+            ) {
+                objects.push(header);
+            }
+        });
+        for header in objects {
+            // SAFETY: the whole heap goes; nothing is touched twice.
+            unsafe {
+                if (*header).kind as u32 == tag::TABLE {
+                    self.table_drop(Gc::from_raw(header.cast()));
+                } else {
+                    self.drop_rare(header);
+                }
+            }
+        }
+        let large = std::mem::take(&mut self.pools.large);
+        for (header, size) in large {
+            // SAFETY: as above.
+            unsafe { self.pools.large_free(header.cast(), size) }
+        }
+    }
+}
+
+const _: () = assert!(CLOSURE_HEAD.is_multiple_of(8));

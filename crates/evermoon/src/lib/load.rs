@@ -1,0 +1,83 @@
+//! Source text or a binary chunk to a function value: what `load`, `require` and the embedder's `load` share.
+
+use crate::bytecode::{chunk, verify};
+use crate::heap::object::Gc;
+use crate::heap::value::Value;
+use crate::syntax::parser::{self, Limits};
+use crate::vm::error::chunk_id;
+use crate::vm::{Throw, Vm};
+use std::sync::Arc;
+
+/// Which kinds of chunk are welcome (`load`'s mode).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Mode {
+    pub text: bool,
+    pub binary: bool,
+}
+
+impl Mode {
+    pub const ANY: Mode = Mode { text: true, binary: true };
+}
+
+/// Compiles or undumps a chunk to a main function whose first upvalue is `env` (the rest are nil). The outer error is the engine's (memory);
+/// the inner one is the chunk's message.
+pub fn load(
+    vm: &mut Vm,
+    bytes: &[u8],
+    name: &[u8],
+    mode: Mode,
+    env: Value,
+) -> Result<Result<Value, Vec<u8>>, Throw> {
+    let binary = bytes.first() == Some(&0x1b);
+    if !(if binary { mode.binary } else { mode.text }) {
+        let kind = if binary { "binary" } else { "text" };
+        let allowed = match (mode.text, mode.binary) {
+            (true, true) => "bt",
+            (true, false) => "t",
+            (false, true) => "b",
+            (false, false) => "",
+        };
+        return Ok(Err(format!("attempt to load a {kind} chunk (mode is '{allowed}')").into_bytes()));
+    }
+    vm.charge(bytes.len() as u64 / 16);
+    let proto = if binary {
+        let shown = match name.first() {
+            Some(b'@' | b'=') => String::from_utf8_lossy(&name[1..]).into_owned(),
+            Some(0x1b) => "binary string".to_string(),
+            _ => String::from_utf8_lossy(name).into_owned(),
+        };
+        let proto = match chunk::undump(bytes, &chunk::Limits::default()) {
+            Ok(proto) => proto,
+            Err(e) => return Ok(Err(format!("{shown}: {e}").into_bytes())),
+        };
+        if let Err(e) = verify::verify(&proto) {
+            return Ok(Err(format!("{shown}: {e}").into_bytes()));
+        }
+        proto
+    } else {
+        let limits = Limits { nesting: vm.limits.syntax_nesting, ..Limits::default() };
+        let compiled =
+            parser::parse(bytes, &limits).and_then(|tree| crate::compile::compile(&tree, Arc::from(name)));
+        match compiled {
+            Ok(proto) => proto,
+            Err(e) => {
+                let mut message = format!("{}:{}: ", chunk_id(name), e.line).into_bytes();
+                message.extend_from_slice(&e.message);
+                return Ok(Err(message));
+            }
+        }
+    };
+    debug_assert!(verify::verify(&proto).is_ok(), "the compiler's code passes the verifier");
+    let count = proto.upvals.len();
+    let proto = vm.heap.load_proto(&proto)?;
+    let mut upvals = Vec::with_capacity(count);
+    for i in 0..count {
+        upvals.push(vm.heap.upvalue(if i == 0 { env } else { Value::NIL })?);
+    }
+    let mut closure = vm.heap.lua_closure(proto, count)?;
+    for (i, up) in upvals.into_iter().enumerate() {
+        closure.set_upval(i, up);
+    }
+    let _: Gc<_> = closure;
+    Ok(Ok(Value::lua_closure(closure)))
+}

@@ -1,0 +1,854 @@
+//! Calls, returns and coroutines: pushing and popping frames, and the driver that lets natives run until a Lua frame is on top.
+//!
+//! ```text
+//! before a call:   ... | func | arg 1 ... arg n |                     top
+//! Lua callee:      ... | func | R[0] = arg 1 ...                      (base = func + 1)
+//! vararg callee:   ... | func | params | varargs | R[0] ...           (base = func + 1 + n; params copied up)
+//! native callee:   ... | func | slot 0 = arg 1 ... |                  top
+//! after:           ... | result 1 ... |                               (from func on)
+//! ```
+//! Everything that is in progress is in the frames; nothing here keeps state on the host's stack across a call.
+
+use super::error::UNWINDING;
+use super::meta::{Event, Outcome};
+use super::native::{Act, Throw};
+use super::{Exit, Vm};
+use crate::bytecode::instr::Instr;
+use crate::bytecode::op::Op;
+use crate::heap::coroutine::{Coroutine, Exec, Frame, SLACK, Status, frame_flag, kind};
+use crate::heap::function::{LuaClosure, Proto, Upvalue};
+use crate::heap::object::Gc;
+use crate::heap::value::{Value, tag};
+
+/// Results of a call that wants all.
+pub(crate) const ALL: i16 = -1;
+
+impl Vm {
+    /// Puts `top` above the live part of the top frame, for pushing a call there.
+    #[inline]
+    pub(crate) fn open_top(&mut self) {
+        let frame = *self.exec.frame();
+        if frame.kind == kind::LUA {
+            // Multiple results may lie beyond the frame's registers only directly before their use; else top is stale.
+            let top = frame.top as usize;
+            if self.exec.top < top || !self.open_results() {
+                self.exec.top = top;
+            }
+        }
+    }
+
+    /// Whether the next instruction of the top Lua frame uses open results (`B == 0`).
+    fn open_results(&self) -> bool {
+        let frame = self.exec.frame();
+        let Some(proto) = self.frame_proto(frame) else { return false };
+        let at = self.frame_next_pc(frame);
+        // Either the instruction that is being executed, or the next one.
+        [at.wrapping_sub(1), at].iter().any(|&pc| {
+            proto.code().get(pc).is_some_and(|insn| {
+                let i = Instr(insn.word);
+                matches!(i.op(), Some(Op::CALL | Op::TAILCALL | Op::RETURN | Op::SETLIST)) && i.b() == 0
+            })
+        })
+    }
+
+    /// Room for `slots` more values above `top`, and `SLACK` beyond. May move the stack.
+    #[inline]
+    pub fn ensure_stack(&mut self, slots: usize) -> Result<(), Throw> {
+        if self.exec.top + slots + SLACK <= self.exec.stack_cap { Ok(()) } else { self.grow_stack(slots) }
+    }
+
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn grow_stack(&mut self, slots: usize) -> Result<(), Throw> {
+        let needed = self.exec.top.saturating_add(slots).saturating_add(SLACK);
+        let limit = self.stack_limit();
+        if needed > limit + SLACK {
+            return Err(self.stack_overflow());
+        }
+        let cap = (self.exec.stack_cap * 2).clamp(needed, limit.max(needed) + SLACK);
+        self.heap.reserve((cap - self.exec.stack_cap) * 16)?;
+        let change = self.exec.grow_stack(&mut self.heap.pools, cap);
+        self.heap.account(change);
+        Ok(())
+    }
+
+    #[inline]
+    pub(crate) fn push_frame(&mut self, frame: Frame) -> Result<(), Throw> {
+        if self.exec.frame_count == self.exec.frame_cap {
+            self.grow_frames()?;
+        }
+        if frame.flags & frame_flag::NO_YIELD != 0 {
+            self.exec.no_yield += 1;
+        }
+        self.exec.frame_count += 1;
+        *self.exec.frame_mut() = frame;
+        Ok(())
+    }
+
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn grow_frames(&mut self) -> Result<(), Throw> {
+        let mut limit = self.limits.frames_max;
+        if self.exec.frame_cap >= limit || self.handlers_active() > 0 {
+            limit += 1000;
+        }
+        if self.exec.frame_count >= limit {
+            return Err(self.stack_overflow());
+        }
+        let cap = (self.exec.frame_cap * 2).min(limit);
+        if cap == self.exec.frame_cap || self.exec.frame_cap == self.limits.frames_max && self.handlers_active() == 0 {
+            return Err(self.stack_overflow());
+        }
+        self.heap.reserve((cap - self.exec.frame_cap) * 48)?;
+        let change = self.exec.grow_frames(&mut self.heap.pools, cap);
+        self.heap.account(change);
+        Ok(())
+    }
+
+    /// Pushes the frame of a call whose function is at `func` and whose arguments end at `top`. Natives do not run yet:
+    /// [`Vm::drive`] runs them.
+    pub(crate) fn begin_call(&mut self, func: usize, args: usize, results: i16, flags: u8) -> Result<(), Throw> {
+        debug_assert_eq!(func + 1 + args, self.exec.top);
+        let callee = self.exec.get(func);
+        match callee.tag {
+            tag::LUA_CLOSURE => self.begin_lua(func, args, results, flags, Gc::from_bits(callee.bits)),
+            tag::NATIVE | tag::NATIVE_CLOSURE => {
+                self.ensure_stack(SLACK)?;
+                self.push_frame(Frame {
+                    pc: std::ptr::null(),
+                    k: std::ptr::null(),
+                    closure: std::ptr::null(),
+                    base: func as u32 + 1,
+                    func: func as u32,
+                    top: 0,
+                    state: 0,
+                    aux: 0,
+                    results,
+                    kind: kind::NATIVE,
+                    flags,
+                })
+            }
+            _ => {
+                let handler = self.metamethod(callee, Event::Call);
+                if handler.is_nil() {
+                    return Err(self.call_error(callee));
+                }
+                self.ensure_stack(1)?;
+                self.exec.copy(func, func + 1, args + 1);
+                self.exec.set(func, handler);
+                self.exec.top += 1;
+                self.begin_call(func, args + 1, results, flags)
+            }
+        }
+    }
+
+    fn begin_lua(
+        &mut self,
+        func: usize,
+        args: usize,
+        results: i16,
+        flags: u8,
+        closure: Gc<LuaClosure>,
+    ) -> Result<(), Throw> {
+        let proto = closure.proto;
+        let params = proto.num_params as usize;
+        let need = proto.max_stack as usize + SLACK + params;
+        self.ensure_stack(need)?;
+        let outward = match self.exec.frames().last() {
+            Some(f) if f.kind == kind::LUA => 0,
+            _ => frame_flag::OUTWARD,
+        };
+        for at in args..params {
+            self.exec.set(func + 1 + at, Value::NIL);
+        }
+        let (base, varargs) = if proto.is_vararg {
+            let base = func + 1 + args.max(params);
+            self.exec.copy(func + 1, base, params);
+            for at in func + 1..func + 1 + params {
+                self.exec.set(at, Value::NIL);
+            }
+            (base, args.saturating_sub(params))
+        } else {
+            (func + 1, 0)
+        };
+        let frame = Frame {
+            pc: proto.code,
+            k: proto.consts,
+            closure: closure.as_ptr(),
+            base: base as u32,
+            func: func as u32,
+            top: (base + proto.max_stack as usize) as u32,
+            state: varargs as u32,
+            aux: 0,
+            results,
+            kind: kind::LUA,
+            flags: flags | outward,
+        };
+        self.push_frame(frame)
+    }
+
+    /// Ends the top frame: its `count` results from `first` on go where its caller wants them.
+    pub(crate) fn complete(&mut self, first: usize, count: usize) {
+        let frame = *self.exec.frame();
+        self.frame_gone(&frame);
+        self.exec.frame_count -= 1;
+        const SPECIAL: u8 = frame_flag::FINALIZER | frame_flag::CLOSE | frame_flag::HOOK | frame_flag::HANDLER;
+        if frame.flags & SPECIAL != 0 && frame.kind != kind::BOTTOM {
+            return self.complete_special(&frame, first, count);
+        }
+        let func = frame.func as usize;
+        if frame.results < 0 {
+            if first != func {
+                self.exec.copy(first, func, count);
+            }
+            self.exec.top = func + count;
+        } else {
+            let wanted = frame.results as usize;
+            let n = wanted.min(count);
+            if first != func {
+                self.exec.copy(first, func, n);
+            }
+            for at in n..wanted {
+                self.exec.set(func + at, Value::NIL);
+            }
+            self.exec.top = func + wanted;
+        }
+        if frame.flags & frame_flag::FINISH != 0 {
+            self.finish_instruction(func);
+        }
+    }
+
+    fn complete_special(&mut self, frame: &Frame, first: usize, count: usize) {
+        self.exec.top = frame.aux as usize;
+        if frame.flags & frame_flag::HANDLER != 0 {
+            self.error = if count > 0 { self.exec.get(first) } else { Value::NIL };
+            self.handler_returned = true;
+        } else if frame.flags & frame_flag::FINALIZER != 0 {
+            self.finalizer_ended();
+        } else if frame.flags & frame_flag::CLOSE != 0 {
+            // The Lua frame executes its instruction again, to close the next variable.
+            self.step_back();
+        }
+    }
+
+    /// Lets natives and pending steps run until a Lua frame is on top or the interpreter must be left.
+    pub(crate) fn drive(&mut self) -> Exit {
+        loop {
+            if self.handler_returned {
+                self.handler_returned = false;
+                match self.unwind_to_catcher() {
+                    Exit::Continue => continue,
+                    exit => return exit,
+                }
+            }
+            if self.finalizers_due && self.exec.frame().kind == kind::LUA {
+                self.finalizers_due = false;
+                if let Err(throw) = self.call_finalizer()
+                    && let exit @ (Exit::Failed | Exit::OutOfFuel) = self.unwind(throw)
+                {
+                    return exit;
+                }
+            }
+            let frame = self.exec.frame();
+            let step = match frame.kind {
+                kind::LUA => return Exit::Continue,
+                kind::NATIVE if frame.state == UNWINDING => self.continue_unwinding(),
+                kind::NATIVE => self.run_native(),
+                kind::ENTRY if frame.state == UNWINDING => self.continue_unwinding(),
+                kind::ENTRY => return Exit::Done,
+                _ => self.coroutine_returned(),
+            };
+            match step {
+                Ok(None) => {}
+                Ok(Some(exit)) => return exit,
+                Err(throw) => match self.unwind(throw) {
+                    Exit::Continue => {}
+                    exit => return exit,
+                },
+            }
+        }
+    }
+
+    /// Runs the native of the top frame, and does what it asks for.
+    pub(crate) fn run_native(&mut self) -> Result<Option<Exit>, Throw> {
+        let callee = self.exec.get(self.exec.frame().func as usize);
+        let number = match callee.as_native_closure() {
+            Some(c) => c.native as usize,
+            None => callee.bits as usize,
+        };
+        let function = self.natives[number].function;
+        if self.tracing && self.exec.frame().state == 0 && self.hook_native_call()? {
+            return Ok(None);
+        }
+        let act = function(self)?;
+        self.act(act)
+    }
+
+    /// Does what the native of the top frame asks for.
+    pub(crate) fn act(&mut self, act: Act) -> Result<Option<Exit>, Throw> {
+        match act {
+            Act::Return(n) => {
+                if self.tracing && self.hook_native_return(n)? {
+                    return Ok(None);
+                }
+                let first = self.exec.top - n as usize;
+                self.complete(first, n as usize);
+                if self.heap.debt > 0 {
+                    self.collect_at_native_return()?;
+                }
+            }
+            Act::Call { args, results } => {
+                let func = self.exec.top - args as usize - 1;
+                self.begin_call(func, args as usize, results, 0)?;
+            }
+            Act::TailCall { args } => {
+                // The callee's results become ours: call it for all, and return them.
+                let func = self.exec.top - args as usize - 1;
+                let frame = *self.exec.frame();
+                let to = frame.func as usize;
+                self.exec.copy(func, to, args as usize + 1);
+                self.exec.top = to + 1 + args as usize;
+                self.frame_gone(&frame);
+                self.exec.frame_count -= 1;
+                self.begin_call(to, args as usize, frame.results, frame.flags & !frame_flag::PROTECTED)?;
+            }
+            Act::Yield(n) => return self.yield_now(n as usize),
+            Act::Resume { co, args, wrap } => self.resume(co, args as usize, wrap)?,
+            Act::CloseCoroutine { co } => self.close_coroutine(co)?,
+            Act::HostCall => return Ok(Some(Exit::HostCall)),
+            Act::Again => {
+                if self.ticks <= 0 {
+                    return match self.slice_over() {
+                        Exit::Slice => Ok(None),
+                        exit => Ok(Some(exit)),
+                    };
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    // ---- the host's door ----
+
+    /// Begins a call from the host: a function, its arguments, and perhaps a message handler. Then `run` until it is done, and
+    /// `leave`. Entries nest: a native that the host wrote may enter again.
+    pub fn enter(&mut self, function: Value, args: &[Value], handler: Option<Value>) -> Result<(), Throw> {
+        if self.exec.frame_count > 0 {
+            self.open_top();
+        }
+        self.ensure_stack(args.len() + 2)?;
+        let func = self.exec.top;
+        self.exec.push(handler.unwrap_or(Value::NIL));
+        let flags = if self.host_coroutine && self.exec.frame_count == 0 { 0 } else { frame_flag::NO_YIELD };
+        self.push_frame(Frame {
+            base: func as u32 + 1,
+            func: func as u32,
+            kind: kind::ENTRY,
+            aux: if handler.is_some() { func as u32 } else { 0 },
+            flags,
+            ..BOTTOM_FRAME
+        })?;
+        self.exec.push(function);
+        for &v in args {
+            self.exec.push(v);
+        }
+        if let Err(throw) = self.begin_call(func + 1, args.len(), ALL, 0) {
+            match self.unwind(throw) {
+                Exit::Continue | Exit::Failed => {}
+                _ => return Err(throw),
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends an entry that is done or has failed, and hands out its results (none if it failed).
+    pub fn leave(&mut self) -> Vec<Value> {
+        let frame = *self.exec.frame();
+        debug_assert_eq!(frame.kind, kind::ENTRY);
+        let values = (frame.base as usize..self.exec.top).map(|at| self.exec.get(at)).collect();
+        self.frame_gone(&frame);
+        self.exec.frame_count -= 1;
+        self.exec.top = frame.func as usize;
+        values
+    }
+
+    // ---- Lua frames ----
+
+    /// The prototype of a Lua frame.
+    #[inline]
+    pub(crate) fn frame_proto(&self, frame: &Frame) -> Option<Gc<Proto>> {
+        self.frame_closure(frame).map(|c| c.proto)
+    }
+
+    /// The closure of a Lua frame.
+    #[inline]
+    pub(crate) fn frame_closure(&self, frame: &Frame) -> Option<Gc<LuaClosure>> {
+        if frame.kind != kind::LUA { None } else { Some(Gc::from_bits(frame.closure as u64)) }
+    }
+
+    /// Index of the instruction that a Lua frame executes next.
+    pub(crate) fn frame_next_pc(&self, frame: &Frame) -> usize {
+        match self.frame_proto(frame) {
+            Some(proto) => (frame.pc as usize - proto.code as usize) / size_of::<crate::heap::function::Insn>(),
+            None => 0,
+        }
+    }
+
+    /// Index of the instruction that a Lua frame is executing (or was, when it called).
+    pub(crate) fn frame_pc(&self, frame: &Frame) -> usize {
+        self.frame_next_pc(frame).saturating_sub(1)
+    }
+
+    /// The instruction that the top Lua frame is executing.
+    pub(crate) fn current_instr(&self) -> Instr {
+        let frame = self.exec.frame();
+        match self.frame_proto(frame) {
+            Some(proto) => proto.code().get(self.frame_pc(frame)).map_or(Instr(0), |i| Instr(i.word)),
+            None => Instr(0),
+        }
+    }
+
+    /// The top Lua frame executes its instruction again.
+    pub(crate) fn step_back(&mut self) {
+        let frame = self.exec.frame_mut();
+        if frame.kind == kind::LUA {
+            frame.pc = frame.pc.wrapping_sub(1);
+        }
+    }
+
+    /// Goes on behind a conditional instruction whose condition came out as `answer` (`op.rs`, note 1).
+    pub(crate) fn finish_test(&mut self, answer: bool) {
+        let i = self.current_instr();
+        let frame = *self.exec.frame();
+        let next = self.frame_next_pc(&frame);
+        let distance = if answer != (i.c() != 0) {
+            1
+        } else {
+            let jump = self.frame_proto(&frame).and_then(|p| p.code().get(next).copied()).map_or(0, |j| Instr(j.word).get_sj());
+            1 + jump as isize
+        };
+        self.exec.frame_mut().pc = frame.pc.wrapping_offset(distance);
+    }
+
+    /// A metamethod called by an instruction has returned with its result at `slot`: what the instruction still has to do.
+    fn finish_instruction(&mut self, slot: usize) {
+        let i = self.current_instr();
+        let v = self.exec.get(slot);
+        let base = self.exec.frame().base as usize;
+        match i.op() {
+            Some(Op::EQ | Op::LT | Op::LE | Op::LTI | Op::LEI | Op::GTI | Op::GEI) => self.finish_test(v.is_truthy()),
+            Some(Op::CONCAT) => {
+                // The result replaces the two operands; `aux` says how many values are left.
+                let left = self.exec.frame().aux as usize;
+                let a = base + i.a() as usize;
+                self.exec.set(a + left - 2, v);
+                self.exec.frame_mut().aux = left as u32 - 1;
+                self.exec.top = a + left - 1;
+                if left - 1 > 1 {
+                    self.step_back();
+                } else {
+                    self.exec.frame_mut().aux = 0;
+                }
+            }
+            Some(op) if op.has(crate::bytecode::op::flag::WRITES_A) => self.exec.set(base + i.a() as usize, v),
+            _ => {}
+        }
+    }
+
+    /// Makes the call that an operation of the top Lua frame has pushed.
+    pub(crate) fn call_meta(&mut self, args: u32, results: i16, flags: u8) -> Result<(), Throw> {
+        let func = self.exec.top - args as usize - 1;
+        self.begin_call(func, args as usize, results, flags)
+    }
+
+    /// A register of the top Lua frame.
+    #[inline]
+    pub(crate) fn reg(&self, r: u8) -> Value {
+        self.exec.get(self.exec.frame().base as usize + r as usize)
+    }
+    #[inline]
+    pub(crate) fn set_reg(&mut self, r: u8, v: Value) {
+        let at = self.exec.frame().base as usize + r as usize;
+        self.exec.set(at, v);
+    }
+    /// A constant of the top Lua frame.
+    #[inline]
+    pub(crate) fn constant(&self, k: u32) -> Value {
+        self.frame_proto(self.exec.frame()).and_then(|p| p.consts().get(k as usize).copied()).unwrap_or(Value::NIL)
+    }
+
+    /// Takes an outcome of `meta.rs`: a result goes to R[A], a call is made with `FINISH`.
+    pub(crate) fn finish_outcome(&mut self, i: Instr, outcome: Outcome) -> Result<(), Throw> {
+        match outcome {
+            Outcome::Done(v) => {
+                self.set_reg(i.a(), v);
+                Ok(())
+            }
+            Outcome::Call(args) => self.call_meta(args, 1, frame_flag::FINISH),
+        }
+    }
+
+    // ---- upvalues and to-be-closed variables ----
+
+    /// The open upvalue of a slot, made if there is none.
+    pub(crate) fn find_upvalue(&mut self, slot: usize) -> Result<Gc<Upvalue>, Throw> {
+        let address = self.exec.stack.wrapping_add(slot);
+        let mut at = self.exec.open.len();
+        while at > 0 {
+            let up = self.exec.open[at - 1];
+            if up.slot == address {
+                return Ok(up);
+            }
+            if up.slot < address {
+                break;
+            }
+            at -= 1;
+        }
+        let up = self.heap.open_upvalue(address)?;
+        self.exec.open.insert(at, up);
+        self.heap.list_open(self.current);
+        Ok(up)
+    }
+
+    /// Closes the upvalues of all slots from `level` on.
+    #[inline]
+    pub(crate) fn close_upvalues(&mut self, level: usize) {
+        let address = self.exec.stack.wrapping_add(level);
+        while let Some(&up) = self.exec.open.last() {
+            if up.slot < address {
+                break;
+            }
+            self.exec.open.pop();
+            let mut up = up;
+            let v = up.get();
+            up.closed = v;
+            up.slot = &raw mut up.closed;
+            self.heap.upvalue_closed(up);
+        }
+    }
+
+    /// Marks a slot to be closed (manual 3.3.8).
+    pub(crate) fn mark_to_be_closed(&mut self, slot: usize, name: Option<String>) -> Result<(), Throw> {
+        let v = self.exec.get(slot);
+        if !v.is_truthy() {
+            return Ok(());
+        }
+        if self.metamethod(v, Event::Close).is_nil() {
+            let name = name.unwrap_or_else(|| "?".into());
+            return Err(self.fail(&format!("variable '{name}' got a non-closable value")));
+        }
+        self.exec.tbc.push(slot as u32);
+        Ok(())
+    }
+
+    /// Pushes the call of a `__close` metamethod above `top`; its results are dropped.
+    pub(crate) fn call_close(&mut self, value: Value, error: Value) -> Result<(), Throw> {
+        let handler = self.metamethod(value, Event::Close);
+        let func = self.exec.top;
+        self.ensure_stack(3)?;
+        self.exec.push(handler);
+        self.exec.push(value);
+        self.exec.push(error);
+        // A handler that is gone by now fails like a call of nil: "attempt to call a nil value (metamethod 'close')".
+        self.begin_call(func, 2, 0, 0)
+    }
+
+    /// Closes what a Lua frame has open from `level` on, one `__close` call at a time: true when a call was made and the
+    /// instruction must be executed again; `top` is what the frame needs back then.
+    pub(crate) fn close_some(&mut self, level: usize, top: usize) -> Result<bool, Throw> {
+        if let Some(&slot) = self.exec.tbc.last()
+            && slot as usize >= level
+        {
+            self.exec.tbc.pop();
+            self.close_upvalues(slot as usize);
+            let value = self.exec.get(slot as usize);
+            let frame_top = self.exec.frame().top as usize;
+            self.exec.top = top.max(frame_top);
+            let handler = self.metamethod(value, Event::Close);
+            let func = self.exec.top;
+            self.ensure_stack(3)?;
+            self.exec.push(handler);
+            self.exec.push(value);
+            self.exec.push(Value::NIL);
+            self.begin_call(func, 2, 0, frame_flag::CLOSE)?;
+            self.exec.frame_mut().aux = top as u32;
+            return Ok(true);
+        }
+        self.close_upvalues(level);
+        Ok(false)
+    }
+
+    // ---- finalizers ----
+
+    /// Calls the next due finalizer on top of the top Lua frame. Errors in it become warnings.
+    pub(crate) fn call_finalizer(&mut self) -> Result<(), Throw> {
+        if self.finalizing || self.heap.gc.suspended {
+            return Ok(());
+        }
+        while let Some(object) = self.heap.take_finalizable() {
+            let handler = self.metamethod(object, Event::Gc);
+            if !handler.is_function() {
+                continue;
+            }
+            let saved = self.exec.top;
+            if self.exec.frame().kind == kind::LUA {
+                self.open_top();
+            }
+            self.ensure_stack(4)?;
+            let func = self.exec.top;
+            self.exec.push(handler);
+            self.exec.push(object);
+            self.finalizing = true;
+            self.heap.gc.suspended = true;
+            self.begin_call(func, 1, 0, frame_flag::FINALIZER | frame_flag::NO_YIELD)?;
+            self.exec.frame_mut().aux = saved as u32;
+            return Ok(());
+        }
+        Ok(())
+    }
+
+    pub(crate) fn finalizer_ended(&mut self) {
+        self.finalizing = false;
+        self.heap.gc.suspended = false;
+        self.finalizers_due = !self.heap.gc.to_finalize.is_empty();
+    }
+
+    /// A collector step after a native has returned.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn collect_at_native_return(&mut self) -> Result<(), Throw> {
+        self.collect_step();
+        if !self.heap.gc.to_finalize.is_empty() && self.exec.frame().kind == kind::LUA {
+            self.call_finalizer()?;
+        }
+        Ok(())
+    }
+
+    // ---- coroutines ----
+
+    /// A coroutine that will run `function`.
+    pub fn new_coroutine(&mut self, function: Value) -> Result<Gc<Coroutine>, Throw> {
+        let mut co = self.heap.coroutine()?;
+        co.exec.push(function);
+        Ok(co)
+    }
+
+    fn switch_to(&mut self, mut co: Gc<Coroutine>) {
+        let mut from = self.current;
+        let exec = std::mem::replace(&mut co.exec, Exec::none());
+        from.exec = std::mem::replace(&mut self.exec, exec);
+        self.current = co;
+        self.tracing = co.hook.is_some();
+    }
+
+    /// Back to the resumer; the current coroutine gets this status.
+    pub(crate) fn switch_back(&mut self, status: Status) {
+        let mut co = self.current;
+        co.status = status;
+        if let Some(mut resumer) = co.resumer.take() {
+            resumer.status = Status::Running;
+            self.switch_to(resumer);
+        }
+    }
+
+    fn resume(&mut self, mut co: Gc<Coroutine>, args: usize, wrap: bool) -> Result<(), Throw> {
+        let func = self.exec.frame().func as usize;
+        self.exec.frame_mut().top = wrap as u32;
+        if co.status != Status::Suspended {
+            let text = match co.status {
+                Status::Dead => "cannot resume dead coroutine",
+                _ => "cannot resume non-suspended coroutine",
+            };
+            if wrap {
+                return Err(self.fail(text));
+            }
+            let message = self.new_string(text.as_bytes())?;
+            return self.resume_result(func, false, &[message]);
+        }
+        if self.coroutine_depth >= COROUTINE_DEPTH_MAX {
+            if wrap {
+                return Err(self.fail("C stack overflow"));
+            }
+            let message = self.new_string(b"C stack overflow")?;
+            return self.resume_result(func, false, &[message]);
+        }
+        let first = self.exec.top - args;
+        let values: Vec<Value> = (first..self.exec.top).map(|at| self.exec.get(at)).collect();
+        self.exec.top = first;
+        self.current.status = Status::Normal;
+        co.resumer = Some(self.current);
+        co.status = Status::Running;
+        self.coroutine_depth += 1;
+        self.switch_to(co);
+        // From here on errors belong to the coroutine.
+        self.ensure_stack(values.len())?;
+        let started = self.exec.frame_count > 0;
+        if !started {
+            self.push_frame(BOTTOM_FRAME)?;
+        }
+        for &v in &values {
+            self.exec.push(v);
+        }
+        if started {
+            // Its top frame is the native that yielded: the values are that native's results.
+            let first = self.exec.top - values.len();
+            self.complete(first, values.len());
+            Ok(())
+        } else {
+            let func = self.exec.top - values.len() - 1;
+            self.begin_call(func, values.len(), ALL, 0)
+        }
+    }
+
+    /// The results of a finished `resume` or `wrap` native, which is the top frame again.
+    fn resume_result(&mut self, func: usize, ok: bool, values: &[Value]) -> Result<(), Throw> {
+        let wrap = self.exec.frame().top != 0;
+        self.exec.top = func;
+        self.ensure_stack(values.len() + 1)?;
+        if !wrap {
+            self.exec.push(Value::bool(ok));
+        }
+        for &v in values {
+            self.exec.push(v);
+        }
+        let count = self.exec.top - func;
+        self.complete(func, count);
+        Ok(())
+    }
+
+    fn yield_now(&mut self, n: usize) -> Result<Option<Exit>, Throw> {
+        let co = self.current;
+        if self.exec.no_yield > 0 {
+            return Err(self.fail("attempt to yield across a C-call boundary"));
+        }
+        if co.resumer.is_none() {
+            if self.host_coroutine {
+                return Ok(Some(Exit::Yielded));
+            }
+            return Err(self.fail("attempt to yield from outside a coroutine"));
+        }
+        let first = self.exec.top - n;
+        let values: Vec<Value> = (first..self.exec.top).map(|at| self.exec.get(at)).collect();
+        self.exec.top = first;
+        self.coroutine_depth -= 1;
+        self.switch_back(Status::Suspended);
+        let func = self.exec.frame().func as usize;
+        self.resume_result(func, true, &values)?;
+        Ok(None)
+    }
+
+    /// Whether a yield would work now.
+    pub fn is_yieldable(&self) -> bool {
+        self.exec.no_yield == 0 && (self.current.resumer.is_some() || self.host_coroutine)
+    }
+
+    /// The function of the current coroutine has returned to its bottom frame.
+    fn coroutine_returned(&mut self) -> Result<Option<Exit>, Throw> {
+        let mut co = self.current;
+        self.coroutine_depth -= 1;
+        let closing = co.resumer.is_some_and(|r| r.exec.frame().state == CLOSING);
+        if closing {
+            self.exec.frame_count = 0;
+            self.switch_back(Status::Dead);
+            self.close_coroutine(co)?;
+            return Ok(None);
+        }
+        let values: Vec<Value> = (0..self.exec.top).map(|at| self.exec.get(at)).collect();
+        self.exec.frame_count = 0;
+        self.switch_back(Status::Dead);
+        // A dead coroutine needs no stack.
+        self.heap.release_exec(&mut co.exec);
+        let func = self.exec.frame().func as usize;
+        self.resume_result(func, true, &values)?;
+        Ok(None)
+    }
+
+    /// The coroutine died by an error; the resumer is current again.
+    pub(crate) fn resume_failed(&mut self, co: Gc<Coroutine>, error: Value) -> Result<(), Throw> {
+        self.coroutine_depth -= 1;
+        let frame = *self.exec.frame();
+        if frame.state == CLOSING {
+            // An error in a `__close` method while closing: go on closing with it.
+            return self.close_coroutine(co);
+        }
+        if frame.top != 0 {
+            // A wrap: close the coroutine, then raise its error here. The native is entered again for that.
+            self.exec.frame_mut().state = WRAP_FAILED;
+            return self.close_coroutine(co);
+        }
+        self.resume_result(frame.func as usize, false, &[error])
+    }
+
+    /// Closes the pending variables of a suspended or dead coroutine, each by a call on the coroutine's own stack.
+    fn close_coroutine(&mut self, mut co: Gc<Coroutine>) -> Result<(), Throw> {
+        co.status = Status::Dead;
+        let frame = self.exec.frame_mut();
+        if frame.state != CLOSING {
+            frame.aux = frame.state;
+            frame.state = CLOSING;
+        }
+        let Some(slot) = co.exec.tbc.pop() else {
+            // All closed: the native is entered again with the outcome.
+            let origin = frame.aux;
+            frame.aux = 0;
+            frame.state = if origin == WRAP_FAILED { WRAP_FAILED } else { CLOSED };
+            let (failed, error) = (co.failed, co.error);
+            co.failed = false;
+            co.error = Value::NIL;
+            let mut exec = std::mem::replace(&mut co.exec, Exec::none());
+            self.close_upvalues_of(&mut exec);
+            self.heap.release_exec(&mut exec);
+            if origin != WRAP_FAILED {
+                self.push(Value::bool(!failed));
+            }
+            self.push(error);
+            return Ok(());
+        };
+        co.exec.frame_count = 0;
+        co.exec.no_yield = 0;
+        self.current.status = Status::Normal;
+        co.resumer = Some(self.current);
+        co.status = Status::Running;
+        self.coroutine_depth += 1;
+        self.switch_to(co);
+        self.close_upvalues(slot as usize);
+        let value = self.exec.get(slot as usize);
+        let error = if co.failed { co.error } else { Value::NIL };
+        self.exec.top = slot as usize + 1;
+        self.push_frame(Frame { flags: frame_flag::NO_YIELD, ..BOTTOM_FRAME })?;
+        self.call_close(value, error)
+    }
+
+    fn close_upvalues_of(&mut self, exec: &mut Exec) {
+        for up in std::mem::take(&mut exec.open) {
+            let mut up = up;
+            let v = up.get();
+            up.closed = v;
+            up.slot = &raw mut up.closed;
+            self.heap.upvalue_closed(up);
+        }
+    }
+}
+
+/// State of a native that waits while a coroutine is being closed.
+pub(crate) const CLOSING: u32 = u32::MAX - 2;
+/// State of a native that is entered after a coroutine has been closed: `ok` and the error are its last two slots.
+pub const CLOSED: u32 = u32::MAX - 3;
+/// State of `wrap`'s native when the coroutine failed: the error is its last slot.
+pub const WRAP_FAILED: u32 = u32::MAX - 4;
+/// Coroutines that resume each other at most (PUC: LUAI_MAXCCALLS).
+const COROUTINE_DEPTH_MAX: u32 = 195;
+
+const BOTTOM_FRAME: Frame = Frame {
+    pc: std::ptr::null(),
+    k: std::ptr::null(),
+    closure: std::ptr::null(),
+    base: 0,
+    func: 0,
+    top: 0,
+    state: 0,
+    aux: 0,
+    results: ALL,
+    kind: kind::BOTTOM,
+    flags: 0,
+};

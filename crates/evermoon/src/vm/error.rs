@@ -1,0 +1,385 @@
+//! Errors: making them (with position and names, in the reference's words), and unwinding to whoever catches them.
+//!
+//! Unwinding drops frames down to the nearest protected one and then lets that frame close its to-be-closed variables, which may call
+//! Lua and be suspended; so it is a state of that frame ([`UNWINDING`]), not a loop on the host's stack.
+
+use super::meta::Event;
+use super::native::Throw;
+use super::{Exit, Vm};
+use crate::heap::coroutine::{Frame, STACK_ERROR_EXTRA, Status, frame_flag, kind};
+use crate::heap::value::{Value, tag};
+
+/// State of a protected frame that is closing variables after an error; the error waits in the slot of its function.
+pub(crate) const UNWINDING: u32 = u32::MAX;
+/// Message handlers running inside each other; the next one is not called.
+const HANDLERS_MAX: usize = 10;
+
+impl Vm {
+    /// An error with a message and the position of the function that called the running native (or, in a Lua function, of the
+    /// current instruction).
+    #[cold]
+    pub fn fail(&mut self, message: &str) -> Throw {
+        self.fail_bytes(message.as_bytes())
+    }
+
+    #[cold]
+    pub fn fail_bytes(&mut self, message: &[u8]) -> Throw {
+        let mut text = self.position(self.level_of_error()).into_bytes();
+        text.extend_from_slice(message);
+        self.throw_bytes(&text)
+    }
+
+    /// An error whose value is this text.
+    #[cold]
+    pub fn throw_bytes(&mut self, text: &[u8]) -> Throw {
+        match self.heap.string(text) {
+            Ok(s) => self.throw(Value::string(s)),
+            Err(e) => Throw::Memory(e),
+        }
+    }
+
+    /// An error with this value.
+    #[cold]
+    pub fn throw(&mut self, value: Value) -> Throw {
+        self.error = value;
+        Throw::Error
+    }
+
+    /// The frame whose position an error names: the top one if it is Lua's, else the one below.
+    fn level_of_error(&self) -> Option<usize> {
+        let top = self.exec.frame_count.checked_sub(1)?;
+        if self.exec.frames()[top].kind == kind::LUA { Some(top) } else { top.checked_sub(1) }
+    }
+
+    /// `chunk:line: ` of a frame, empty for one that is not Lua's.
+    pub fn position(&self, frame: Option<usize>) -> String {
+        let Some(frame) = frame.and_then(|i| self.exec.frames().get(i)) else { return String::new() };
+        self.frame_position(frame)
+    }
+
+    pub(crate) fn frame_position(&self, frame: &Frame) -> String {
+        let Some(proto) = self.frame_proto(frame) else { return String::new() };
+        let source = match &proto.info().source {
+            Some(source) => chunk_id(source),
+            None => "?".into(),
+        };
+        match proto.line(self.frame_pc(frame)) {
+            Some(line) => format!("{source}:{line}: "),
+            None => format!("{source}:?: "),
+        }
+    }
+
+    /// `attempt to <what> a <type> value (variable)`.
+    #[cold]
+    pub(crate) fn type_error(&mut self, value: Value, what: &str) -> Throw {
+        let suffix = variable_suffix(self.variable_name(value));
+        self.type_error_with(value, what, &suffix)
+    }
+
+    fn type_error_with(&mut self, value: Value, what: &str, suffix: &str) -> Throw {
+        let name = self.type_name_meta(value, false);
+        self.fail(&format!("attempt to {what} a {name} value{suffix}"))
+    }
+
+    #[cold]
+    pub(crate) fn index_error(&mut self, object: Value, key: Value) -> Throw {
+        let suffix = match self.variable_name(object) {
+            Some(name) => variable_suffix(Some(name)),
+            // No name for the object: the key may tell where it was (PUC `luaG_typeerror` gives none; kept alike).
+            None => {
+                let _ = key;
+                String::new()
+            }
+        };
+        self.type_error_with(object, "index", &suffix)
+    }
+
+    #[cold]
+    pub(crate) fn call_error(&mut self, value: Value) -> Throw {
+        self.type_error(value, "call")
+    }
+
+    #[cold]
+    pub(crate) fn arith_error(&mut self, event: Event, a: Value, b: Value) -> Throw {
+        let bitwise = (Event::BAnd as u8..=Event::Shr as u8).contains(&(event as u8)) || event == Event::BNot;
+        if bitwise {
+            if a.is_number() && b.is_number() {
+                // One of them has no integer value.
+                let culprit = if self.to_int(a).is_none() { a } else { b };
+                let suffix = variable_suffix(self.variable_name(culprit));
+                return self.fail(&format!("number{suffix} has no integer representation"));
+            }
+            let culprit = if a.is_number() { b } else { a };
+            if culprit.is_string()
+                && self.to_number(culprit).is_some()
+                && (self.to_number(a).is_some() && self.to_number(b).is_some())
+            {
+                return self.fail("number has no integer representation");
+            }
+            return self.type_error(culprit, "perform bitwise operation on");
+        }
+        // A string that does not convert is as bad as another type.
+        let culprit = if self.to_number(b).is_none() && (a.is_number() || self.to_number(a).is_some()) { b } else { a };
+        self.type_error(culprit, "perform arithmetic on")
+    }
+
+    #[cold]
+    pub(crate) fn concat_error(&mut self, a: Value, b: Value) -> Throw {
+        let culprit = if a.is_string() || a.is_number() { b } else { a };
+        self.type_error(culprit, "concatenate")
+    }
+
+    #[cold]
+    pub(crate) fn compare_error(&mut self, a: Value, b: Value) -> Throw {
+        let (x, y) = (self.type_name_meta(a, false), self.type_name_meta(b, false));
+        if x == y {
+            self.fail(&format!("attempt to compare two {x} values"))
+        } else {
+            self.fail(&format!("attempt to compare {x} with {y}"))
+        }
+    }
+
+    /// `stack overflow`, or the end of patience with a message handler that overflows too.
+    #[cold]
+    pub(crate) fn stack_overflow(&mut self) -> Throw {
+        if self.handlers_active() > 0 {
+            let throw = self.throw_bytes(b"error in error handling");
+            return match throw {
+                Throw::Error => Throw::ErrorUnhandled,
+                other => other,
+            };
+        }
+        self.fail("stack overflow")
+    }
+
+    pub(crate) fn handlers_active(&self) -> usize {
+        self.exec.frames().iter().filter(|f| f.flags & frame_flag::HANDLER != 0 && f.kind != kind::ENTRY).count()
+    }
+
+    /// Slots that the stack may have now: a message handler gets some more.
+    pub(crate) fn stack_limit(&self) -> usize {
+        if self.exec.stack_cap > self.limits.stack_max || self.handlers_active() > 0 {
+            self.limits.stack_max + STACK_ERROR_EXTRA
+        } else {
+            self.limits.stack_max
+        }
+    }
+
+    /// Goes on after an error: calls the message handler, or unwinds to the nearest frame that catches. `Exit` when nobody does.
+    #[cold]
+    pub(crate) fn unwind(&mut self, throw: Throw) -> Exit {
+        let handled = match throw {
+            Throw::Error => false,
+            Throw::ErrorUnhandled => true,
+            Throw::Memory(e) => {
+                if self.retry_after_collection(e) {
+                    return Exit::Continue;
+                }
+                self.error = Value::string(self.memory_message);
+                true
+            }
+        };
+        if !handled && let Some(handler) = self.message_handler() {
+            let error = self.error;
+            // The handler runs on top of the failing frames, so that it can look at them.
+            self.open_top();
+            let func = self.exec.top;
+            self.exec.push(handler);
+            self.exec.push(error);
+            return match self.begin_call(func, 1, 1, frame_flag::HANDLER | frame_flag::NO_YIELD) {
+                Ok(()) => Exit::Continue,
+                Err(Throw::Error) if self.handlers_active() < HANDLERS_MAX => self.unwind(Throw::Error),
+                Err(_) => self.unwind(Throw::ErrorUnhandled),
+            };
+        }
+        self.unwind_to_catcher()
+    }
+
+    /// Collects everything when an allocation has failed. True when the failing instruction of a Lua function can then be executed
+    /// again: instructions allocate before their first side effect. Each gets one more try.
+    fn retry_after_collection(&mut self, e: crate::heap::OutOfMemory) -> bool {
+        if self.heap.gc.suspended {
+            return false;
+        }
+        self.collect();
+        let frame = *self.exec.frame();
+        let at = (self.exec.frame_count, frame.pc as usize);
+        if frame.kind != kind::LUA || self.memory_retry == at || self.heap.reserve(e.asked).is_err() {
+            return false;
+        }
+        self.memory_retry = at;
+        self.step_back();
+        true
+    }
+
+    /// The message handler that is in charge now, unless handlers are already failing in a row.
+    fn message_handler(&mut self) -> Option<Value> {
+        if self.handlers_active() >= HANDLERS_MAX {
+            let text = self.heap.string(b"C stack overflow").ok()?;
+            self.error = Value::string(text);
+            return None;
+        }
+        for frame in self.exec.frames().iter().rev() {
+            if frame.flags & frame_flag::FINALIZER != 0 {
+                return None;
+            }
+            let catches = frame.kind == kind::ENTRY || frame.kind == kind::NATIVE && frame.flags & frame_flag::PROTECTED != 0;
+            if catches {
+                if frame.aux == 0 || frame.state == UNWINDING {
+                    return None;
+                }
+                return Some(self.exec.get(frame.aux as usize));
+            }
+        }
+        None
+    }
+
+    /// Drops frames down to the one that catches and starts closing its variables. `Continue` means: drive on.
+    pub(crate) fn unwind_to_catcher(&mut self) -> Exit {
+        {
+            let Some(index) = self.exec.frames().iter().rposition(|f| {
+                f.kind == kind::ENTRY
+                    || f.kind == kind::BOTTOM
+                    || f.flags & frame_flag::FINALIZER != 0
+                    || f.kind == kind::NATIVE && f.flags & frame_flag::PROTECTED != 0
+            }) else {
+                return Exit::Failed;
+            };
+            let frame = self.exec.frames()[index];
+            if frame.flags & frame_flag::FINALIZER != 0 {
+                self.drop_frames(index);
+                self.close_upvalues(frame.func as usize);
+                self.exec.tbc.retain(|&slot| slot < frame.func);
+                self.exec.top = frame.aux as usize;
+                self.finalizer_ended();
+                self.warn_finalizer_error();
+                return Exit::Continue;
+            }
+            if frame.kind == kind::BOTTOM {
+                match self.coroutine_failed() {
+                    Ok(()) => return Exit::Continue,
+                    Err(throw) => return self.unwind(throw),
+                }
+            }
+            self.drop_frames(index + 1);
+            let error = self.error;
+            self.exec.set(frame.func as usize, error);
+            self.exec.frame_mut().state = UNWINDING;
+            return Exit::Continue;
+        }
+    }
+
+    /// Removes all frames from `index` on, and undoes what they switched.
+    pub(crate) fn drop_frames(&mut self, index: usize) {
+        for i in index..self.exec.frame_count {
+            let frame = self.exec.frames()[i];
+            self.frame_gone(&frame);
+        }
+        self.exec.frame_count = index;
+    }
+
+    /// A frame leaves the stack by whatever road.
+    #[inline]
+    pub(crate) fn frame_gone(&mut self, frame: &Frame) {
+        if frame.flags & (frame_flag::NO_YIELD | frame_flag::HOOK) != 0 {
+            if frame.flags & frame_flag::NO_YIELD != 0 {
+                self.exec.no_yield -= 1;
+            }
+            if frame.flags & frame_flag::HOOK != 0 {
+                self.hook_active = false;
+            }
+        }
+    }
+
+    /// One more step of a protected frame that is closing variables; called whenever that frame is on top.
+    pub(crate) fn continue_unwinding(&mut self) -> Result<Option<Exit>, Throw> {
+        let frame = *self.exec.frame();
+        // What was there when the frame was entered stays: its own slots begin at `base`.
+        if let Some(&slot) = self.exec.tbc.last()
+            && slot >= frame.base
+        {
+            self.exec.tbc.pop();
+            self.close_upvalues(slot as usize);
+            let value = self.exec.get(slot as usize);
+            let error = self.exec.get(frame.func as usize);
+            self.exec.top = slot as usize + 1;
+            self.call_close(value, error)?;
+            return Ok(None);
+        }
+        self.close_upvalues(frame.base as usize);
+        let error = self.exec.get(frame.func as usize);
+        self.error = error;
+        if frame.kind == kind::ENTRY {
+            self.exec.top = frame.base as usize;
+            return Ok(Some(Exit::Failed));
+        }
+        // false and the error, where the results belong.
+        let func = frame.func as usize;
+        self.exec.set(func, Value::FALSE);
+        self.exec.set(func + 1, error);
+        self.exec.top = func + 2;
+        self.complete(func, 2);
+        Ok(None)
+    }
+
+    fn coroutine_failed(&mut self) -> Result<(), Throw> {
+        // The dead coroutine keeps its frames, for tracebacks and for `coroutine.close`.
+        let error = self.error;
+        let mut co = self.current;
+        co.failed = true;
+        co.error = error;
+        self.switch_back(Status::Dead);
+        self.resume_failed(co, error)
+    }
+
+    /// A warning for an error in a `__gc` metamethod.
+    fn warn_finalizer_error(&mut self) {
+        let mut text = b"error in __gc (".to_vec();
+        match self.error.tag {
+            tag::STR | tag::LONG_STR => self.display(self.error, &mut text),
+            _ => text.extend(b"error object is not a string"),
+        }
+        text.extend(b")");
+        self.warning(&text);
+    }
+
+    /// Emits a whole warning.
+    pub fn warning(&mut self, text: &[u8]) {
+        if self.warn_on {
+            self.warnings.extend(b"Lua warning: ");
+            self.warnings.extend(text);
+            self.warnings.push(b'\n');
+        }
+    }
+}
+
+/// ` (kind 'name')` for a message, or nothing.
+fn variable_suffix(name: Option<super::name::Name>) -> String {
+    match name {
+        Some((kind, name)) => format!(" ({kind} '{name}')"),
+        None => String::new(),
+    }
+}
+
+/// A chunk's name for messages (`luaO_chunkid`): `=name` as it is, `@file` as the file with `...` before its end, else the first line
+/// of the source in `[string "..."]`; at most 59 bytes.
+pub fn chunk_id(source: &[u8]) -> String {
+    const SIZE: usize = 60;
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    match source.first() {
+        Some(b'=') => text(&source[1..source.len().min(SIZE)]),
+        Some(b'@') => {
+            let name = &source[1..];
+            if name.len() < SIZE { text(name) } else { format!("...{}", text(&name[name.len() - (SIZE - 4)..])) }
+        }
+        _ => {
+            let line = source.split(|&b| b == b'\n').next().unwrap_or(&[]);
+            let room = SIZE - "[string \"".len() - "...".len() - "\"]".len() - 1;
+            if line.len() < source.len() || line.len() > room {
+                format!("[string \"{}...\"]", text(&line[..line.len().min(room)]))
+            } else {
+                format!("[string \"{}\"]", text(line))
+            }
+        }
+    }
+}

@@ -1,0 +1,340 @@
+//! The virtual machine: frames, the interpreter loop, calls, metamethods, errors, fuel. It names no library and no store.
+//!
+//! Reading order: `mod.rs` (the engine's state), `call.rs` (frames, calls, returns, coroutines), `run.rs` (the loop), `meta.rs` (metamethods),
+//! `error.rs` (throwing and unwinding), `native.rs` (what a library function may use), `hook.rs`, `name.rs` (names for messages).
+//!
+//! Nothing of a Lua program is ever on the host's stack: a call pushes a [`Frame`](crate::heap::coroutine::Frame), natives return
+//! an [`Act`] instead of calling.
+
+pub mod call;
+pub mod error;
+pub mod hook;
+pub mod host;
+pub mod meta;
+pub mod name;
+pub mod native;
+#[allow(unsafe_code)]
+pub mod run;
+pub mod task;
+
+use crate::heap::Heap;
+use crate::heap::coroutine::{Coroutine, Exec, Status};
+use crate::heap::object::Gc;
+use crate::heap::string::Str;
+use crate::heap::table::Table;
+use crate::heap::value::{TYPE_COUNT, Value};
+use meta::Event;
+use std::borrow::Cow;
+pub use native::{Act, NativeFn, NativeResult, Throw};
+
+/// Why the interpreter returned.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[repr(u8)]
+pub enum Exit {
+    /// Not an exit: go on in the loop with the top frame.
+    Continue,
+    /// A slice of safe points is over: enter again (a wasm engine can only then switch to optimised code).
+    Slice,
+    /// The entry's function returned; its results are on top of the stack from the entry frame's `base` on.
+    Done,
+    /// The entry's function failed; the error is in `Vm::error`.
+    Failed,
+    /// The fuel is used up; more can be given and the run entered again.
+    OutOfFuel,
+    /// A native waits for the host: `Vm::pending` says what for.
+    HostCall,
+    /// The host-driven coroutine yielded; values are on top of its stack.
+    Yielded,
+}
+
+/// A native function and its permanent name.
+pub struct Native {
+    /// With the name, how records and tracebacks refer to it: `string` for `string.format`, empty for a basic function.
+    pub library: &'static str,
+    pub name: Cow<'static, str>,
+    pub function: NativeFn,
+}
+
+impl Native {
+    /// `library.name`.
+    pub fn full_name(&self) -> String {
+        if self.library.is_empty() { self.name.to_string() } else { format!("{}.{}", self.library, self.name) }
+    }
+}
+
+/// Limits of a run; each ends in a clean error.
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Most slots of one Lua stack.
+    pub stack_max: usize,
+    /// Most frames of one coroutine.
+    pub frames_max: usize,
+    /// Longest string that an operation may make, in bytes.
+    pub string_max: usize,
+    /// Deepest nesting of the syntax.
+    pub syntax_nesting: u32,
+    /// Safe points between two returns to the outer loop.
+    pub slice: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            stack_max: crate::heap::coroutine::STACK_MAX,
+            frames_max: 200_000,
+            string_max: i32::MAX as usize,
+            syntax_nesting: 200,
+            slice: 20_000,
+        }
+    }
+}
+
+/// The state of one engine.
+pub struct Vm {
+    /// The running coroutine's stacks; its object holds empty ones meanwhile.
+    pub(crate) exec: Exec,
+    /// Safe points left in this slice.
+    pub(crate) ticks: i32,
+    /// Hooks are on: the tracing loop runs.
+    pub(crate) tracing: bool,
+    pub heap: Heap,
+    pub current: Gc<Coroutine>,
+    pub main: Gc<Coroutine>,
+    pub natives: Vec<Native>,
+    /// Metamethod names by [`Event`].
+    pub(crate) events: [Gc<Str>; meta::EVENT_COUNT],
+    /// Metatables of the basic types; tables and userdata have their own.
+    pub type_metatables: [Option<Gc<Table>>; TYPE_COUNT],
+    /// Where the host and the libraries keep values by name or number.
+    pub registry: Gc<Table>,
+    pub globals: Gc<Table>,
+    /// The value of the error under way.
+    pub error: Value,
+    /// "not enough memory", made in advance.
+    pub(crate) memory_message: Gc<Str>,
+    pub limits: Limits,
+    /// Fuel left beyond the current slice; `None` for no limit.
+    pub(crate) fuel: Option<u64>,
+    /// Safe points that the current slice started with.
+    pub(crate) slice_start: i32,
+    /// Fuel used in full slices so far.
+    pub(crate) fuel_used: u64,
+    /// What the host asked to be told (see [`Exit::HostCall`]); the meaning is the library's or the API's.
+    pub pending: u32,
+    /// Set by the host to stop the run at the next slice.
+    pub(crate) interrupt: Option<Box<str>>,
+    /// Warnings (manual: `warn`), for the host to take.
+    pub warnings: Vec<u8>,
+    /// Host roots: values that the embedder holds.
+    pub(crate) handles: Vec<Value>,
+    pub(crate) free_handles: Vec<u32>,
+    /// What the embedder offers: output, files, clock.
+    pub host: Box<dyn host::Host>,
+    /// State of `math.random`.
+    pub random: [u64; 4],
+    /// A warning is being continued, and warnings are on (manual: `warn`).
+    pub warn_on: bool,
+    /// A hook function is running; hooks are off meanwhile.
+    pub(crate) hook_active: bool,
+    /// A finalizer is running.
+    pub(crate) finalizing: bool,
+    /// More finalizers are due at the next safe point.
+    pub(crate) finalizers_due: bool,
+    /// A message handler has returned: unwinding goes on.
+    pub(crate) handler_returned: bool,
+    pub(crate) tasks: Vec<Option<task::Task>>,
+    pub(crate) idle_tasks: Vec<Gc<Coroutine>>,
+    pub(crate) task_results: Vec<Value>,
+    /// The number of the native behind host functions.
+    pub(crate) host_native: Option<u32>,
+    /// Frame depth and pc of the instruction that was last tried again after a collection.
+    pub(crate) memory_retry: (usize, usize),
+    /// Coroutines that are resuming each other.
+    pub(crate) coroutine_depth: u32,
+    /// The host drives the main coroutine and takes its yields.
+    pub host_coroutine: bool,
+}
+
+impl Vm {
+    /// An engine without libraries.
+    pub fn new(limits: Limits) -> Vm {
+        let mut heap = Heap::new();
+        // A fresh heap has no cap yet: nothing here can fail.
+        let fresh = "a fresh heap has room";
+        let mut main = heap.coroutine().expect(fresh);
+        main.status = Status::Running;
+        let exec = std::mem::replace(&mut main.exec, Exec::none());
+        let events = meta::EVENT_NAMES.map(|name| heap.string(name.as_bytes()).expect(fresh));
+        heap.mode_name = Some(events[Event::Mode as usize]);
+        let registry = heap.table().expect(fresh);
+        let globals = heap.table().expect(fresh);
+        let memory_message = heap.string(b"not enough memory").expect(fresh);
+        let mut vm = Vm {
+            exec,
+            ticks: 0,
+            tracing: false,
+            heap,
+            current: main,
+            main,
+            natives: Vec::new(),
+            events,
+            type_metatables: [None; TYPE_COUNT],
+            registry,
+            globals,
+            error: Value::NIL,
+            memory_message,
+            limits,
+            fuel: None,
+            slice_start: 0,
+            fuel_used: 0,
+            pending: 0,
+            interrupt: None,
+            warnings: Vec::new(),
+            handles: Vec::new(),
+            free_handles: Vec::new(),
+            host: Box::new(host::NoHost),
+            random: [0; 4],
+            warn_on: false,
+            hook_active: false,
+            finalizing: false,
+            finalizers_due: false,
+            handler_returned: false,
+            tasks: Vec::new(),
+            idle_tasks: Vec::new(),
+            task_results: Vec::new(),
+            host_native: None,
+            memory_retry: (0, 0),
+            coroutine_depth: 0,
+            host_coroutine: false,
+        };
+        vm.heap.debt = -(32 << 10);
+        vm
+    }
+
+    /// Registers a native function without upvalues and gives its value.
+    pub fn register(&mut self, library: &'static str, name: impl Into<Cow<'static, str>>, function: NativeFn) -> Value {
+        self.natives.push(Native { library, name: name.into(), function });
+        Value::native(self.natives.len() as u32 - 1)
+    }
+
+    /// Registers a library's functions and stores them in `table` under their names.
+    pub fn register_library(
+        &mut self,
+        library: &'static str,
+        table: Gc<Table>,
+        functions: &[(&'static str, NativeFn)],
+    ) -> Result<(), Throw> {
+        for &(name, function) in functions {
+            let value = self.register(library, name, function);
+            self.raw_set_name(table, name, value)?;
+        }
+        Ok(())
+    }
+
+    /// Everything that the engine itself holds on to.
+    pub(crate) fn root_values(&self) -> Vec<Value> {
+        let mut roots = vec![
+            Value::coroutine(self.current),
+            Value::coroutine(self.main),
+            Value::table(self.registry),
+            Value::table(self.globals),
+            Value::string(self.memory_message),
+            self.error,
+        ];
+        roots.extend(self.events.iter().map(|s| Value::string(*s)));
+        roots.extend(self.type_metatables.iter().flatten().map(|t| Value::table(*t)));
+        roots.extend(self.handles.iter());
+        roots.extend(self.task_results.iter());
+        roots.extend(self.idle_tasks.iter().map(|co| Value::coroutine(*co)));
+        for task in self.tasks.iter().flatten() {
+            roots.extend([Value::coroutine(task.root), Value::coroutine(task.current)]);
+        }
+        roots
+    }
+
+    /// A whole collection now. Only at a safe point: no native may hold values across it but in its slots.
+    pub fn collect(&mut self) {
+        let roots = self.root_values();
+        self.heap.gc_full(crate::heap::gc::Roots { values: &roots, exec: &mut self.exec });
+    }
+
+    /// A step of the collector; true when a cycle passed its end.
+    pub fn collect_step(&mut self) -> bool {
+        let roots = self.root_values();
+        self.heap.gc_step(crate::heap::gc::Roots { values: &roots, exec: &mut self.exec })
+    }
+
+    /// Gives so much fuel (safe points and charged work), or no limit.
+    pub fn set_fuel(&mut self, fuel: Option<u64>) {
+        self.settle_slice();
+        self.fuel = fuel;
+        self.start_slice();
+    }
+
+    /// Fuel left.
+    pub fn fuel(&mut self) -> Option<u64> {
+        self.settle_slice();
+        self.start_slice();
+        self.fuel
+    }
+
+    /// Fuel used since the engine was made.
+    pub fn fuel_used(&mut self) -> u64 {
+        self.settle_slice();
+        self.start_slice();
+        self.fuel_used
+    }
+
+    /// Books what the current slice has used.
+    fn settle_slice(&mut self) {
+        let used = (self.slice_start - self.ticks) as u64;
+        self.slice_start = self.ticks;
+        self.fuel_used += used;
+        if let Some(fuel) = &mut self.fuel {
+            *fuel = fuel.saturating_sub(used);
+        }
+    }
+
+    fn start_slice(&mut self) {
+        let slice = self.limits.slice as u64;
+        let ticks = self.fuel.map_or(slice, |fuel| fuel.min(slice)) as i32;
+        self.ticks = ticks;
+        self.slice_start = ticks;
+    }
+
+    /// Charges work that grows with its input to the fuel.
+    #[inline]
+    pub fn charge(&mut self, work: u64) {
+        self.ticks = self.ticks.saturating_sub((work.min(1 << 24)) as i32);
+    }
+
+    /// The safe point of the loop when its slice is over: decides how the run goes on.
+    #[cold]
+    pub(crate) fn slice_over(&mut self) -> Exit {
+        self.settle_slice();
+        if self.fuel == Some(0) {
+            self.ticks = 0;
+            self.slice_start = 0;
+            return Exit::OutOfFuel;
+        }
+        self.start_slice();
+        Exit::Slice
+    }
+
+    /// Finishes a step that may have failed: unwinds if so, then lets natives run until a Lua frame is on top.
+    #[inline]
+    pub(crate) fn settle(&mut self, step: Result<(), Throw>) -> Exit {
+        if let Err(throw) = step {
+            match self.unwind(throw) {
+                Exit::Continue => {}
+                exit => return exit,
+            }
+        }
+        self.drive()
+    }
+
+    /// Asks the run to stop with this error at the next slice; an error that `pcall` does not catch is the API's matter.
+    pub fn set_interrupt(&mut self, message: &str) {
+        self.interrupt = Some(message.into());
+    }
+}

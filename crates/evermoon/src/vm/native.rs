@@ -1,0 +1,441 @@
+//! What a native function sees: its arguments, its state, the values it makes, and the acts it can return.
+//!
+//! A native never calls Lua. It returns an [`Act`]; the interpreter does it and, for a call, enters the native again with the results on
+//! top of its slots. What it must remember it keeps in its state number and its slots, which are plain data. So a native can be suspended
+//! anywhere. It must finish its checks before its first side effect.
+//!
+//! Slots: a native's frame starts with its arguments at 0, 1, …; `push` adds behind them. Slots below the arguments are not visible.
+
+use super::Vm;
+use super::meta::{Event, Outcome};
+use crate::heap::OutOfMemory;
+use crate::heap::coroutine::{Coroutine, frame_flag};
+use crate::heap::function::NativeClosure;
+use crate::heap::number::{self, Num};
+use crate::heap::object::Gc;
+use crate::heap::string::Str;
+use crate::heap::table::{StoreError, Table};
+use crate::heap::value::{Type, Value, tag};
+
+/// What a native wants done next.
+#[derive(Clone, Copy)]
+pub enum Act {
+    /// Return the top `n` slots.
+    Return(u32),
+    /// Call the function below the top `args` slots; its results (`results` of them, or all for -1) replace function and arguments,
+    /// and the native is entered again. Set the state before.
+    Call { args: u32, results: i16 },
+    /// Return whatever the function below the top `args` slots returns.
+    TailCall { args: u32 },
+    /// Suspend the coroutine, handing out the top `n` slots. The values of the resume become the native's results.
+    Yield(u32),
+    /// Resume the coroutine in slot 0 with the top `args` slots. `wrap`: errors propagate, and no status comes first.
+    Resume { co: Gc<Coroutine>, args: u32, wrap: bool },
+    /// Close a suspended or dead coroutine; results `true`, or `false` and the error, are pushed and the native is entered again.
+    CloseCoroutine { co: Gc<Coroutine> },
+    /// Leave the interpreter so that the host can answer `Vm::pending`; the native is entered again afterwards.
+    HostCall,
+    /// Enter the native again after the slice's safe point (for long work that has been charged).
+    Again,
+}
+
+/// Why a native failed.
+#[derive(Clone, Copy, Debug)]
+pub enum Throw {
+    /// The error value is in `Vm::error`.
+    Error,
+    /// The same, past every message handler ("error in error handling").
+    ErrorUnhandled,
+    /// The memory cap was reached.
+    Memory(OutOfMemory),
+}
+
+impl From<OutOfMemory> for Throw {
+    fn from(e: OutOfMemory) -> Self {
+        Throw::Memory(e)
+    }
+}
+
+pub type NativeResult = Result<Act, Throw>;
+pub type NativeFn = fn(&mut Vm) -> NativeResult;
+
+/// Arguments and slots.
+impl Vm {
+    #[inline(always)]
+    fn native_base(&self) -> usize {
+        self.exec.frame().base as usize
+    }
+
+    /// How many slots the native has: on entry (state 0), the number of arguments.
+    #[inline(always)]
+    pub fn slots(&self) -> usize {
+        self.exec.top - self.native_base()
+    }
+    /// Slot `i` from 0, nil beyond the last.
+    #[inline(always)]
+    pub fn arg(&self, i: usize) -> Value {
+        let at = self.native_base() + i;
+        if at < self.exec.top { self.exec.get(at) } else { Value::NIL }
+    }
+    /// Whether there is a slot `i` (an argument was given, even nil).
+    #[inline(always)]
+    pub fn has_arg(&self, i: usize) -> bool {
+        self.native_base() + i < self.exec.top
+    }
+    /// Writes slot `i`, which exists.
+    #[inline(always)]
+    pub fn set_slot(&mut self, i: usize, v: Value) {
+        let at = self.native_base() + i;
+        debug_assert!(at < self.exec.top);
+        self.exec.set(at, v);
+    }
+    /// Cuts or fills (with nil) the slots to `n`.
+    pub fn set_slots(&mut self, n: usize) -> Result<(), Throw> {
+        let base = self.native_base();
+        let top = self.exec.top;
+        if base + n > top {
+            self.ensure_stack(n + base - top)?;
+        }
+        for at in top..base + n {
+            self.exec.set(at, Value::NIL);
+        }
+        self.exec.top = base + n;
+        Ok(())
+    }
+    /// Adds a slot. Natives have room for 16 beyond their arguments; more needs `ensure_stack`.
+    #[inline(always)]
+    pub fn push(&mut self, v: Value) {
+        self.exec.push(v);
+    }
+    /// Takes the last slot.
+    #[inline(always)]
+    pub fn pop(&mut self) -> Value {
+        debug_assert!(self.exec.top > self.native_base());
+        self.exec.top -= 1;
+        self.exec.get(self.exec.top)
+    }
+    /// The native's state: 0 when it is entered first.
+    #[inline(always)]
+    pub fn state(&self) -> u32 {
+        self.exec.frame().state
+    }
+    #[inline(always)]
+    pub fn set_state(&mut self, state: u32) {
+        self.exec.frame_mut().state = state;
+    }
+    /// The running native closure, when the native has upvalues.
+    pub fn callee(&self) -> Option<Gc<NativeClosure>> {
+        self.exec.get(self.exec.frame().func as usize).as_native_closure()
+    }
+    /// Upvalue `i` of the running native.
+    pub fn upval(&self, i: usize) -> Value {
+        self.callee().and_then(|c| c.upvals().get(i).copied()).unwrap_or(Value::NIL)
+    }
+    pub fn set_upval(&mut self, i: usize, v: Value) {
+        if let Some(mut c) = self.callee() {
+            self.heap.barrier(c);
+            if let Some(slot) = c.upvals_mut().get_mut(i) {
+                *slot = v;
+            }
+        }
+    }
+    /// Makes the native catch errors in what it calls: it then returns `false` and the error, as `pcall` does. `handler` is the slot
+    /// of a message handler.
+    pub fn protect(&mut self, handler: Option<usize>) {
+        let frame = self.exec.frame_mut();
+        frame.flags |= frame_flag::PROTECTED;
+        frame.aux = handler.map_or(0, |slot| frame.base + slot as u32);
+    }
+    /// Returns everything from slot `first` on, preceded by `v` in the slot before it (slot -1 is the native itself).
+    pub fn ret_with(&mut self, v: Value, first: usize) -> NativeResult {
+        let at = self.native_base() + first - 1;
+        self.exec.set(at, v);
+        Ok(Act::Return((self.exec.top - at) as u32))
+    }
+
+    /// Returns one value.
+    #[inline(always)]
+    pub fn ret(&mut self, v: Value) -> NativeResult {
+        self.exec.push(v);
+        Ok(Act::Return(1))
+    }
+    pub fn ret_none(&mut self) -> NativeResult {
+        Ok(Act::Return(0))
+    }
+    pub fn ret_bytes(&mut self, bytes: &[u8]) -> NativeResult {
+        let s = self.new_string(bytes)?;
+        self.ret(s)
+    }
+    /// nil (`luaL_pushfail`) and a message.
+    pub fn ret_fail(&mut self, message: &str) -> NativeResult {
+        let s = self.new_string(message.as_bytes())?;
+        self.push(Value::NIL);
+        self.push(s);
+        Ok(Act::Return(2))
+    }
+}
+
+/// Checked arguments; `i` counts from 0, messages count from 1. Wording as `lauxlib`.
+impl Vm {
+    pub fn check_any(&mut self, i: usize) -> Result<Value, Throw> {
+        if self.has_arg(i) { Ok(self.arg(i)) } else { Err(self.arg_error(i, "value expected")) }
+    }
+    #[inline]
+    pub fn check_table(&mut self, i: usize) -> Result<Gc<Table>, Throw> {
+        match self.arg(i).as_table() {
+            Some(t) => Ok(t),
+            None => Err(self.arg_type_error(i, "table")),
+        }
+    }
+    #[inline]
+    pub fn check_int(&mut self, i: usize) -> Result<i64, Throw> {
+        let v = self.arg(i);
+        if v.is_int() {
+            return Ok(v.raw_int());
+        }
+        self.check_int_slow(i, v)
+    }
+    #[cold]
+    fn check_int_slow(&mut self, i: usize, v: Value) -> Result<i64, Throw> {
+        match self.to_int(v) {
+            Some(n) => Ok(n),
+            None if self.to_number(v).is_some() => Err(self.arg_error(i, "number has no integer representation")),
+            None => Err(self.arg_type_error(i, "number")),
+        }
+    }
+    pub fn opt_int(&mut self, i: usize, default: i64) -> Result<i64, Throw> {
+        if self.arg(i).is_nil() { Ok(default) } else { self.check_int(i) }
+    }
+    /// A number as a float.
+    pub fn check_float(&mut self, i: usize) -> Result<f64, Throw> {
+        match self.check_number(i)? {
+            Num::Int(n) => Ok(n as f64),
+            Num::Float(f) => Ok(f),
+        }
+    }
+    pub fn check_number(&mut self, i: usize) -> Result<Num, Throw> {
+        let v = self.arg(i);
+        match self.to_number(v) {
+            Some(n) => Ok(n),
+            None => Err(self.arg_type_error(i, "number")),
+        }
+    }
+    /// A string, or a number converted to one.
+    #[inline]
+    pub fn check_str(&mut self, i: usize) -> Result<Gc<Str>, Throw> {
+        let v = self.arg(i);
+        match v.as_str() {
+            Some(s) => Ok(s),
+            None if v.is_number() => {
+                let s = self.number_string(v)?;
+                self.set_slot(i, Value::string(s));
+                Ok(s)
+            }
+            None => Err(self.arg_type_error(i, "string")),
+        }
+    }
+    pub fn opt_str(&mut self, i: usize) -> Result<Option<Gc<Str>>, Throw> {
+        if self.arg(i).is_nil() { Ok(None) } else { self.check_str(i).map(Some) }
+    }
+    /// One of a list of names (`luaL_checkoption`).
+    pub fn check_option(&mut self, i: usize, default: Option<&str>, options: &[&str]) -> Result<usize, Throw> {
+        let name = match (self.opt_str(i)?, default) {
+            (Some(s), _) => s.to_text(),
+            (None, Some(d)) => d.to_string(),
+            (None, None) => return Err(self.arg_type_error(i, "string")),
+        };
+        match options.iter().position(|o| *o == name) {
+            Some(at) => Ok(at),
+            None => Err(self.arg_error(i, &format!("invalid option '{name}'"))),
+        }
+    }
+    /// `bad argument #i to 'f' (message)`.
+    #[cold]
+    pub fn arg_error(&mut self, i: usize, message: &str) -> Throw {
+        let (mut number, call) = (i + 1, self.native_call_name());
+        let Some((what, name)) = call else {
+            return self.fail(&format!("bad argument #{number} to '?' ({message})"));
+        };
+        if what == "method" {
+            number -= 1;
+            if number == 0 {
+                return self.fail(&format!("calling '{name}' on bad self ({message})"));
+            }
+        }
+        self.fail(&format!("bad argument #{number} to '{name}' ({message})"))
+    }
+    /// `bad argument #i to 'f' (expected expected, got actual)`.
+    #[cold]
+    pub fn arg_type_error(&mut self, i: usize, expected: &str) -> Throw {
+        let got = if self.has_arg(i) { self.type_name_meta(self.arg(i), true) } else { "no value".into() };
+        self.arg_error(i, &format!("{expected} expected, got {got}"))
+    }
+    /// The type's name for messages: `__name` of the metatable if that is a string (`luaL_typeerror`).
+    pub fn type_name_meta(&mut self, v: Value, light: bool) -> String {
+        if let Some(mt) = self.metatable_of(v)
+            && let Some(s) = mt.get_str(self.events[Event::Name as usize]).as_str()
+        {
+            return s.to_text();
+        }
+        if light && v.tag == tag::LIGHT { "light userdata".into() } else { v.type_of().name().into() }
+    }
+}
+
+/// Values.
+impl Vm {
+    #[inline]
+    pub fn new_string(&mut self, bytes: &[u8]) -> Result<Value, Throw> {
+        if bytes.len() > self.limits.string_max {
+            return Err(self.fail("resulting string too large"));
+        }
+        Ok(Value::string(self.heap.string(bytes)?))
+    }
+    pub fn new_table(&mut self) -> Result<Gc<Table>, Throw> {
+        Ok(self.heap.table()?)
+    }
+    /// Raw store with barrier. Errors: nil or NaN key, memory.
+    pub fn raw_set(&mut self, t: Gc<Table>, key: Value, value: Value) -> Result<(), Throw> {
+        self.heap.barrier(t);
+        let done = self.heap.table_set(t, key, value);
+        done.map_err(|e| self.store_error(e))
+    }
+    pub fn raw_set_int(&mut self, t: Gc<Table>, key: i64, value: Value) -> Result<(), Throw> {
+        self.heap.barrier(t);
+        let done = self.heap.table_set_int(t, key, value);
+        done.map_err(|e| self.store_error(e))
+    }
+    /// Raw store under a name.
+    pub fn raw_set_name(&mut self, t: Gc<Table>, name: &str, value: Value) -> Result<(), Throw> {
+        let key = self.new_string(name.as_bytes())?;
+        self.raw_set(t, key, value)
+    }
+    pub fn raw_get_name(&mut self, t: Gc<Table>, name: &str) -> Result<Value, Throw> {
+        let key = self.heap.string(name.as_bytes())?;
+        Ok(t.get_str(key))
+    }
+    #[cold]
+    pub(crate) fn store_error(&mut self, e: StoreError) -> Throw {
+        match e {
+            StoreError::NilKey => self.fail("index is nil"),
+            StoreError::NanKey => self.fail("index is NaN"),
+            StoreError::TooLarge => self.fail("table overflow"),
+            StoreError::Memory(e) => Throw::Memory(e),
+        }
+    }
+
+    /// Integer by Lua's conversions (manual 3.4.3): integral floats, and strings that denote them.
+    pub fn to_int(&self, v: Value) -> Option<i64> {
+        match v.tag {
+            tag::INT => Some(v.raw_int()),
+            tag::FLOAT => number::float_to_int(v.raw_float()),
+            tag::STR | tag::LONG_STR => match number::parse_number(v.as_str()?.bytes())? {
+                Num::Int(i) => Some(i),
+                Num::Float(f) => number::float_to_int(f),
+            },
+            _ => None,
+        }
+    }
+    /// Number by Lua's conversions: strings convert.
+    #[inline]
+    pub fn to_number(&self, v: Value) -> Option<Num> {
+        match v.tag {
+            tag::INT => Some(Num::Int(v.raw_int())),
+            tag::FLOAT => Some(Num::Float(v.raw_float())),
+            tag::STR | tag::LONG_STR => number::parse_number(v.as_str()?.bytes()),
+            _ => None,
+        }
+    }
+    /// A number's string.
+    pub fn number_string(&mut self, v: Value) -> Result<Gc<Str>, Throw> {
+        let mut buffer = Vec::with_capacity(32);
+        if v.is_int() {
+            number::push_int(&mut buffer, v.raw_int());
+        } else {
+            number::push_float(&mut buffer, v.raw_float());
+        }
+        Ok(self.heap.string(&buffer)?)
+    }
+
+    /// The metatable of any value.
+    #[inline]
+    pub fn metatable_of(&self, v: Value) -> Option<Gc<Table>> {
+        match v.tag {
+            tag::TABLE => v.as_table().and_then(|t| t.metatable),
+            tag::USERDATA => v.as_userdata().and_then(|u| u.metatable),
+            _ => self.type_metatables[v.type_of() as usize],
+        }
+    }
+    /// A metamethod, nil if there is none.
+    #[inline]
+    pub fn metamethod(&self, v: Value, event: Event) -> Value {
+        match self.metatable_of(v) {
+            Some(mt) => self.event_of(mt, event),
+            None => Value::NIL,
+        }
+    }
+    /// A field of a value's metatable by name.
+    pub fn meta_field(&mut self, v: Value, name: &str) -> Result<Value, Throw> {
+        match self.metatable_of(v) {
+            Some(mt) => self.raw_get_name(mt, name),
+            None => Ok(Value::NIL),
+        }
+    }
+
+    /// `object[key]` with metamethods: the value, or `None` when a call has been pushed (function and 2 arguments): then
+    /// return `Act::Call { args: 2, results: 1 }` and find the value on top.
+    pub fn index(&mut self, object: Value, key: Value) -> Result<Option<Value>, Throw> {
+        match self.index_value(object, key)? {
+            Outcome::Done(v) => Ok(Some(v)),
+            Outcome::Call(_) => Ok(None),
+        }
+    }
+    /// `object[key] = value` with metamethods: true when done; false when a call has been pushed (3 arguments, no results).
+    pub fn set_index(&mut self, object: Value, key: Value, value: Value) -> Result<bool, Throw> {
+        Ok(matches!(self.set_index_value(object, key, value)?, Outcome::Done(_)))
+    }
+    /// `a < b`: the answer, or `None` when a call has been pushed (2 arguments, 1 result).
+    pub fn less_than(&mut self, a: Value, b: Value) -> Result<Option<bool>, Throw> {
+        match self.compare(Event::Lt, a, b)? {
+            Outcome::Done(v) => Ok(Some(v.is_truthy())),
+            Outcome::Call(_) => Ok(None),
+        }
+    }
+    /// `a == b`: likewise.
+    pub fn equals(&mut self, a: Value, b: Value) -> Result<Option<bool>, Throw> {
+        match self.equal_value(a, b)? {
+            Outcome::Done(v) => Ok(Some(v.is_truthy())),
+            Outcome::Call(_) => Ok(None),
+        }
+    }
+    /// `#v`: the length value, or `None` when a call has been pushed (2 arguments, 1 result).
+    pub fn length(&mut self, v: Value) -> Result<Option<Value>, Throw> {
+        match self.length_value(v)? {
+            Outcome::Done(v) => Ok(Some(v)),
+            Outcome::Call(_) => Ok(None),
+        }
+    }
+
+    /// A plain rendering for messages and `tostring` without metamethods.
+    pub fn display(&mut self, v: Value, out: &mut Vec<u8>) {
+        match v.tag {
+            tag::NIL => out.extend(b"nil"),
+            tag::FALSE => out.extend(b"false"),
+            tag::TRUE => out.extend(b"true"),
+            tag::INT => number::push_int(out, v.raw_int()),
+            tag::FLOAT => number::push_float(out, v.raw_float()),
+            tag::STR | tag::LONG_STR => {
+                if let Some(s) = v.as_str() {
+                    out.extend(s.bytes());
+                }
+            }
+            _ => {
+                let name = match v.type_of() {
+                    Type::Function if v.tag == tag::NATIVE => "function: builtin".into(),
+                    _ => self.type_name_meta(v, false),
+                };
+                let id = self.heap.printed_id(v);
+                out.extend(format!("{name}: 0x{id:08x}").as_bytes());
+            }
+        }
+    }
+}

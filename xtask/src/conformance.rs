@@ -1,0 +1,377 @@
+//! The official test suite of Lua 5.4.8, each file on its own, under our binary.
+//!
+//! The suite is fetched, not committed: the source distribution of `lupa` on PyPI carries Lua's repository, tests
+//! included, pinned here by version and hash. We run it in full: neither `_soft` (which leaves out what is long) nor
+//! `_port` (what is not portable) is set. What still does not run is (a) what needs `T`, the C module of the
+//! reference's own debug build, and (b) C libraries; both are listed with every run.
+//!
+//! Each file runs in two ways: directly, and, for those that the suite's own `all.lua` treats so, through
+//! `string.dump` and `load`. A file passes when each of its ways does.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use crate::args::Args;
+use crate::child::{Child, Ending};
+use crate::tally::Tally;
+use crate::workspace::{self, Profile, run};
+use crate::{tools, workspace::on_path};
+
+const DISTRIBUTION: &str = "lupa==2.8";
+const TARBALL: &str = "lupa-2.8.tar.gz";
+const TARBALL_SHA256: &str = "d8022641b9ec8ecf2c5ecbe9f47e5a70e0b87c4b5ae921b92cb02a638e0acd08";
+const TESTS_INSIDE: &str = "lupa-2.8/third-party/lua54/testes";
+
+/// How a file goes through `string.dump` and `load`, as in `all.lua`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Dump {
+    /// Not at all: it looks at its own debug information, or is itself about loading.
+    No,
+    Whole,
+    Stripped,
+}
+
+/// A file of the suite: its name, its dump, and a condition on what it returns (`r` is the result).
+struct File(&'static str, Dump, &'static str);
+
+/// In the order of `all.lua`.
+const FILES: [File; 27] = [
+    File("main", Dump::Whole, "true"),
+    File("gc", Dump::No, "true"),
+    File("db", Dump::Whole, "true"),
+    File("calls", Dump::Whole, "r == deep and deep"),
+    File("strings", Dump::No, "true"),
+    File("literals", Dump::No, "true"),
+    File("tpack", Dump::Whole, "true"),
+    File("attrib", Dump::Whole, "r == 27"),
+    File("gengc", Dump::Whole, "true"),
+    File("locals", Dump::Whole, "r == 5"),
+    File("constructs", Dump::Whole, "true"),
+    File("big", Dump::No, "true"),
+    File("cstack", Dump::Whole, "true"),
+    File("nextvar", Dump::Whole, "true"),
+    File("pm", Dump::Whole, "true"),
+    File("utf8", Dump::Whole, "true"),
+    File("events", Dump::Whole, "r == 12"),
+    File("vararg", Dump::Whole, "true"),
+    File("closure", Dump::Whole, "true"),
+    File("coroutine", Dump::Whole, "true"),
+    File("goto", Dump::Stripped, "true"),
+    File("errors", Dump::Whole, "true"),
+    File("math", Dump::Whole, "true"),
+    File("sort", Dump::Stripped, "true"),
+    File("bitwise", Dump::Whole, "true"),
+    File("verybig", Dump::Stripped, "r == 10"),
+    File("files", Dump::Whole, "true"),
+];
+
+/// Files that are not run, and why.
+const NOT_RUN: [(&str, &str); 3] = [
+    ("api.lua", "tests the C API: returns at once without T"),
+    (
+        "code.lua",
+        "compares PUC's opcodes: returns at once without T",
+    ),
+    (
+        "heavy.lua",
+        "fills all memory of the machine; not part of all.lua either",
+    ),
+];
+
+/// Passages that are cut out before the run: exact text, so that another version of the suite is noticed.
+struct Cut {
+    file: &'static str,
+    from: &'static str,
+    to: &'static str,
+    why: &'static str,
+}
+
+const CUTS: [Cut; 1] = [Cut {
+    file: "main.lua",
+    from: "-- test module names with version sufix (\"libs/lib2-v2\")",
+    to: "checkout(\"true\\n\")",
+    why: "loads a C library (lib2-v2.so)",
+}];
+
+/// `cargo xtask conformance [names] [--bin PATH] [--dev] [--limit SECONDS] [--whole]`.
+pub fn conformance(given: &[String]) -> Result<bool> {
+    let args = Args::parse(given, &["dev", "whole", "verbose"], &["bin", "limit"])?;
+    let profile = if args.has("dev") {
+        Profile::Dev
+    } else {
+        Profile::Release
+    };
+    let lua = workspace::binary(args.option("bin"), profile)?;
+    Ok(run_suite(&lua, &args)?.close())
+}
+
+/// The suite for `cargo xtask test`.
+pub fn part_of_test(lua: &Path) -> Result<Tally> {
+    run_suite(lua, &Args::default())
+}
+
+fn run_suite(lua: &Path, args: &Args) -> Result<Tally> {
+    let limit = Duration::from_secs(args.number("limit", 300)? as u64);
+    let pristine = suite()?;
+    let mut tally = Tally::new();
+    let mut skipped = Vec::new();
+    let asked: Vec<&File> = FILES.iter().filter(|file| args.wants(file.0)).collect();
+    for file in &asked {
+        let start = Instant::now();
+        let result = run_file(
+            lua,
+            &pristine,
+            file,
+            limit,
+            &mut skipped,
+            args.has("verbose"),
+        );
+        tally.record(&format!("{}.lua", file.0), start.elapsed(), result);
+    }
+    if args.has("whole") {
+        let start = Instant::now();
+        let dir = fresh_copy(&pristine)?;
+        let done = Child::new(lua)
+            .args(["-e", "_port=false", "all.lua"])
+            .dir(&dir)
+            .limit(limit * 4)
+            .run()?;
+        let result = if done.success() {
+            Ok(())
+        } else {
+            Err(last_lines(&done.stderr, done.ending))
+        };
+        tally.record(
+            "all.lua (the whole suite in one state)",
+            start.elapsed(),
+            result,
+        );
+    }
+    println!("not run:");
+    for (file, why) in NOT_RUN {
+        println!("    {file}: {why}");
+    }
+    println!("parts that do not run inside the files:");
+    for cut in &CUTS {
+        println!("    {}: cut: {}", cut.file, cut.why);
+    }
+    for note in skipped {
+        println!("    {note}");
+    }
+    for file in &asked {
+        if let Some(note) = parts_that_need_t(&pristine, file.0)? {
+            println!("    {note}");
+        }
+    }
+    Ok(tally)
+}
+
+/// Runs one file in all its ways, each in a fresh copy of the suite (files write beside themselves).
+fn run_file(
+    lua: &Path,
+    pristine: &Path,
+    file: &File,
+    limit: Duration,
+    skipped: &mut Vec<String>,
+    verbose: bool,
+) -> Result<(), String> {
+    for (way, arguments) in ways(file) {
+        let dir = fresh_copy(pristine).map_err(|error| format!("{error:#}"))?;
+        let done = Child::new(lua)
+            .args(&arguments)
+            .dir(&dir)
+            .limit(limit)
+            .run();
+        let done = done.map_err(|error| format!("{error:#}"))?;
+        let stdout = String::from_utf8_lossy(&done.stdout);
+        if verbose {
+            println!("{stdout}{}", done.error_text());
+        }
+        for line in stdout.lines().filter(|line| line.starts_with(SKIP_MARK)) {
+            let note = format!("{}.lua: {}", file.0, line[SKIP_MARK.len()..].trim());
+            if !skipped.contains(&note) {
+                skipped.push(note);
+            }
+        }
+        if !done.success() {
+            return Err(format!("{way}: {}", last_lines(&done.stderr, done.ending)));
+        }
+    }
+    Ok(())
+}
+
+/// What the suite's `Message` prints before each note about tests that it passes over.
+const SKIP_MARK: &str = "<<skipped>>";
+
+/// The ways in which a file runs: a name, and the command's arguments.
+fn ways(File(name, dump, condition): &File) -> Vec<(&'static str, Vec<String>)> {
+    // As all.lua begins: tests ask for the debug library themselves, and notes go through Message.
+    let prelude = format!(
+        "debug = nil; function Message(m) print(); print('{SKIP_MARK} ' .. m:gsub('%s+', ' ')) end"
+    );
+    let command = |code: String| vec!["-e".to_owned(), prelude.clone(), "-e".to_owned(), code];
+    let mut ways = Vec::new();
+    if *name == "big" {
+        // It yields, and must be resumed once.
+        let code = "local f = coroutine.wrap(assert(loadfile('big.lua'))) \
+                    assert(f() == 'b') assert(f() == 'a')";
+        ways.push(("in a coroutine", command(code.to_owned())));
+    } else {
+        ways.push((
+            "directly",
+            vec!["-e".to_owned(), prelude.clone(), format!("{name}.lua")],
+        ));
+    }
+    if *dump != Dump::No {
+        let strip = *dump == Dump::Stripped;
+        let code = format!(
+            "local f = assert(loadfile('{name}.lua')) f = assert(load(string.dump(f, {strip}))) \
+             local r = f() assert({condition}, 'wrong result')"
+        );
+        ways.push(("through dump and load", command(code)));
+    }
+    ways
+}
+
+/// The last lines of standard error, where the reason stands.
+fn last_lines(stderr: &[u8], ending: Ending) -> String {
+    let text = String::from_utf8_lossy(stderr);
+    let lines: Vec<&str> = text.lines().collect();
+    let from = lines.len().saturating_sub(12);
+    format!("{ending}\n{}", lines[from..].join("\n"))
+}
+
+/// Where a file asks for `T`: found in the text, so that the list is never out of date.
+fn parts_that_need_t(dir: &Path, name: &str) -> Result<Option<String>> {
+    let text = std::fs::read(dir.join(format!("{name}.lua")))?;
+    let text = String::from_utf8_lossy(&text);
+    let needs = |line: &str| {
+        let line = line.trim();
+        [
+            "if T then",
+            "if not T then",
+            "if T==nil",
+            "if T == nil",
+            "if rawget(_G, \"T\")",
+        ]
+        .iter()
+        .any(|q| line.starts_with(q))
+    };
+    let lines: Vec<String> = text
+        .lines()
+        .enumerate()
+        .filter(|(_, line)| needs(line))
+        .map(|(n, _)| (n + 1).to_string())
+        .collect();
+    Ok(match lines.len() {
+        0 => None,
+        _ => Some(format!(
+            "{name}.lua: needs T, the C test module, at line {}",
+            lines.join(", ")
+        )),
+    })
+}
+
+/// The suite's directory, with the cuts made. Fetched once.
+fn suite() -> Result<PathBuf> {
+    let home = workspace::scratch("conformance")?;
+    let dir = home.join("testes");
+    let complete = home.join("complete");
+    if complete.is_file() {
+        return Ok(dir);
+    }
+    let tarball = tarball(&home)?;
+    if dir.exists() {
+        std::fs::remove_dir_all(&dir)?;
+    }
+    let depth = TESTS_INSIDE.matches('/').count();
+    let mut tar = Command::new("tar");
+    tar.arg("-xzf").arg(&tarball).arg("-C").arg(&home);
+    tar.arg(format!("--strip-components={depth}"))
+        .arg(TESTS_INSIDE);
+    run(&mut tar)?;
+    for cut in &CUTS {
+        let path = dir.join(cut.file);
+        let text = String::from_utf8(std::fs::read(&path)?)?;
+        std::fs::write(&path, cut_from(&text, cut)?)?;
+    }
+    std::fs::write(&complete, TARBALL_SHA256)?;
+    Ok(dir)
+}
+
+fn cut_from(text: &str, cut: &Cut) -> Result<String> {
+    let Some(from) = text.find(cut.from) else {
+        bail!("{} has no line '{}'", cut.file, cut.from)
+    };
+    let Some(length) = text[from..].find(cut.to) else {
+        bail!("{} has no line '{}'", cut.file, cut.to)
+    };
+    let to = from + length + cut.to.len();
+    // The same number of lines, so that messages point into the original.
+    let newlines = "\n".repeat(text[from..to].matches('\n').count());
+    Ok(format!("{}{newlines}{}", &text[..from], &text[to..]))
+}
+
+/// The distribution: what is there already, or by `pip`, whose hash check and ours must both agree.
+fn tarball(home: &Path) -> Result<PathBuf> {
+    let path = home.join(TARBALL);
+    if !path.is_file() {
+        println!("fetching the official test suite ({DISTRIBUTION} from PyPI)");
+        let requirement = home.join("requirements.txt");
+        std::fs::write(
+            &requirement,
+            format!("{DISTRIBUTION} --hash=sha256:{TARBALL_SHA256}\n"),
+        )?;
+        let mut pip = tools::pip()?;
+        // pip prepares a package even if it only downloads it, and this one would build LuaJIT for that.
+        pip.env("LUPA_NO_LUAJIT", "true")
+            .env("LUPA_NO_BUNDLE", "true");
+        pip.args([
+            "download",
+            "--quiet",
+            "--disable-pip-version-check",
+            "--no-deps",
+        ]);
+        pip.args(["--no-binary", ":all:", "--require-hashes", "--requirement"])
+            .arg(&requirement);
+        pip.arg("--dest").arg(home);
+        run(&mut pip)?;
+    }
+    let sum = on_path("sha256sum").context("sha256sum is not on PATH")?;
+    let printed = crate::child::output_of(&sum, &[&path.to_string_lossy()])?;
+    if !printed.starts_with(TARBALL_SHA256) {
+        bail!(
+            "{} is not the distribution that we know: remove it and try again",
+            path.display()
+        );
+    }
+    Ok(path)
+}
+
+/// A copy of the suite that a run may write into.
+fn fresh_copy(pristine: &Path) -> Result<PathBuf> {
+    let dir = workspace::scratch("conformance")?.join("run");
+    if dir.exists() {
+        std::fs::remove_dir_all(&dir)?;
+    }
+    copy_all(pristine, &dir)?;
+    Ok(dir)
+}
+
+fn copy_all(from: &Path, to: &Path) -> Result<()> {
+    std::fs::create_dir_all(to)?;
+    for entry in std::fs::read_dir(from)? {
+        let entry = entry?;
+        let target = to.join(entry.file_name());
+        // As deep as the distribution, whose hash we know.
+        if entry.file_type()?.is_dir() {
+            copy_all(&entry.path(), &target)?;
+        } else {
+            std::fs::copy(entry.path(), &target)?;
+        }
+    }
+    Ok(())
+}

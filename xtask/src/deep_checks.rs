@@ -1,0 +1,146 @@
+//! The checks that need more than stable Rust: Miri, AddressSanitizer, the fuzzers; and `bless`, which rewrites the
+//! files that tests compare with. Each says plainly when its tool is missing.
+
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::args::Args;
+use crate::workspace::{self, cargo, on_path, run, scratch};
+
+/// The platform that the sanitizer's runtime library comes for.
+const ASAN_TARGET: &str = "x86_64-unknown-linux-gnu";
+
+/// `cargo xtask miri [filters]`: the unsafe rooms' tests, with aliasing checks on.
+pub fn miri(given: &[String]) -> Result<bool> {
+    let args = Args::parse(given, &[], &[])?;
+    let ready = nightly_cargo()?
+        .args(["miri", "--version"])
+        .output()
+        .is_ok_and(|output| output.status.success());
+    if !ready {
+        bail!("Miri is not installed here: rustup +nightly component add miri rust-src");
+    }
+    let mut command = nightly_cargo()?;
+    command.args(["miri", "test", "--package", "evermoon", "--lib", "--"]);
+    // The rooms that may use unsafe code.
+    let rooms = ["heap", "vm"].map(str::to_owned).to_vec();
+    command.args(if args.words.is_empty() {
+        &rooms
+    } else {
+        &args.words
+    });
+    command.env("MIRIFLAGS", "-Zmiri-strict-provenance");
+    command.env("CARGO_TARGET_DIR", scratch("miri")?);
+    run(&mut command)?;
+    Ok(true)
+}
+
+/// `cargo xtask asan [filters]`: the engine's tests, and the programs of `tests/lua`, under AddressSanitizer.
+pub fn asan(given: &[String]) -> Result<bool> {
+    let args = Args::parse(given, &["conformance"], &[])?;
+    let out = scratch("asan")?;
+    let with_sanitizer = |command: &mut Command| {
+        command
+            .env("RUSTFLAGS", "-Zsanitizer=address -Cdebuginfo=1")
+            .env("CARGO_TARGET_DIR", &out);
+        // Rust's own runtime leaks a few bytes on purpose at exit.
+        command.env("ASAN_OPTIONS", "detect_leaks=0:abort_on_error=0");
+    };
+    let mut tests = nightly_cargo()?;
+    tests
+        .args([
+            "test",
+            "--package",
+            "evermoon",
+            "--lib",
+            "--tests",
+            "--target",
+            ASAN_TARGET,
+        ])
+        .args(&args.words);
+    with_sanitizer(&mut tests);
+    run(&mut tests)?;
+
+    let mut build = nightly_cargo()?;
+    build.args([
+        "build",
+        "--package",
+        "evermoon-cli",
+        "--target",
+        ASAN_TARGET,
+    ]);
+    with_sanitizer(&mut build);
+    run(&mut build)?;
+    let lua = out.join(ASAN_TARGET).join("debug/evermoon");
+    let mut tally = crate::lua_programs::run_all(&lua, &args.words, false)?;
+    if args.has("conformance") {
+        tally.add(crate::conformance::part_of_test(&lua)?);
+    }
+    Ok(tally.close())
+}
+
+/// `cargo xtask fuzz [target] [--seconds N]`: each fuzzer of `fuzz/` for a while.
+pub fn fuzz(given: &[String]) -> Result<bool> {
+    let args = Args::parse(given, &[], &["seconds"])?;
+    let seconds = args.number("seconds", 60)?;
+    let dir = workspace::root().join("fuzz");
+    if !dir.join("Cargo.toml").is_file() {
+        bail!("there is no fuzz/ yet");
+    }
+    // Our fuzzers are ordinary programs: one binary each, that takes a number of seconds and prints its executions.
+    let mut all_well = true;
+    for source in workspace::files_in(&dir.join("src/bin"), "rs")? {
+        let name = source
+            .file_stem()
+            .context("a fuzzer has a name")?
+            .to_string_lossy()
+            .into_owned();
+        if !args.wants(&name) {
+            continue;
+        }
+        println!("== {name}, {seconds} s");
+        let mut command = cargo();
+        command
+            .args(["run", "--quiet", "--release", "--manifest-path"])
+            .arg(dir.join("Cargo.toml"));
+        command.args(["--bin", &name, "--", &seconds.to_string()]);
+        if let Err(error) = run(&mut command) {
+            println!("FAILED  {name}: {error:#}");
+            all_well = false;
+        }
+    }
+    Ok(all_well)
+}
+
+/// `cargo xtask bless [filters]`: runs the tests so that each golden file becomes what the code now says. Read the
+/// difference before you commit it.
+pub fn bless(given: &[String]) -> Result<bool> {
+    let args = Args::parse(given, &[], &[])?;
+    let mut tests = cargo();
+    tests
+        .args(["test", "--quiet", "--workspace"])
+        .args(&args.words)
+        .env("EVERMOON_BLESS", "1");
+    run(&mut tests)?;
+    run(Command::new("git")
+        .args(["status", "--short"])
+        .current_dir(workspace::root()))?;
+    Ok(true)
+}
+
+/// Cargo of rustup's nightly toolchain.
+fn nightly_cargo() -> Result<Command> {
+    let Some(rustup) = on_path("rustup") else {
+        bail!("this needs rustup and its nightly toolchain")
+    };
+    let mut command = Command::new(rustup);
+    command
+        .args(["run", "nightly", "cargo"])
+        .current_dir(workspace::root());
+    // Set for us by the cargo that runs xtask; they would lead back to the stable compiler.
+    for name in ["RUSTUP_TOOLCHAIN", "CARGO", "RUSTC", "RUSTDOC"] {
+        command.env_remove(name);
+    }
+    Ok(command)
+}

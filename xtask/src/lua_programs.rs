@@ -1,0 +1,133 @@
+//! Runs the programs of `tests/lua` under a `lua` command and checks what they print against their own comments.
+//!
+//! Each runs in its own directory under its bare file name, so that messages (`errors.lua:3: …`) are the same wherever
+//! the repository lies.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use crate::child::{Child, Ending, Finished};
+use crate::expectations::{Expectations, Outcome};
+use crate::tally::Tally;
+use crate::{tools, workspace};
+
+/// A program and its name as people type it: `strings/format_quoted`.
+struct Program {
+    name: String,
+    path: PathBuf,
+}
+
+/// Runs all programs whose name has one of the words under `lua`. With `as_reference`, those that are only Evermoon's
+/// or that ask for a newer reference are passed over.
+pub fn run_all(lua: &Path, words: &[String], as_reference: bool) -> Result<Tally> {
+    let version = if as_reference {
+        version_of(lua)?
+    } else {
+        String::new()
+    };
+    let mut tally = Tally::new();
+    let mut passed_over = 0;
+    for program in programs()? {
+        if !words.is_empty()
+            && !words
+                .iter()
+                .any(|word| program.name.contains(word.as_str()))
+        {
+            continue;
+        }
+        let source = std::fs::read(&program.path)?;
+        let expected = match Expectations::parse(&source) {
+            Ok(expected) => expected,
+            Err(why) => {
+                tally.record_quietly(&program.name, Err(why));
+                continue;
+            }
+        };
+        let newer = expected
+            .reference
+            .as_ref()
+            .is_some_and(|wanted| !version.contains(wanted.as_str()));
+        if as_reference && (expected.evermoon_only.is_some() || newer) {
+            passed_over += 1;
+            continue;
+        }
+        let done = run_one(lua, &program.path)?;
+        tally.record_quietly(&program.name, check(&expected, &done));
+    }
+    let note = if passed_over > 0 {
+        format!(", {passed_over} not for this reference")
+    } else {
+        String::new()
+    };
+    println!(
+        "tests/lua under {}: {} passed, {} failed{note}",
+        lua.display(),
+        tally.passed,
+        tally.failed
+    );
+    Ok(tally)
+}
+
+fn run_one(lua: &Path, path: &Path) -> Result<Finished> {
+    let dir = path.parent().context("a program has a directory")?;
+    let file = path.file_name().context("a program has a name")?;
+    Child::new(lua)
+        .arg(file)
+        .dir(dir)
+        .limit(Duration::from_secs(120))
+        .run()
+}
+
+fn check(expected: &Expectations, done: &Finished) -> Result<(), String> {
+    let error = match done.ending {
+        Ending::Exit(0) => None,
+        Ending::Exit(1) => Some(done.stderr.as_slice()),
+        other => return Err(format!("{other}\n{}", done.error_text())),
+    };
+    expected.check(&Outcome {
+        stdout: &done.stdout,
+        error,
+    })
+}
+
+fn programs() -> Result<Vec<Program>> {
+    let root = workspace::root().join("tests/lua");
+    let mut chapters: Vec<PathBuf> = Vec::new();
+    for entry in
+        std::fs::read_dir(&root).with_context(|| format!("cannot list {}", root.display()))?
+    {
+        let path = entry?.path();
+        if path.is_dir() {
+            chapters.push(path);
+        }
+    }
+    chapters.sort();
+    let mut programs = Vec::new();
+    for chapter in chapters {
+        for path in workspace::files_in(&chapter, "lua")? {
+            let name = path
+                .strip_prefix(&root)?
+                .with_extension("")
+                .to_string_lossy()
+                .into_owned();
+            programs.push(Program { name, path });
+        }
+    }
+    Ok(programs)
+}
+
+fn version_of(lua: &Path) -> Result<String> {
+    let done = Child::new(lua).arg("-v").run()?;
+    Ok(String::from_utf8_lossy(&done.stdout).into_owned() + &done.error_text())
+}
+
+/// Asks the reference too: our expectations must be Lua's.
+pub fn run_reference(words: &[String], lua: Option<&str>) -> Result<Tally> {
+    let lua = match lua {
+        Some(given) => workspace::found(given)?,
+        None => tools::need(&tools::LUA)?,
+    };
+    run_all(&lua, words, true)
+}

@@ -1,0 +1,219 @@
+//! `cargo xtask test`: everything that must hold, from formatting to the official suite. CI runs nothing else.
+//!
+//! Each part runs even when one before it failed, so that one run shows all that is wrong. The last line is
+//! `N passed, N failed`; the exit code is 0 only when nothing failed.
+
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+
+use crate::args::Args;
+use crate::tally::Tally;
+use crate::workspace::{self, Profile, cargo, on_path, shown};
+use crate::{conformance, lua_programs, real_programs};
+
+/// What the parts are called, in the order in which they run.
+const PARTS: [&str; 7] = [
+    "fmt",
+    "clippy",
+    "rust",
+    "lua",
+    "reference",
+    "conformance",
+    "programs",
+];
+
+/// `cargo xtask test [parts] [--quick] [--bin PATH]`.
+pub fn test(given: &[String]) -> Result<bool> {
+    let args = Args::parse(given, &["quick"], &["bin", "only"])?;
+    for word in &args.words {
+        if !PARTS.contains(&word.as_str()) {
+            anyhow::bail!(
+                "no part is called '{word}' (there are: {})",
+                PARTS.join(" ")
+            );
+        }
+    }
+    let quick = args.has("quick");
+    let wants = |part: &str| {
+        if args.words.is_empty() {
+            !(quick && ["reference", "conformance", "programs"].contains(&part))
+        } else {
+            args.wants(part)
+        }
+    };
+    let only: Vec<String> = args.option("only").map(str::to_owned).into_iter().collect();
+    let mut tally = Tally::new();
+
+    if wants("fmt") {
+        step(
+            &mut tally,
+            "cargo fmt --check",
+            cargo().args(["fmt", "--all", "--check"]),
+        );
+    }
+    if wants("clippy") {
+        let mut clippy = cargo();
+        clippy.args([
+            "clippy",
+            "--quiet",
+            "--workspace",
+            "--all-targets",
+            "--",
+            "-D",
+            "warnings",
+        ]);
+        step(&mut tally, "cargo clippy", &mut clippy);
+    }
+    if wants("rust") {
+        rust_tests(&mut tally, &only);
+    }
+    if wants("lua") {
+        part(&mut tally, "tests/lua", || {
+            lua_programs::run_all(
+                &workspace::binary(args.option("bin"), Profile::Dev)?,
+                &only,
+                false,
+            )
+        });
+    }
+    if wants("reference") {
+        // Our expectations against the reference itself.
+        part(&mut tally, "tests/lua under lua5.4", || {
+            lua_programs::run_reference(&only, None)
+        });
+    }
+    if wants("conformance") {
+        part(&mut tally, "the official suite", || {
+            conformance::part_of_test(&workspace::binary(args.option("bin"), Profile::Release)?)
+        });
+    }
+    if wants("programs") {
+        part(&mut tally, "real programs", || {
+            real_programs::part_of_test(&workspace::binary(args.option("bin"), Profile::Release)?)
+        });
+    }
+    println!();
+    Ok(tally.close())
+}
+
+/// One command that passes or fails as a whole.
+fn step(tally: &mut Tally, name: &str, command: &mut Command) {
+    println!("\n== {name}");
+    let start = Instant::now();
+    let result = match command.status() {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("{status}")),
+        Err(error) => Err(format!("cannot run {}: {error}", shown(command))),
+    };
+    tally.record(name, start.elapsed(), result);
+}
+
+/// A part that counts for itself. One that cannot even begin counts as one failure.
+fn part(tally: &mut Tally, name: &str, run: impl FnOnce() -> Result<Tally>) {
+    println!("\n== {name}");
+    let start = Instant::now();
+    match run() {
+        Ok(counted) => tally.add(counted),
+        Err(error) => tally.record(name, start.elapsed(), Err(format!("{error:#}"))),
+    }
+}
+
+/// The Rust tests, counted one by one: nextest where it is installed (each test in its own process), else cargo's own;
+/// and the examples in the documentation.
+fn rust_tests(tally: &mut Tally, only: &[String]) {
+    if on_path("cargo-nextest").is_some() {
+        let mut nextest = cargo();
+        nextest.args([
+            "nextest",
+            "run",
+            "--workspace",
+            "--no-tests=pass",
+            "--status-level=fail",
+            "--final-status-level=fail",
+        ]);
+        counted(tally, "cargo nextest", nextest.args(only));
+        let mut doc = cargo();
+        doc.args(["test", "--quiet", "--workspace", "--doc"]);
+        counted(tally, "cargo test --doc", doc.args(only));
+    } else {
+        let mut all = cargo();
+        all.args(["test", "--workspace", "--no-fail-fast"]);
+        counted(tally, "cargo test", all.args(only));
+    }
+}
+
+/// Runs a test command, shows what it says, and counts from its summaries.
+fn counted(tally: &mut Tally, name: &str, command: &mut Command) {
+    println!("\n== {name}");
+    let start = Instant::now();
+    match command_output(command) {
+        Ok((ok, text)) => {
+            let (passed, failed) = summaries(&text);
+            tally.passed += passed;
+            for _ in 0..failed {
+                tally.fail(name);
+            }
+            if !ok && failed == 0 {
+                tally.record(
+                    name,
+                    start.elapsed(),
+                    Err("failed outside its tests".to_owned()),
+                );
+            }
+        }
+        Err(error) => tally.record(name, start.elapsed(), Err(format!("{error:#}"))),
+    }
+}
+
+/// Standard output and error of a command, passed on when it ends.
+fn command_output(command: &mut Command) -> Result<(bool, String)> {
+    command.stdin(Stdio::null());
+    let output = command
+        .output()
+        .with_context(|| format!("cannot run {}", shown(command)))?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned()
+        + &String::from_utf8_lossy(&output.stderr);
+    print!("{text}");
+    Ok((output.status.success(), text))
+}
+
+/// Adds up `test result: ok. 3 passed; 0 failed; …` (libtest) and `Summary … 3 tests run: 2 passed, 1 failed`
+/// (nextest).
+fn summaries(text: &str) -> (usize, usize) {
+    let (mut passed, mut failed) = (0, 0);
+    for line in text.lines() {
+        let line = line.trim();
+        if !line.starts_with("test result:") && !line.starts_with("Summary") {
+            continue;
+        }
+        let words: Vec<&str> = line
+            .split([' ', ';', ',', '.'])
+            .filter(|word| !word.is_empty())
+            .collect();
+        for pair in words.windows(2) {
+            let Ok(count) = pair[0].parse::<usize>() else {
+                continue;
+            };
+            match pair[1] {
+                "passed" => passed += count,
+                "failed" => failed += count,
+                _ => {}
+            }
+        }
+    }
+    (passed, failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::summaries;
+
+    #[test]
+    fn both_kinds_of_summary_are_counted() {
+        let text = "test result: FAILED. 3 passed; 1 failed; 0 ignored; 0 measured; 2 filtered out; finished in 0.00s\n\
+                    \x20    Summary [   0.012s] 3 tests run: 2 passed (1 slow), 1 failed, 0 skipped\n";
+        assert_eq!(summaries(text), (5, 2));
+    }
+}

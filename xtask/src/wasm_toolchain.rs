@@ -1,0 +1,152 @@
+//! A Rust toolchain that can build for `wasm32-unknown-unknown`, and the one function that uses it.
+//!
+//! Two ways, tried in order:
+//! 1. rustup's own: `rustup target add` fetches the target's standard library.
+//! 2. Debian's `rustc-web` and `cargo-web` (a newer compiler than the distribution's own), which build the standard
+//!    library from `rust-web-src`, linked with the `rust-lld` of rustup's toolchain. For machines whose network has
+//!    package registries but not static.rust-lang.org.
+//!
+//! Both build into `target/wasm`, because the two compilers would otherwise throw away each other's work and that of
+//! the native builds.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::tools;
+use crate::workspace::{self, cargo, on_path, run, scratch};
+
+const TARGET: &str = "wasm32-unknown-unknown";
+const DEBIAN_PACKAGES: [&str; 3] = ["rustc-web", "cargo-web", "rust-web-src"];
+const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
+const DEBIAN_CARGO: &str = "/usr/bin/cargo";
+const DEBIAN_SOURCE: &str = "/usr/lib/rustlib/src/rust/library/std";
+
+enum Toolchain {
+    Rustup,
+    Debian { linker: PathBuf },
+}
+
+/// Makes sure that there is a toolchain, and says which.
+pub fn prepare() -> Result<String> {
+    Ok(match find()? {
+        Toolchain::Rustup => format!("rustup target {TARGET}"),
+        Toolchain::Debian { linker } => {
+            format!("Debian's rustc-web, linked by {}", linker.display())
+        }
+    })
+}
+
+/// Builds a package's library (a `cdylib`) for wasm, in release, and returns the module's path.
+pub fn build(package: &str, features: &[&str]) -> Result<PathBuf> {
+    let out = scratch("wasm")?;
+    let mut command = match find()? {
+        Toolchain::Rustup => cargo(),
+        Toolchain::Debian { linker } => {
+            let mut command = Command::new(DEBIAN_CARGO);
+            command.current_dir(workspace::root());
+            // A stable compiler that is asked for -Zbuild-std. The variables that rustup's cargo has set for us would
+            // lead Debian's back to rustup's compiler.
+            command
+                .env("RUSTC", DEBIAN_RUSTC)
+                .env("RUSTC_BOOTSTRAP", "1");
+            command
+                .env_remove("RUSTUP_TOOLCHAIN")
+                .env_remove("CARGO")
+                .env_remove("RUSTDOC");
+            command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker);
+            command.arg("-Zbuild-std=std,panic_abort");
+            command
+        }
+    };
+    command.args([
+        "build",
+        "--release",
+        "--target",
+        TARGET,
+        "--package",
+        package,
+    ]);
+    command.arg("--target-dir").arg(&out);
+    if !features.is_empty() {
+        command.args(["--features", &features.join(",")]);
+    }
+    run(&mut command)?;
+    let module = out
+        .join(TARGET)
+        .join("release")
+        .join(format!("{}.wasm", package.replace('-', "_")));
+    if !module.is_file() {
+        bail!(
+            "the build of {package} made no {} (is it a cdylib?)",
+            module.display()
+        );
+    }
+    Ok(module)
+}
+
+fn find() -> Result<Toolchain> {
+    if rustup_has_target() {
+        return Ok(Toolchain::Rustup);
+    }
+    if debian_is_installed() {
+        return debian();
+    }
+    if let Some(rustup) = on_path("rustup") {
+        let added = Command::new(rustup)
+            .args(["target", "add", TARGET])
+            .status();
+        if added.is_ok_and(|status| status.success()) && rustup_has_target() {
+            return Ok(Toolchain::Rustup);
+        }
+    }
+    tools::install(&DEBIAN_PACKAGES)
+        .context("no Rust toolchain for wasm32 (run 'rustup target add wasm32-unknown-unknown')")?;
+    debian()
+}
+
+fn rustup_has_target() -> bool {
+    let rustc = std::env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let printed = Command::new(rustc)
+        .args(["--print", "target-libdir", "--target", TARGET])
+        .output();
+    match printed {
+        Ok(output) if output.status.success() => {
+            let dir = PathBuf::from(String::from_utf8_lossy(&output.stdout).trim().to_owned());
+            workspace::files_in(&dir, "rlib").is_ok_and(|files| !files.is_empty())
+        }
+        _ => false,
+    }
+}
+
+fn debian_is_installed() -> bool {
+    Path::new(DEBIAN_RUSTC).is_file()
+        && Path::new(DEBIAN_CARGO).is_file()
+        && Path::new(DEBIAN_SOURCE).is_dir()
+}
+
+fn debian() -> Result<Toolchain> {
+    Ok(Toolchain::Debian {
+        linker: rust_lld()?,
+    })
+}
+
+/// The linker that every rustup toolchain brings, or the system's own.
+fn rust_lld() -> Result<PathBuf> {
+    let printed = Command::new("rustc").args(["--print", "sysroot"]).output();
+    if let Ok(output) = printed {
+        let rustlib = Path::new(String::from_utf8_lossy(&output.stdout).trim()).join("lib/rustlib");
+        if let Ok(targets) = std::fs::read_dir(rustlib) {
+            for target in targets.flatten() {
+                let lld = target.path().join("bin/rust-lld");
+                if lld.is_file() {
+                    return Ok(lld);
+                }
+            }
+        }
+    }
+    on_path("wasm-ld")
+        .or_else(|| on_path("rust-lld"))
+        .context("no rust-lld and no wasm-ld: install lld")
+}
