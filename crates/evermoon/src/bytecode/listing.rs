@@ -91,7 +91,7 @@ impl Function<'_> {
             return writeln!(out, "? {:#010x}", instr.0);
         };
         let (operands, comments) = self.operands(pc, instr, op);
-        write!(out, "{:<10}", op.row().name)?;
+        write!(out, "{:<10} ", op.row().name)?;
         for (i, operand) in operands.iter().enumerate() {
             write!(out, "{}{operand}", if i == 0 { "" } else { " " })?;
         }
@@ -254,11 +254,11 @@ mod tests {
             out,
             "main 0 <?:0,0>\n\
              0 params, 0 registers, 0 upvalues, 0 constants, 0 functions, 5 instructions\n\
-             \x20   0 [-]\tGETTABUP  0 9 9\t; ? ?\n\
-             \x20   1 [-]\tCLOSURE   0 7\t; ?\n\
+             \x20   0 [-]\tGETTABUP   0 9 9\t; ? ?\n\
+             \x20   1 [-]\tCLOSURE    0 7\t; ?\n\
              \x20   2 [-]\t? 0x000000ff\n\
-             \x20   3 [-]\tJMP       -100\t; to -96\n\
-             \x20   4 [-]\tLOADKX    0\n"
+             \x20   3 [-]\tJMP        -100\t; to -96\n\
+             \x20   4 [-]\tLOADKX     0\n"
         );
     }
 }

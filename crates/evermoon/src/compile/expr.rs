@@ -73,6 +73,7 @@ impl Compiler<'_> {
                 self.call(func, args, line)
             }
             Expr::Method { name, args, line, .. } => {
+                self.line = line;
                 let func = self.method(&mut left, Desc::new(Kind::Str(name)));
                 self.call(func, args, line)
             }
@@ -150,15 +151,24 @@ impl Compiler<'_> {
         func
     }
 
-    /// `a .. b .. c`, of any length, in one instruction.
-    fn concat(&mut self, mut left: Desc, mut right: ExprId, line: Line) -> Desc {
+    /// `a .. b .. c`, of any length, in one instruction. It is on the line of the last operator, which is the first to be
+    /// applied.
+    fn concat(&mut self, mut left: Desc, mut right: ExprId, mut line: Line) -> Desc {
         self.line = line;
         let first = self.to_next_reg(&mut left);
-        while let Expr::Binary { op: BinOp::Concat, left, right: next, line } = *self.tree.expr(right) {
-            let mut e = self.expr(left);
-            self.line = line;
-            self.to_next_reg(&mut e);
-            right = next;
+        loop {
+            match *self.tree.expr(right) {
+                Expr::Binary { op: BinOp::Concat, left, right: next, line: next_line } => {
+                    let mut e = self.expr(left);
+                    (line, right) = (next_line, next);
+                    self.line = line;
+                    self.to_next_reg(&mut e);
+                }
+                Expr::Paren(inner) if matches!(self.tree.expr(inner), Expr::Binary { op: BinOp::Concat, .. }) => {
+                    right = inner;
+                }
+                _ => break,
+            }
         }
         let mut last = self.expr(right);
         self.to_next_reg(&mut last);

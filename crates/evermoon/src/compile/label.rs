@@ -130,17 +130,17 @@ impl Compiler<'_> {
         let shadows = std::mem::replace(newest, self.labels.defined.len() as u32 + 1);
         let level = self.outer.len() as u32;
         self.labels.defined.push(Label { name, pc, line: self.line, regs, level, shadows });
-        self.resolve(name, first_goto, vars);
+        self.resolve(name, first_goto, vars, regs);
     }
 
     /// Where the breaks of a loop arrive. Whether it closes what they leave open.
     pub(super) fn define_break(&mut self, block: &Block) -> bool {
-        self.error.is_none() && self.resolve(self.names.break_, block.first_goto, self.vars.len())
+        self.error.is_none() && self.resolve(self.names.break_, block.first_goto, self.vars.len(), self.f.var_regs)
     }
 
     /// Sends the pending gotos of this name, from the one at `first_goto` on, to the next instruction, where `vars` variables
     /// are in scope. If one of them leaves something open, that instruction closes it, and the result is true.
-    fn resolve(&mut self, name: Symbol, first_goto: usize, vars: usize) -> bool {
+    fn resolve(&mut self, name: Symbol, first_goto: usize, vars: usize, regs: u32) -> bool {
         let mut closes = false;
         while let Some(at) = (self.labels.goto_of[name.0 as usize] as usize).checked_sub(1)
             && at >= first_goto
@@ -160,7 +160,7 @@ impl Compiler<'_> {
             self.patch_here(list);
         }
         if closes {
-            self.put(Instr::abc(Op::CLOSE, self.f.var_regs as u8, 0, 0));
+            self.put(Instr::abc(Op::CLOSE, regs as u8, 0, 0));
         }
         closes
     }

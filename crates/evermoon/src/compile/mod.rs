@@ -287,9 +287,7 @@ impl<'t> Compiler<'t> {
             self.put(Instr::abc(Op::VARARGPREP, num_params, 0, 0));
         }
         self.statements(function.body);
-        if place == Place::Nested {
-            self.line = function.end_line;
-        }
+        self.line = function.end_line.max(1);
         self.emit_return(0, 0);
         self.leave_function_block();
         self.finish(function, num_params)

@@ -5,7 +5,6 @@
 //! operand, which nothing can notice.
 
 use super::desc::{Desc, Kind};
-use super::jump::NONE;
 use super::{Compiler, Instr, Op, fold};
 use crate::syntax::tree::{BinOp, Line, UnOp};
 
@@ -65,6 +64,15 @@ fn flipped_form(op: BinOp) -> Option<Op> {
         BinOp::Mul => Some(Op::MULKF),
         BinOp::Div => Some(Op::DIVKF),
         _ => None,
+    }
+}
+
+/// Of a condition only the truth matters.
+fn forget_value(e: &mut Desc) {
+    match e.kind {
+        Kind::Nil => e.kind = Kind::False,
+        Kind::Int(_) | Kind::Float(_) | Kind::Str(_) => e.kind = Kind::True,
+        _ => {}
     }
 }
 
@@ -231,11 +239,15 @@ impl Compiler<'_> {
 
     /// A condition: falls through when it holds; the list of jumps for when it does not.
     pub(super) fn condition(&mut self, mut e: Desc) -> i32 {
-        if e.kind == Kind::Nil {
-            e.kind = Kind::False;
-        }
+        forget_value(&mut e);
         self.go_if_true(&mut e);
-        debug_assert_eq!(e.on_true, NONE);
         e.on_false
+    }
+
+    /// A condition turned around: falls through when it does not hold; the list of jumps for when it does.
+    pub(super) fn inverse_condition(&mut self, mut e: Desc) -> i32 {
+        forget_value(&mut e);
+        self.go_if_false(&mut e);
+        e.on_true
     }
 }

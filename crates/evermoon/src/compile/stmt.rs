@@ -301,13 +301,13 @@ impl Compiler<'_> {
     fn conditional(&mut self, arms: &[IfArm], or_else: Option<Block>) {
         let mut escape = NONE;
         for (i, arm) in arms.iter().enumerate() {
-            let mut cond = self.expr(arm.cond);
+            let cond = self.expr(arm.cond);
             self.line = arm.line;
             if let Some((name, line)) = self.mere_jump(arm.body) {
                 // `if cond then break end` is one conditional jump.
-                self.go_if_false(&mut cond);
+                let list = self.inverse_condition(cond);
                 self.line = line;
-                self.goto_list(name, cond.on_true);
+                self.goto_list(name, list);
                 continue;
             }
             let otherwise = self.condition(cond);

@@ -241,6 +241,14 @@ impl Vm {
                     exit => return exit,
                 }
             }
+            if self.finalizers_due && self.exec.frame().kind == kind::LUA {
+                self.finalizers_due = false;
+                if let Err(throw) = self.call_finalizer()
+                    && let exit @ (Exit::Failed | Exit::OutOfFuel) = self.unwind(throw)
+                {
+                    return exit;
+                }
+            }
             let frame = self.exec.frame();
             let step = match frame.kind {
                 kind::LUA => return Exit::Continue,
@@ -602,10 +610,7 @@ impl Vm {
     pub(crate) fn finalizer_ended(&mut self) {
         self.finalizing = false;
         self.heap.gc.suspended = false;
-        // The next one comes at the next safe point.
-        if !self.heap.gc.to_finalize.is_empty() && self.heap.debt <= 0 {
-            self.finalizers_due = true;
-        }
+        self.finalizers_due = !self.heap.gc.to_finalize.is_empty();
     }
 
     /// A collector step after a native has returned.

@@ -15,6 +15,7 @@ pub mod name;
 pub mod native;
 #[allow(unsafe_code)]
 pub mod run;
+pub mod task;
 
 use crate::heap::Heap;
 use crate::heap::coroutine::{Coroutine, Exec, Status};
@@ -141,6 +142,13 @@ pub struct Vm {
     pub(crate) finalizers_due: bool,
     /// A message handler has returned: unwinding goes on.
     pub(crate) handler_returned: bool,
+    pub(crate) tasks: Vec<Option<task::Task>>,
+    pub(crate) idle_tasks: Vec<Gc<Coroutine>>,
+    pub(crate) task_results: Vec<Value>,
+    /// The number of the native behind host functions.
+    pub(crate) host_native: Option<u32>,
+    /// Frame depth and pc of the instruction that was last tried again after a collection.
+    pub(crate) memory_retry: (usize, usize),
     /// Coroutines that are resuming each other.
     pub(crate) coroutine_depth: u32,
     /// The host drives the main coroutine and takes its yields.
@@ -191,6 +199,11 @@ impl Vm {
             finalizing: false,
             finalizers_due: false,
             handler_returned: false,
+            tasks: Vec::new(),
+            idle_tasks: Vec::new(),
+            task_results: Vec::new(),
+            host_native: None,
+            memory_retry: (0, 0),
             coroutine_depth: 0,
             host_coroutine: false,
         };
@@ -231,6 +244,11 @@ impl Vm {
         roots.extend(self.events.iter().map(|s| Value::string(*s)));
         roots.extend(self.type_metatables.iter().flatten().map(|t| Value::table(*t)));
         roots.extend(self.handles.iter());
+        roots.extend(self.task_results.iter());
+        roots.extend(self.idle_tasks.iter().map(|co| Value::coroutine(*co)));
+        for task in self.tasks.iter().flatten() {
+            roots.extend([Value::coroutine(task.root), Value::coroutine(task.current)]);
+        }
         roots
     }
 
