@@ -62,9 +62,20 @@ impl fmt::Display for PatternError {
 
 impl std::error::Error for PatternError {}
 
+/// The characters that mean something, a bit each.
+const SPECIALS: u128 = {
+    let (mut bits, mut i) = (0, 0);
+    let specials = b"^$*+?.([%-";
+    while i < specials.len() {
+        bits |= 1 << specials[i];
+        i += 1;
+    }
+    bits
+};
+
 /// Whether a pattern has any character that means something: if not, it is plain text, and `find_plain` finds it.
 pub fn has_specials(pattern: &[u8]) -> bool {
-    pattern.iter().any(|c| b"^$*+?.([%-".contains(c))
+    pattern.iter().any(|&c| c < 128 && SPECIALS >> c & 1 == 1)
 }
 
 /// Takes the `^` off an anchored pattern. (`gmatch` has no anchors: it passes the pattern whole.)
