@@ -8,8 +8,13 @@ pub mod utf8core;
 pub mod xoshiro;
 pub mod base;
 pub mod coroutine;
+pub mod format;
 pub mod load;
+pub mod pack;
 pub mod package;
+pub mod string;
+pub mod strpattern;
+pub mod utf8;
 
 use crate::heap::object::Gc;
 use crate::heap::table::Table;
@@ -20,7 +25,9 @@ use crate::vm::{NativeFn, Throw, Vm};
 pub fn open(vm: &mut Vm) -> Result<(), Throw> {
     base::open(vm)?;
     package::open(vm)?;
-    coroutine::open(vm)
+    coroutine::open(vm)?;
+    string::open(vm)?;
+    utf8::open(vm)
 }
 
 /// `package.loaded`, made if it is not there yet.
