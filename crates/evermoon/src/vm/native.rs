@@ -144,7 +144,7 @@ impl Vm {
     pub fn protect(&mut self, handler: Option<usize>) {
         let frame = self.exec.frame_mut();
         frame.flags |= frame_flag::PROTECTED;
-        frame.aux = handler.map_or(0, |slot| frame.base + slot as u32);
+        frame.top = handler.map_or(0, |slot| frame.base + slot as u32);
     }
     /// Returns everything from slot `first` on, preceded by `v` in the slot before it (slot -1 is the native itself).
     pub fn ret_with(&mut self, v: Value, first: usize) -> NativeResult {
