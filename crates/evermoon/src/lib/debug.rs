@@ -3,11 +3,11 @@
 //! It may look at everything and change values, but not break the engine: slots and upvalues are found through checked indices,
 //! and what a frame is executing cannot be changed. No address can be seen: upvalue ids are the heap's own numbers.
 
-use crate::heap::coroutine::{Coroutine, Exec, frame_flag, kind};
+use crate::heap::coroutine::{Coroutine, Exec, frame_flag};
 use crate::heap::function::Proto;
 use crate::heap::object::Gc;
 use crate::heap::table::Table;
-use crate::heap::value::{Type, Value, tag};
+use crate::heap::value::{Value, tag};
 use crate::vm::error::chunk_id;
 use crate::vm::hook::mask;
 use crate::vm::name::{local_at, upvalue_name};
@@ -335,7 +335,7 @@ fn setmetatable(vm: &mut Vm) -> NativeResult {
         return Err(vm.arg_type_error(1, "nil or table"));
     }
     let v = vm.arg(0);
-    vm.set_metatable(v, mt.as_table())?;
+    set_any_metatable(vm, v, mt.as_table())?;
     vm.ret(v)
 }
 
@@ -407,7 +407,7 @@ fn hook_table(vm: &mut Vm) -> Result<(), Throw> {
         let table = vm.new_table()?;
         let mode = vm.new_string(b"k")?;
         vm.raw_set_name(table, "__mode", mode)?;
-        vm.set_metatable(Value::table(table), Some(table))?;
+        set_any_metatable(vm, Value::table(table), Some(table))?;
         vm.raw_set_name(registry, "_HOOKKEY", Value::table(table))?;
     }
     Ok(())
@@ -498,4 +498,55 @@ fn read_line(vm: &mut Vm) -> Option<Vec<u8>> {
         }
     }
     if line.is_empty() { None } else { Some(line) }
+}
+
+// ---- for the host ----
+
+/// Where the registry keeps the traceback of the last error that nobody in Lua caught.
+const TRACEBACK: &str = "_TRACEBACK";
+
+/// A message handler that leaves the error as it is and keeps the traceback for the host.
+pub(super) fn remember_traceback(vm: &mut Vm) -> NativeResult {
+    let co = vm.current;
+    let text = vm.traceback(co, None, 1);
+    let text = vm.new_string(&text)?;
+    let registry = vm.registry;
+    vm.raw_set_name(registry, TRACEBACK, text)?;
+    let error = vm.arg(0);
+    vm.ret(error)
+}
+
+/// Takes what [`remember_traceback`] has kept.
+pub(super) fn remembered_traceback(vm: &mut Vm) -> Value {
+    let registry = vm.registry;
+    let text = vm.raw_get_name(registry, TRACEBACK).unwrap_or(Value::NIL);
+    if !text.is_nil() {
+        // The key exists, so this needs no memory.
+        let _ = vm.raw_set_name(registry, TRACEBACK, Value::NIL);
+    }
+    text
+}
+
+/// Sets or removes the metatable of any value; a basic type has one for all its values.
+fn set_any_metatable(vm: &mut Vm, v: Value, mt: Option<Gc<Table>>) -> Result<(), Throw> {
+    let finalizer = match mt {
+        Some(mt) => !vm.raw_get_name(mt, "__gc")?.is_nil(),
+        None => false,
+    };
+    if let Some(mut t) = v.as_table() {
+        vm.heap.barrier(t);
+        t.set_metatable(mt);
+        if finalizer {
+            vm.heap.mark_for_finalization(t.header());
+        }
+    } else if let Some(mut u) = v.as_userdata() {
+        vm.heap.barrier(u);
+        u.metatable = mt;
+        if finalizer {
+            vm.heap.mark_for_finalization(u.header());
+        }
+    } else {
+        vm.type_metatables[v.type_of() as usize] = mt;
+    }
+    Ok(())
 }

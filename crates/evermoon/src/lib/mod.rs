@@ -7,23 +7,40 @@ pub mod pattern;
 pub mod utf8core;
 pub mod xoshiro;
 pub mod base;
+pub mod debug;
 pub mod load;
 
+use crate::heap::object::Gc;
+use crate::heap::table::Table;
+use crate::heap::value::Value;
 use crate::vm::{Throw, Vm};
 
 /// Opens the pure libraries in the global table.
 pub fn open(vm: &mut Vm) -> Result<(), Throw> {
-    base::open(vm)
+    base::open(vm)?;
+    debug::open(vm)
+}
+
+/// The table of loaded modules (`package.loaded`), made when first asked for.
+pub fn loaded(vm: &mut Vm) -> Result<Gc<Table>, Throw> {
+    let registry = vm.registry;
+    if let Some(loaded) = vm.raw_get_name(registry, "_LOADED")?.as_table() {
+        return Ok(loaded);
+    }
+    let loaded = vm.new_table()?;
+    vm.raw_set_name(registry, "_LOADED", Value::table(loaded))?;
+    Ok(loaded)
 }
 
 /// A message handler for the host's entries: it keeps the error value as it is and remembers the traceback.
-pub fn traceback_handler(_vm: &mut Vm) -> Option<crate::heap::value::Value> {
-    None
+pub fn traceback_handler(vm: &mut Vm) -> Option<Value> {
+    Some(vm.register("host", "traceback", debug::remember_traceback))
 }
 
 /// The error of a run that failed, and its traceback as a string (or nil).
-pub fn split_traceback(vm: &mut Vm) -> (crate::heap::value::Value, crate::heap::value::Value) {
-    (vm.error, crate::heap::value::Value::NIL)
+pub fn split_traceback(vm: &mut Vm) -> (Value, Value) {
+    let traceback = debug::remembered_traceback(vm);
+    (vm.error, traceback)
 }
 
 /// Seeds `math.random`.
