@@ -60,7 +60,7 @@ fn check_level(vm: &mut Vm, co: Gc<Coroutine>, i: usize) -> Result<Option<usize>
     let level = vm.check_int(i)?;
     // The reference's levels are C ints.
     let level = level as i32 as i64;
-    Ok(vm.frame_at_level(vm.exec_of(&co), level))
+    Ok(vm.level_frame(vm.exec_of(&co), level))
 }
 
 // ---- getinfo ----

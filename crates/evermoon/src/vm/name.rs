@@ -275,7 +275,7 @@ impl Vm {
     }
 
     /// The frame at a level as Lua counts them: 0 is the running function. Where the host entered and coroutines begin is none.
-    pub(crate) fn frame_at_level(&self, exec: &Exec, level: i64) -> Option<usize> {
+    pub(crate) fn level_frame(&self, exec: &Exec, level: i64) -> Option<usize> {
         let level = usize::try_from(level).ok()?;
         let frames = exec.frames();
         let counted = (0..frames.len()).rev().filter(|&i| !matches!(frames[i].kind, kind::BOTTOM | kind::ENTRY));
