@@ -107,11 +107,12 @@ impl Vm {
             let mut left = slices;
             exit = loop {
                 match self.run() {
-                    Exit::Slice if left > 1 => left -= 1,
+                    Exit::Slice if left > 1 && !self.pause_requested => left -= 1,
                     exit => break exit,
                 }
             };
         }
+        self.pause_requested = false;
         let finished = matches!(exit, Exit::Done | Exit::Failed);
         if finished {
             self.task_results.clear();
@@ -157,6 +158,10 @@ impl Vm {
     /// The results of the task that was done last, until the next one is.
     pub fn task_results(&self) -> &[Value] {
         &self.task_results
+    }
+    /// The list itself, for a host that takes the results out and gives the buffer back.
+    pub fn task_results_mut(&mut self) -> &mut Vec<Value> {
+        &mut self.task_results
     }
 
     /// The host function (its number) that a waiting task calls, and the arguments.
