@@ -181,6 +181,19 @@ impl Heap {
         }
     }
 
+    /// A string of `len` bytes that `fill` writes in place; they are zeros before.
+    pub fn string_filled(&mut self, len: usize, fill: impl FnOnce(&mut [u8])) -> Result<Gc<Str>, OutOfMemory> {
+        if len <= string::SHORT_MAX {
+            let mut bytes = [0; string::SHORT_MAX];
+            fill(&mut bytes[..len]);
+            return self.string(&bytes[..len]);
+        }
+        let s = self.blank_string(len)?;
+        // SAFETY: the text follows the head, and nobody else knows the string yet.
+        fill(unsafe { std::slice::from_raw_parts_mut(s.as_ptr().cast::<u8>().add(STR_HEAD), len) });
+        Ok(s)
+    }
+
     /// Completed collections.
     pub fn cycles(&self) -> u64 {
         self.gc.cycles

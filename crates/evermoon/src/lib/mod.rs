@@ -8,7 +8,12 @@ pub mod utf8core;
 pub mod xoshiro;
 pub mod base;
 pub mod debug;
+pub mod format;
 pub mod load;
+pub mod pack;
+pub mod string;
+pub mod strpattern;
+pub mod utf8;
 
 use crate::heap::object::Gc;
 use crate::heap::table::Table;
@@ -18,18 +23,20 @@ use crate::vm::{Throw, Vm};
 /// Opens the pure libraries in the global table.
 pub fn open(vm: &mut Vm) -> Result<(), Throw> {
     base::open(vm)?;
+    string::open(vm)?;
+    utf8::open(vm)?;
     debug::open(vm)
 }
 
-/// The table of loaded modules (`package.loaded`), made when first asked for.
+/// `package.loaded`, which every library enters itself into.
 pub fn loaded(vm: &mut Vm) -> Result<Gc<Table>, Throw> {
     let registry = vm.registry;
-    if let Some(loaded) = vm.raw_get_name(registry, "_LOADED")?.as_table() {
-        return Ok(loaded);
+    if let Some(t) = vm.raw_get_name(registry, "_LOADED")?.as_table() {
+        return Ok(t);
     }
-    let loaded = vm.new_table()?;
-    vm.raw_set_name(registry, "_LOADED", Value::table(loaded))?;
-    Ok(loaded)
+    let t = vm.new_table()?;
+    vm.raw_set_name(registry, "_LOADED", Value::table(t))?;
+    Ok(t)
 }
 
 /// A message handler for the host's entries: it keeps the error value as it is and remembers the traceback.

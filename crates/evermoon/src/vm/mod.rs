@@ -98,6 +98,9 @@ impl Default for Limits {
     }
 }
 
+/// Largest buffer that is kept for the next native, in bytes.
+const SCRATCH_MAX: usize = 64 << 10;
+
 /// The state of one engine.
 pub struct Vm {
     /// The running coroutine's stacks; its object holds empty ones meanwhile.
@@ -151,6 +154,8 @@ pub struct Vm {
     pub(crate) finalizers_due: bool,
     /// A message handler has returned: unwinding goes on.
     pub(crate) handler_returned: bool,
+    /// A buffer that natives build text in ([`Vm::take_scratch`]).
+    scratch: Vec<u8>,
     pub(crate) tasks: Vec<Option<task::Task>>,
     pub(crate) idle_tasks: Vec<Gc<Coroutine>>,
     pub(crate) task_results: Vec<Value>,
@@ -209,6 +214,7 @@ impl Vm {
             finalizing: false,
             finalizers_due: false,
             handler_returned: false,
+            scratch: Vec::new(),
             tasks: Vec::new(),
             idle_tasks: Vec::new(),
             task_results: Vec::new(),
@@ -351,7 +357,7 @@ impl Vm {
 
     /// Books what the current slice has used.
     fn settle_slice(&mut self) {
-        let used = (self.slice_start - self.ticks) as u64;
+        let used = (self.slice_start as i64 - self.ticks as i64) as u64;
         self.slice_start = self.ticks;
         self.fuel_used += used;
         if let Some(fuel) = &mut self.fuel {
@@ -370,6 +376,28 @@ impl Vm {
     #[inline]
     pub fn charge(&mut self, work: u64) {
         self.ticks = self.ticks.saturating_sub((work.min(1 << 24)) as i32);
+    }
+
+    /// Fuel that is left right now.
+    pub fn fuel_left(&self) -> u64 {
+        let used = (self.slice_start as i64 - self.ticks as i64) as u64;
+        self.fuel.map_or(u64::MAX, |fuel| fuel.saturating_sub(used))
+    }
+
+    /// An empty buffer for a native to build text in. Give it back, so that the next one need not allocate; a native that fails may
+    /// keep it.
+    #[inline]
+    pub fn take_scratch(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.scratch)
+    }
+
+    /// Gives the buffer back. A large one is freed: it is not accounted for.
+    #[inline]
+    pub fn give_scratch(&mut self, mut buffer: Vec<u8>) {
+        if buffer.capacity() <= SCRATCH_MAX {
+            buffer.clear();
+            self.scratch = buffer;
+        }
     }
 
     /// Makes the run come back to its host at the next safe point, though the slice is not over (as for output to be taken).

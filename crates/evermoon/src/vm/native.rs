@@ -128,6 +128,11 @@ impl Vm {
     pub fn set_state(&mut self, state: u32) {
         self.exec.frame_mut().state = state;
     }
+    /// The number of the running native in the engine's list. A library registers helpers behind the function that makes them.
+    pub fn native_number(&self) -> u32 {
+        let callee = self.exec.get(self.exec.frame().func as usize);
+        callee.as_native_closure().map_or(callee.bits as u32, |c| c.native)
+    }
     /// The running native closure, when the native has upvalues.
     pub fn callee(&self) -> Option<Gc<NativeClosure>> {
         self.exec.get(self.exec.frame().func as usize).as_native_closure()
@@ -371,13 +376,13 @@ impl Vm {
     }
     /// A number's string.
     pub fn number_string(&mut self, v: Value) -> Result<Gc<Str>, Throw> {
-        let mut buffer = Vec::with_capacity(32);
-        if v.is_int() {
-            number::push_int(&mut buffer, v.raw_int());
+        let mut buffer = [0; number::NUM_BUF];
+        let text = if v.is_int() {
+            number::int_text(v.raw_int(), &mut buffer)
         } else {
-            number::push_float(&mut buffer, v.raw_float());
-        }
-        Ok(self.heap.string(&buffer)?)
+            number::float_text(v.raw_float(), &mut buffer)
+        };
+        Ok(self.heap.string(text)?)
     }
 
     /// The metatable of any value.
