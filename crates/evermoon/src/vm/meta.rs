@@ -178,7 +178,7 @@ impl Vm {
                 Event::Unm => 0i64.wrapping_sub(x),
                 Event::Mod => match number::int_mod(x, y) {
                     Some(v) => v,
-                    None => return Err(self.fail("attempt to perform 'n%%0'")),
+                    None => return Err(self.fail("attempt to perform 'n%0'")),
                 },
                 Event::IDiv => match number::int_idiv(x, y) {
                     Some(v) => v,

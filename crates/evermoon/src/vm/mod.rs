@@ -378,6 +378,14 @@ impl Vm {
         self.ticks = self.ticks.saturating_sub((work.min(1 << 24)) as i32);
     }
 
+    /// Makes the run come back to its host at the next safe point, though the slice is not over (as for output to be taken).
+    pub fn request_pause(&mut self) {
+        self.settle_slice();
+        self.pause_requested = true;
+        self.ticks = 0;
+        self.slice_start = 0;
+    }
+
     /// Fuel that is left right now.
     pub fn fuel_left(&self) -> u64 {
         let used = (self.slice_start as i64 - self.ticks as i64) as u64;
@@ -398,14 +406,6 @@ impl Vm {
             buffer.clear();
             self.scratch = buffer;
         }
-    }
-
-    /// Makes the run come back to its host at the next safe point, though the slice is not over (as for output to be taken).
-    pub fn request_pause(&mut self) {
-        self.settle_slice();
-        self.pause_requested = true;
-        self.ticks = 0;
-        self.slice_start = 0;
     }
 
     /// The safe point of the loop when its slice is over: decides how the run goes on.
