@@ -348,7 +348,11 @@ impl Vm {
         if self.exec.frame_count > 0 {
             self.open_top();
         }
-        self.ensure_stack(args.len() + 2)?;
+        self.ensure_stack(args.len() + 3)?;
+        if self.exec.top == 0 {
+            // A handler in slot 0 would read as none.
+            self.exec.push(Value::NIL);
+        }
         let func = self.exec.top;
         self.exec.push(handler.unwrap_or(Value::NIL));
         let flags = if self.host_coroutine && self.exec.frame_count == 0 { 0 } else { frame_flag::NO_YIELD };
