@@ -7,13 +7,49 @@ pub mod pattern;
 pub mod utf8core;
 pub mod xoshiro;
 pub mod base;
+pub mod io;
 pub mod load;
+pub mod math;
+pub mod os;
+pub mod sort;
+pub mod strftime;
+pub mod table;
 
+use crate::heap::object::Gc;
+use crate::heap::table::Table;
+use crate::heap::value::Value;
 use crate::vm::{Throw, Vm};
 
 /// Opens the pure libraries in the global table.
 pub fn open(vm: &mut Vm) -> Result<(), Throw> {
-    base::open(vm)
+    base::open(vm)?;
+    table::open(vm)?;
+    math::open(vm)
+}
+
+/// Opens `io` and all of `os`: for an embedder that trusts its programs with files and processes. What they can reach is
+/// still up to the host.
+pub fn open_os_io(vm: &mut Vm) -> Result<(), Throw> {
+    os::open(vm, os::Offer::All)?;
+    io::open(vm)
+}
+
+/// The table of loaded modules (`package.loaded`), made when first asked for.
+pub fn loaded(vm: &mut Vm) -> Result<Gc<Table>, Throw> {
+    let registry = vm.registry;
+    if let Some(loaded) = vm.raw_get_name(registry, "_LOADED")?.as_table() {
+        return Ok(loaded);
+    }
+    let loaded = vm.new_table()?;
+    vm.raw_set_name(registry, "_LOADED", Value::table(loaded))?;
+    Ok(loaded)
+}
+
+/// Makes a library known: as a global, and as a loaded module.
+pub(crate) fn publish(vm: &mut Vm, name: &str, library: Gc<Table>) -> Result<(), Throw> {
+    let (globals, loaded) = (vm.globals, loaded(vm)?);
+    vm.raw_set_name(globals, name, Value::table(library))?;
+    vm.raw_set_name(loaded, name, Value::table(library))
 }
 
 /// A message handler for the host's entries: it keeps the error value as it is and remembers the traceback.
