@@ -7,13 +7,15 @@ pub mod pattern;
 pub mod utf8core;
 pub mod xoshiro;
 pub mod base;
-pub mod io;
+pub mod format;
 pub mod load;
 pub mod math;
-pub mod os;
+pub mod pack;
 pub mod sort;
-pub mod strftime;
+pub mod string;
+pub mod strpattern;
 pub mod table;
+pub mod utf8;
 
 use crate::heap::object::Gc;
 use crate::heap::table::Table;
@@ -23,26 +25,21 @@ use crate::vm::{Throw, Vm};
 /// Opens the pure libraries in the global table.
 pub fn open(vm: &mut Vm) -> Result<(), Throw> {
     base::open(vm)?;
+    string::open(vm)?;
+    utf8::open(vm)?;
     table::open(vm)?;
     math::open(vm)
 }
 
-/// Opens `io` and all of `os`: for an embedder that trusts its programs with files and processes. What they can reach is
-/// still up to the host.
-pub fn open_os_io(vm: &mut Vm) -> Result<(), Throw> {
-    os::open(vm, os::Offer::All)?;
-    io::open(vm)
-}
-
-/// The table of loaded modules (`package.loaded`), made when first asked for.
+/// `package.loaded`, which every library enters itself into.
 pub fn loaded(vm: &mut Vm) -> Result<Gc<Table>, Throw> {
     let registry = vm.registry;
-    if let Some(loaded) = vm.raw_get_name(registry, "_LOADED")?.as_table() {
-        return Ok(loaded);
+    if let Some(t) = vm.raw_get_name(registry, "_LOADED")?.as_table() {
+        return Ok(t);
     }
-    let loaded = vm.new_table()?;
-    vm.raw_set_name(registry, "_LOADED", Value::table(loaded))?;
-    Ok(loaded)
+    let t = vm.new_table()?;
+    vm.raw_set_name(registry, "_LOADED", Value::table(t))?;
+    Ok(t)
 }
 
 /// Makes a library known: as a global, and as a loaded module.

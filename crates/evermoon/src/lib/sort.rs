@@ -18,7 +18,7 @@ use crate::heap::object::Gc;
 use crate::heap::table::Table;
 use crate::heap::value::{Value, tag};
 use crate::vm::meta::{Event, number_less};
-use crate::vm::{Act, NativeResult, Throw, Vm};
+use crate::vm::{NativeResult, Throw, Vm};
 use std::cmp::Ordering;
 
 const WORK: usize = 2;
