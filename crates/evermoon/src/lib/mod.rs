@@ -11,10 +11,13 @@ pub mod coroutine;
 pub mod debug;
 pub mod format;
 pub mod load;
+pub mod math;
 pub mod pack;
 pub mod package;
+pub mod sort;
 pub mod string;
 pub mod strpattern;
+pub mod table;
 pub mod utf8;
 
 use crate::heap::object::Gc;
@@ -29,6 +32,8 @@ pub fn open(vm: &mut Vm) -> Result<(), Throw> {
     coroutine::open(vm)?;
     string::open(vm)?;
     utf8::open(vm)?;
+    table::open(vm)?;
+    math::open(vm)?;
     debug::open(vm)
 }
 
@@ -43,15 +48,19 @@ pub fn loaded(vm: &mut Vm) -> Result<Gc<Table>, Throw> {
     Ok(loaded)
 }
 
-/// Makes a library's table with its functions, and puts it among the globals and into `package.loaded`.
+/// Makes a library's table with its functions, and publishes it.
 pub fn open_library(vm: &mut Vm, name: &'static str, functions: &[(&'static str, NativeFn)]) -> Result<Gc<Table>, Throw> {
     let table = vm.new_table()?;
     vm.register_library(name, table, functions)?;
-    let globals = vm.globals;
-    vm.raw_set_name(globals, name, Value::table(table))?;
-    let loaded = loaded(vm)?;
-    vm.raw_set_name(loaded, name, Value::table(table))?;
+    publish(vm, name, table)?;
     Ok(table)
+}
+
+/// Makes a library known: as a global, and as a loaded module.
+pub(crate) fn publish(vm: &mut Vm, name: &str, library: Gc<Table>) -> Result<(), Throw> {
+    let (globals, loaded) = (vm.globals, loaded(vm)?);
+    vm.raw_set_name(globals, name, Value::table(library))?;
+    vm.raw_set_name(loaded, name, Value::table(library))
 }
 
 /// A message handler for the host's entries: it keeps the error value as it is and remembers the traceback.
