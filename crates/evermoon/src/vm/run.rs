@@ -1352,7 +1352,9 @@ fn tail_call(vm: &mut Vm, word: u32) -> Exit {
     vm.exec.top = to + 1 + args;
     vm.exec.frame_count -= 1;
     if frame.flags & frame_flag::NO_YIELD != 0 {
+        // `begin_call` counts the flags again.
         vm.exec.no_yield -= 1;
+        vm.exec.handlers -= (frame.flags & frame_flag::HANDLER != 0) as u32;
     }
     let step = vm.begin_call(to, args, frame.results, frame.flags & !frame_flag::OUTWARD | frame_flag::TAIL);
     match step {
@@ -1420,24 +1422,17 @@ fn prepare_loop(vm: &mut Vm, a: u8) -> Result<bool, Throw> {
         if step == 0 {
             return Err(vm.fail("'for' step is zero"));
         }
-        let limit = match limit.tag {
-            tag::INT => Num::Int(limit.raw_int()),
-            tag::FLOAT => Num::Float(limit.raw_float()),
-            _ => return Err(vm.for_error(limit, "limit")),
-        };
+        let Some(limit) = vm.to_number(limit) else { return Err(vm.for_error(limit, "limit")) };
         let Some(count) = number::for_loop_count(first, limit, step) else { return Ok(false) };
         vm.set_reg(a + 1, Value::int(count as i64));
         vm.set_reg(a + 3, init);
         return Ok(true);
     }
-    let float = |v: Value| match v.tag {
-        tag::INT => Some(v.raw_int() as f64),
-        tag::FLOAT => Some(v.raw_float()),
-        _ => None,
-    };
-    let Some(last) = float(limit) else { return Err(vm.for_error(limit, "limit")) };
-    let Some(by) = float(step) else { return Err(vm.for_error(step, "step")) };
-    let Some(first) = float(init) else { return Err(vm.for_error(init, "initial value")) };
+    let float = |v: Value| vm.to_number(v).map(Num::to_float);
+    let (first, last, by) = (float(init), float(limit), float(step));
+    let Some(last) = last else { return Err(vm.for_error(limit, "limit")) };
+    let Some(by) = by else { return Err(vm.for_error(step, "step")) };
+    let Some(first) = first else { return Err(vm.for_error(init, "initial value")) };
     if by == 0.0 {
         return Err(vm.fail("'for' step is zero"));
     }
