@@ -20,6 +20,9 @@ use crate::heap::function::{LuaClosure, Proto, Upvalue};
 use crate::heap::object::Gc;
 use crate::heap::value::{Value, tag};
 
+/// Frames beyond the limit that a message handler may have.
+const HANDLER_FRAMES: usize = 1000;
+
 /// Results of a call that wants all.
 pub(crate) const ALL: i16 = -1;
 
@@ -90,17 +93,11 @@ impl Vm {
     #[cold]
     #[inline(never)]
     pub(crate) fn grow_frames(&mut self) -> Result<(), Throw> {
-        let mut limit = self.limits.frames_max;
-        if self.exec.frame_cap >= limit || self.handlers_active() > 0 {
-            limit += 1000;
-        }
+        let limit = self.limits.frames_max + if self.handlers_active() > 0 { HANDLER_FRAMES } else { 0 };
         if self.exec.frame_count >= limit {
             return Err(self.stack_overflow());
         }
         let cap = (self.exec.frame_cap * 2).min(limit);
-        if cap == self.exec.frame_cap || self.exec.frame_cap == self.limits.frames_max && self.handlers_active() == 0 {
-            return Err(self.stack_overflow());
-        }
         self.heap.reserve((cap - self.exec.frame_cap) * 48)?;
         let change = self.exec.grow_frames(&mut self.heap.pools, cap);
         self.heap.account(change);

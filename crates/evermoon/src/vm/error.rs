@@ -6,7 +6,7 @@
 use super::meta::Event;
 use super::native::{CATCH, CAUGHT, Throw};
 use super::{Exit, Vm};
-use crate::heap::coroutine::{Frame, STACK_ERROR_EXTRA, Status, frame_flag, kind};
+use crate::heap::coroutine::{Frame, SLACK, STACK_ERROR_EXTRA, Status, frame_flag, kind};
 use crate::heap::value::{Value, tag};
 
 /// State of a protected frame that is closing variables after an error; the error waits in the slot of its function.
@@ -169,7 +169,7 @@ impl Vm {
 
     /// Slots that the stack may have now: a message handler gets some more.
     pub(crate) fn stack_limit(&self) -> usize {
-        if self.exec.stack_cap > self.limits.stack_max || self.handlers_active() > 0 {
+        if self.handlers_active() > 0 {
             self.limits.stack_max + STACK_ERROR_EXTRA
         } else {
             self.limits.stack_max
@@ -334,6 +334,7 @@ impl Vm {
         self.close_upvalues(frame.base as usize);
         let error = self.exec.get(error_slot(&frame));
         self.error = error;
+        self.shrink_stacks();
         if frame.kind == kind::ENTRY {
             self.exec.top = frame.base as usize;
             return Ok(Some(Exit::Failed));
@@ -358,6 +359,34 @@ impl Vm {
         self.exec.top = func + 2;
         self.complete(func, 2);
         Ok(None)
+    }
+
+    /// Gives back what an overflow or a deep recursion has left unused, above all the room that only handlers may have.
+    fn shrink_stacks(&mut self) {
+        const WORTH_IT: usize = 1 << 13;
+        const REGISTERS_MAX: usize = 256;
+        let exec = &mut self.exec;
+        if exec.handlers > 0 || exec.stack_cap.max(exec.frame_cap) < WORTH_IT {
+            return;
+        }
+        let mut change = 0;
+        // The frames below were entered before: their registers end at most a frame's size above `top`.
+        let used = exec.top + REGISTERS_MAX + 2 * SLACK;
+        if exec.stack_cap > WORTH_IT && used < exec.stack_cap / 8 {
+            change += exec.grow_stack(&mut self.heap.pools, (2 * used).max(WORTH_IT / 2));
+        }
+        if exec.frame_cap > WORTH_IT && exec.frame_count < exec.frame_cap / 8 {
+            let cap = (2 * exec.frame_count).max(WORTH_IT / 2);
+            change += exec.grow_frames(&mut self.heap.pools, cap);
+        }
+        // Near the limits the extra room goes, so that the next overflow finds it.
+        if exec.frame_cap > self.limits.frames_max && exec.frame_count < self.limits.frames_max {
+            change += exec.grow_frames(&mut self.heap.pools, self.limits.frames_max);
+        }
+        if exec.stack_cap > self.limits.stack_max + SLACK && used < self.limits.stack_max {
+            change += exec.grow_stack(&mut self.heap.pools, self.limits.stack_max);
+        }
+        self.heap.account(change);
     }
 
     fn coroutine_failed(&mut self) -> Result<(), Throw> {
