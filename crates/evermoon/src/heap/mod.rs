@@ -166,21 +166,6 @@ impl Heap {
         }
     }
 
-    /// A string of `len` zero bytes that its maker fills in before anyone else sees it; longer than a short one.
-    pub fn blank_string(&mut self, len: usize) -> Result<Gc<Str>, OutOfMemory> {
-        if len <= string::SHORT_MAX || len > u32::MAX as usize / 2 {
-            return Err(OutOfMemory { asked: len });
-        }
-        self.reserve(STR_HEAD + len)?;
-        let block = self.pools.object(STR_HEAD + len);
-        self.account((STR_HEAD + len) as isize);
-        // SAFETY: the block has room for the head and the text.
-        unsafe {
-            block.add(STR_HEAD).write_bytes(0, len);
-            Ok(string::finish_long(block, self.white, len))
-        }
-    }
-
     /// A string of `len` bytes that `fill` writes in place; they are zeros before.
     pub fn string_filled(&mut self, len: usize, fill: impl FnOnce(&mut [u8])) -> Result<Gc<Str>, OutOfMemory> {
         if len <= string::SHORT_MAX {
@@ -188,10 +173,28 @@ impl Heap {
             fill(&mut bytes[..len]);
             return self.string(&bytes[..len]);
         }
-        let s = self.blank_string(len)?;
-        // SAFETY: the text follows the head, and nobody else knows the string yet.
-        fill(unsafe { std::slice::from_raw_parts_mut(s.as_ptr().cast::<u8>().add(STR_HEAD), len) });
-        Ok(s)
+        let size = STR_HEAD.saturating_add(len);
+        if len > u32::MAX as usize / 2 {
+            return Err(OutOfMemory { asked: size });
+        }
+        self.reserve(size)?;
+        let block = self.pools.object(size);
+        self.account(size as isize);
+        // SAFETY: the block has room for the head and `len` bytes of text, which are initialised before anyone sees them.
+        unsafe {
+            let text = block.add(STR_HEAD);
+            text.write_bytes(0, len);
+            fill(std::slice::from_raw_parts_mut(text, len));
+            Ok(string::finish_long(block, self.white, len))
+        }
+    }
+
+    /// A string of `len` zero bytes that its maker fills in before anyone else sees it; longer than a short one.
+    pub fn blank_string(&mut self, len: usize) -> Result<Gc<Str>, OutOfMemory> {
+        if len <= string::SHORT_MAX {
+            return Err(OutOfMemory { asked: len });
+        }
+        self.string_filled(len, |_| {})
     }
 
     /// Completed collections.

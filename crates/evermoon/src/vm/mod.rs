@@ -22,7 +22,7 @@ use crate::heap::coroutine::{Coroutine, Exec, Status};
 use crate::heap::object::Gc;
 use crate::heap::string::Str;
 use crate::heap::table::Table;
-use crate::heap::value::{TYPE_COUNT, Value};
+use crate::heap::value::{TYPE_COUNT, Type, Value};
 use meta::Event;
 use std::borrow::Cow;
 pub use native::{Act, NativeFn, NativeResult, Throw};
@@ -113,6 +113,8 @@ pub struct Vm {
     pub natives: Vec<Native>,
     /// Metamethod names by [`Event`].
     pub(crate) events: [Gc<Str>; meta::EVENT_COUNT],
+    /// The basic types' names as strings, by [`Type`](crate::heap::value::Type).
+    pub(crate) type_names: [Value; TYPE_COUNT],
     /// Metatables of the basic types; tables and userdata have their own.
     pub type_metatables: [Option<Gc<Table>>; TYPE_COUNT],
     /// Where the host and the libraries keep values by name or number.
@@ -133,8 +135,6 @@ pub struct Vm {
     pub pending: u32,
     /// Set by the host to stop the run at the next slice.
     pub(crate) interrupt: Option<Box<str>>,
-    /// Warnings (manual: `warn`), for the host to take.
-    pub warnings: Vec<u8>,
     /// Values that the embedder holds, each with the generation of its slot.
     pub(crate) handles: Vec<(Value, u32)>,
     pub(crate) free_handles: Vec<u32>,
@@ -142,7 +142,7 @@ pub struct Vm {
     pub host: Box<dyn host::Host>,
     /// State of `math.random`.
     pub random: [u64; 4],
-    /// A warning is being continued, and warnings are on (manual: `warn`).
+    /// Warnings are on (manual: `warn`).
     pub warn_on: bool,
     /// A hook function is running; hooks are off meanwhile.
     pub(crate) hook_active: bool,
@@ -179,6 +179,7 @@ impl Vm {
         main.status = Status::Running;
         let exec = std::mem::replace(&mut main.exec, Exec::none());
         let events = meta::EVENT_NAMES.map(|name| heap.string(name.as_bytes()).expect(fresh));
+        let type_names = Type::ALL.map(|t| Value::string(heap.string(t.name().as_bytes()).expect(fresh)));
         heap.mode_name = Some(events[Event::Mode as usize]);
         let registry = heap.table().expect(fresh);
         let globals = heap.table().expect(fresh);
@@ -192,6 +193,7 @@ impl Vm {
             main,
             natives: Vec::new(),
             events,
+            type_names,
             type_metatables: [None; TYPE_COUNT],
             registry,
             globals,
@@ -203,7 +205,6 @@ impl Vm {
             fuel_used: 0,
             pending: 0,
             interrupt: None,
-            warnings: Vec::new(),
             handles: Vec::new(),
             free_handles: Vec::new(),
             host: Box::new(host::NoHost),
@@ -258,6 +259,7 @@ impl Vm {
             self.error,
         ];
         roots.extend(self.events.iter().map(|s| Value::string(*s)));
+        roots.extend(self.type_names);
         roots.extend(self.type_metatables.iter().flatten().map(|t| Value::table(*t)));
         roots.extend(self.handles.iter().map(|(v, _)| *v));
         roots.extend(self.task_results.iter());
@@ -377,6 +379,14 @@ impl Vm {
         self.ticks = self.ticks.saturating_sub((work.min(1 << 24)) as i32);
     }
 
+    /// Makes the run come back to its host at the next safe point, though the slice is not over (as for output to be taken).
+    pub fn request_pause(&mut self) {
+        self.settle_slice();
+        self.pause_requested = true;
+        self.ticks = 0;
+        self.slice_start = 0;
+    }
+
     /// Fuel that is left right now.
     pub fn fuel_left(&self) -> u64 {
         let used = (self.slice_start as i64 - self.ticks as i64) as u64;
@@ -397,14 +407,6 @@ impl Vm {
             buffer.clear();
             self.scratch = buffer;
         }
-    }
-
-    /// Makes the run come back to its host at the next safe point, though the slice is not over (as for output to be taken).
-    pub fn request_pause(&mut self) {
-        self.settle_slice();
-        self.pause_requested = true;
-        self.ticks = 0;
-        self.slice_start = 0;
     }
 
     /// The safe point of the loop when its slice is over: decides how the run goes on.
