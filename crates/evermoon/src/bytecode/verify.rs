@@ -203,8 +203,8 @@ fn declared(holds: bool, rule: &'static str) -> Checked {
 struct Place {
     /// Control may not come here by a jump: the second word of a pair, or `VARARGPREP`.
     closed: bool,
-    /// Control does come here by a jump or a skip.
-    target: bool,
+    /// Control does come here by a jump or a skip: the number of this among such places.
+    target: Option<u32>,
 }
 
 struct Function<'a> {
@@ -212,6 +212,8 @@ struct Function<'a> {
     code: &'a [Instr],
     registers: usize,
     places: Vec<Place>,
+    /// How many places control comes to by jumps and skips.
+    targets: usize,
     /// The operations, once [`Function::words`] has found that all exist; of second words too.
     ops: Vec<Op>,
 }
@@ -224,6 +226,7 @@ impl<'a> Function<'a> {
             code,
             registers: usize::from(proto.max_stack),
             places: vec![Place::default(); code.len()],
+            targets: 0,
             ops: Vec::with_capacity(code.len()),
         }
     }
@@ -544,7 +547,12 @@ impl<'a> Function<'a> {
                     .ok()
                     .and_then(|to| self.places.get_mut(to))
                 {
-                    Some(place) if !place.closed => place.target = true,
+                    Some(place) if !place.closed => {
+                        if place.target.is_none() {
+                            place.target = Some(self.targets as u32);
+                            self.targets += 1;
+                        }
+                    }
                     _ => {
                         return reject(
                             pc,
@@ -611,7 +619,7 @@ impl<'a> Function<'a> {
                 Problem::Rule("top is used after a tail call, by no return"),
             );
         }
-        if self.places[pc].target {
+        if self.places[pc].target.is_some() {
             return reject(pc, Problem::Rule("top is used where a jump may arrive"));
         }
         // RETURN's first value is R[A], that of the others R[A+1].
@@ -622,55 +630,70 @@ impl<'a> Function<'a> {
         }
     }
 
-    /// Rule 5, by following which registers may be open along every path.
+    /// Rule 5, by following what may be open along every path. It is remembered where paths meet.
     ///
-    /// A place is looked at again when more may be open there than was known. Compiled code settles after the second look at a
-    /// loop. Contrived code may take three looks for each register, which bounds the work at a constant times the
-    /// size of the code all the same.
+    /// A path is followed again from where more may be open than was known. Compiled code settles after the second look at a
+    /// loop. Contrived code may take one look for each register, which bounds the work at a constant times the size of
+    /// the code all the same.
     fn closing(&self) -> Checked {
         let captures: Vec<Option<u8>> = self.proto.protos.iter().map(lowest_captured).collect();
         let opens = captures.iter().any(Option::is_some);
-        let marks = self
-            .ops
-            .iter()
-            .any(|op| matches!(op, Op::TBC | Op::TFORPREP));
-        let hurries = self
-            .ops
-            .iter()
-            .any(|op| matches!(op, Op::RETURN0 | Op::RETURN1));
-        if !(marks || opens && hurries) {
+        let any = |ops: [Op; 2]| self.ops.iter().any(|op| ops.contains(op));
+        let marks = any([Op::TBC, Op::TFORPREP]);
+        if !(marks || opens && any([Op::RETURN0, Op::RETURN1])) {
             return Ok(());
         }
-        let mut known: Vec<Option<Open>> = vec![None; self.code.len()];
-        known[0] = Some(Open::NOTHING);
-        // Places of which more has become known since they were looked at, each once.
-        let mut left = vec![0];
-        let mut waits = vec![false; self.code.len()];
-        waits[0] = true;
-        while let Some(pc) = left.pop() {
-            waits[pc] = false;
-            let Some(open) = known[pc] else { continue };
-            let open = self.open_after(pc, open, &captures)?;
-            let leaps = self.leaps(pc).into_iter().flatten().map(|to| to as usize);
-            for to in leaps.chain(self.next(pc)) {
-                let before = known[to];
-                let after = Some(before.map_or(open, |before| before.join(open)));
-                if after != before {
-                    known[to] = after;
-                    if !waits[to] {
-                        waits[to] = true;
-                        left.push(to);
-                    }
-                }
+        let mut paths = Paths {
+            known: vec![None; self.targets],
+            waits: vec![false; self.targets],
+            left: Vec::new(),
+        };
+        self.follow(0, Open::NOTHING, &captures, &mut paths)?;
+        while let Some((pc, meeting)) = paths.left.pop() {
+            paths.waits[meeting] = false;
+            if let Some(open) = paths.known[meeting] {
+                self.follow(pc, open, &captures, &mut paths)?;
             }
         }
         Ok(())
     }
 
+    /// Follows control from `pc`, where `open` may be open, up to where it meets another path.
+    fn follow(
+        &self,
+        mut pc: usize,
+        mut open: Open,
+        captures: &[Option<u8>],
+        paths: &mut Paths,
+    ) -> Checked {
+        loop {
+            open = self.open_after(pc, open, captures)?;
+            for to in self.leaps(pc).into_iter().flatten() {
+                let to = to as usize;
+                if let Some(meeting) = self.places[to].target {
+                    paths.arrive(to, meeting as usize, open);
+                }
+            }
+            let Some(next) = self.next(pc) else {
+                return Ok(());
+            };
+            if let Some(meeting) = self.places[next].target {
+                paths.arrive(next, meeting as usize, open);
+                return Ok(());
+            }
+            pc = next;
+        }
+    }
+
     /// What may be open after the instruction at `pc` when `open` may be before it.
-    fn open_after(&self, pc: usize, open: Open, captures: &[Option<u8>]) -> Result<Open, Rejected> {
+    fn open_after(
+        &self,
+        pc: usize,
+        mut open: Open,
+        captures: &[Option<u8>],
+    ) -> Result<Open, Rejected> {
         let instr = self.code[pc];
-        let a = i16::from(instr.a());
+        let a = usize::from(instr.a());
         let rejected = |rule| {
             Err(Rejected {
                 problem: Problem::Rule(rule),
@@ -678,81 +701,122 @@ impl<'a> Function<'a> {
             })
         };
         match self.ops[pc] {
-            Op::CLOSURE => match captures[usize::from(instr.bx())] {
-                Some(register) => Ok(Open {
-                    low_upval: open.low_upval.min(register.into()),
-                    ..open
-                }),
-                None => Ok(open),
-            },
+            Op::CLOSURE => {
+                if let Some(register) = captures[usize::from(instr.bx())] {
+                    open.low_upval = open.low_upval.min(register.into());
+                }
+            }
             op @ (Op::TBC | Op::TFORPREP) => {
                 let register = if op == Op::TBC { a } else { a + 3 };
-                if register <= open.high_tbc {
+                if open.marked.any_from(register) {
                     return rejected(
                         "variable marked to be closed while one in a register not below it may be",
                     );
                 }
-                Ok(Open {
-                    low_tbc: open.low_tbc.min(register),
-                    high_tbc: register,
-                    ..open
-                })
+                open.marked.add(register);
             }
-            Op::CLOSE => Ok(Open {
-                low_upval: if a <= open.low_upval {
-                    NO_LOW
-                } else {
-                    open.low_upval
-                },
-                low_tbc: if a <= open.low_tbc {
-                    NO_LOW
-                } else {
-                    open.low_tbc
-                },
-                high_tbc: if a <= open.low_tbc {
-                    NO_HIGH
-                } else {
-                    open.high_tbc.min(a - 1)
-                },
-            }),
+            Op::CLOSE => {
+                if a <= usize::from(open.low_upval) {
+                    open.low_upval = NO_UPVAL;
+                }
+                open.marked.remove_from(a);
+            }
             Op::RETURN0 | Op::RETURN1 if open != Open::NOTHING => {
-                rejected("quick return where an upvalue or a variable to be closed may be open")
+                return rejected(
+                    "quick return where an upvalue or a variable to be closed may be open",
+                );
             }
-            Op::TAILCALL if open.high_tbc != NO_HIGH => {
-                rejected("tail call where a variable to be closed may be open")
+            Op::TAILCALL if open.marked != Registers::NONE => {
+                return rejected("tail call where a variable to be closed may be open");
             }
-            _ => Ok(open),
+            _ => {}
+        }
+        Ok(open)
+    }
+}
+
+/// The state of [`Function::closing`]: for each place where paths may meet, what may be open there (none when no path is known to
+/// come there), and which of them have to be followed from again.
+struct Paths {
+    known: Vec<Option<Open>>,
+    waits: Vec<bool>,
+    /// Instructions, and their numbers among the places where paths meet.
+    left: Vec<(usize, usize)>,
+}
+
+impl Paths {
+    fn arrive(&mut self, pc: usize, meeting: usize, open: Open) {
+        let before = self.known[meeting];
+        let after = Some(before.map_or(open, |before| before.join(open)));
+        if after == before {
+            return;
+        }
+        self.known[meeting] = after;
+        if !self.waits[meeting] {
+            self.waits[meeting] = true;
+            self.left.push((pc, meeting));
         }
     }
 }
 
-const NO_LOW: i16 = 256;
-const NO_HIGH: i16 = -1;
+const NO_UPVAL: u16 = 256;
 
 /// What may be open at some place: upvalues that point into registers, and variables marked to be closed.
+///
+/// Of upvalues the lowest register is enough to know: closing leaves those below, and only all or nothing matters. Of marks it is
+/// not: what is left when the upper ones are closed decides whether the next one may stand where it does.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Open {
-    /// The lowest register that an open upvalue may point to.
-    low_upval: i16,
-    /// The lowest and the highest register that may be marked to be closed.
-    low_tbc: i16,
-    high_tbc: i16,
+    low_upval: u16,
+    marked: Registers,
 }
 
 impl Open {
     const NOTHING: Open = Open {
-        low_upval: NO_LOW,
-        low_tbc: NO_LOW,
-        high_tbc: NO_HIGH,
+        low_upval: NO_UPVAL,
+        marked: Registers::NONE,
     };
 
     /// What may be open when either may be.
     fn join(self, other: Open) -> Open {
         Open {
             low_upval: self.low_upval.min(other.low_upval),
-            low_tbc: self.low_tbc.min(other.low_tbc),
-            high_tbc: self.high_tbc.max(other.high_tbc),
+            marked: self.marked.join(other.marked),
         }
+    }
+}
+
+/// A set of registers. They are below 256.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Registers([u64; 4]);
+
+impl Registers {
+    const NONE: Registers = Registers([0; 4]);
+
+    /// The bits of one of the four words that stand for registers from `register` on.
+    fn from(register: usize, word: usize) -> u64 {
+        match register.saturating_sub(word * 64) {
+            shift @ 0..64 => !0 << shift,
+            _ => 0,
+        }
+    }
+
+    fn add(&mut self, register: usize) {
+        self.0[register / 64] |= 1 << (register % 64);
+    }
+
+    fn any_from(&self, register: usize) -> bool {
+        (0..4).any(|word| self.0[word] & Self::from(register, word) != 0)
+    }
+
+    fn remove_from(&mut self, register: usize) {
+        for word in 0..4 {
+            self.0[word] &= !Self::from(register, word);
+        }
+    }
+
+    fn join(self, other: Registers) -> Registers {
+        Registers(std::array::from_fn(|word| self.0[word] | other.0[word]))
     }
 }
 

@@ -663,6 +663,9 @@ impl Heap {
         // The next cycle starts after `pause` percent of what survived; the sweep is done in the first part of that.
         let survived = self.bytes as u128;
         let wait = (survived * self.gc.pause.max(100) as u128 / 100 - survived).min(isize::MAX as u128 / 4) as isize;
+        // Near the cap, cycles come often enough to end before it.
+        let room = (self.bytes_max.saturating_sub(self.bytes) / 2).min(isize::MAX as usize / 4) as isize;
+        let wait = wait.min(room);
         self.gc.sweep_cursor = (0, 0);
         self.gc.sweep_pages = self.pools.object_page_count();
         self.gc.sweep_slice = (wait / 32).max(1);

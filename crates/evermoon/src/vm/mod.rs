@@ -16,6 +16,7 @@ pub mod name;
 pub mod native;
 #[allow(unsafe_code)]
 pub mod run;
+pub mod task;
 
 use crate::heap::Heap;
 use crate::heap::coroutine::{Coroutine, Exec, Status};
@@ -60,6 +61,13 @@ impl Native {
     pub fn full_name(&self) -> String {
         if self.library.is_empty() { self.name.to_string() } else { format!("{}.{}", self.library, self.name) }
     }
+}
+
+/// A value that the embedder holds: a slot and its generation, so that a stale handle is told from its successor.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub struct Handle {
+    pub slot: u32,
+    pub generation: u32,
 }
 
 /// Limits of a run; each ends in a clean error.
@@ -125,8 +133,8 @@ pub struct Vm {
     pub(crate) interrupt: Option<Box<str>>,
     /// Warnings (manual: `warn`), for the host to take.
     pub warnings: Vec<u8>,
-    /// Host roots: values that the embedder holds.
-    pub(crate) handles: Vec<Value>,
+    /// Values that the embedder holds, each with the generation of its slot.
+    pub(crate) handles: Vec<(Value, u32)>,
     pub(crate) free_handles: Vec<u32>,
     /// What the embedder offers: output, files, clock.
     pub host: Box<dyn host::Host>,
@@ -136,12 +144,21 @@ pub struct Vm {
     pub warn_on: bool,
     /// A hook function is running; hooks are off meanwhile.
     pub(crate) hook_active: bool,
+    /// The host is to be asked in before the run goes on.
+    pub(crate) pause_requested: bool,
     /// A finalizer is running.
     pub(crate) finalizing: bool,
     /// More finalizers are due at the next safe point.
     pub(crate) finalizers_due: bool,
     /// A message handler has returned: unwinding goes on.
     pub(crate) handler_returned: bool,
+    pub(crate) tasks: Vec<Option<task::Task>>,
+    pub(crate) idle_tasks: Vec<Gc<Coroutine>>,
+    pub(crate) task_results: Vec<Value>,
+    /// The number of the native behind host functions.
+    pub(crate) host_native: Option<u32>,
+    /// Frame depth and pc of the instruction that was last tried again after a collection.
+    pub(crate) memory_retry: (usize, usize),
     /// Coroutines that are resuming each other.
     pub(crate) coroutine_depth: u32,
     /// The host drives the main coroutine and takes its yields.
@@ -189,9 +206,15 @@ impl Vm {
             random: [0; 4],
             warn_on: false,
             hook_active: false,
+            pause_requested: false,
             finalizing: false,
             finalizers_due: false,
             handler_returned: false,
+            tasks: Vec::new(),
+            idle_tasks: Vec::new(),
+            task_results: Vec::new(),
+            host_native: None,
+            memory_retry: (0, 0),
             coroutine_depth: 0,
             host_coroutine: false,
         };
@@ -231,8 +254,60 @@ impl Vm {
         ];
         roots.extend(self.events.iter().map(|s| Value::string(*s)));
         roots.extend(self.type_metatables.iter().flatten().map(|t| Value::table(*t)));
-        roots.extend(self.handles.iter());
+        roots.extend(self.handles.iter().map(|(v, _)| *v));
+        roots.extend(self.task_results.iter());
+        roots.extend(self.idle_tasks.iter().map(|co| Value::coroutine(*co)));
+        for task in self.tasks.iter().flatten() {
+            roots.extend([Value::coroutine(task.root), Value::coroutine(task.current)]);
+        }
         roots
+    }
+
+    /// Keeps a value alive for the embedder. The handle is good until `release`.
+    pub fn hold(&mut self, value: Value) -> Handle {
+        match self.free_handles.pop() {
+            Some(slot) => {
+                self.handles[slot as usize].0 = value;
+                Handle { slot, generation: self.handles[slot as usize].1 }
+            }
+            None => {
+                self.handles.push((value, 0));
+                Handle { slot: self.handles.len() as u32 - 1, generation: 0 }
+            }
+        }
+    }
+
+    /// The value of a handle; `None` for one that was released.
+    #[inline]
+    pub fn held(&self, handle: Handle) -> Option<Value> {
+        self.handles.get(handle.slot as usize).filter(|(_, g)| *g == handle.generation).map(|(v, _)| *v)
+    }
+
+    /// Lets go of a value; false for a handle that was released already.
+    pub fn release(&mut self, handle: Handle) -> bool {
+        match self.handles.get_mut(handle.slot as usize) {
+            Some(slot) if slot.1 == handle.generation => {
+                *slot = (Value::NIL, slot.1.wrapping_add(1));
+                self.free_handles.push(handle.slot);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// The generation of a handle's slot, to check a handle that was stored as a number.
+    pub fn handle_generation(&self, slot: u32) -> Option<u32> {
+        self.handles.get(slot as usize).map(|(_, g)| *g)
+    }
+
+    /// The error value of an allocation that failed.
+    pub fn memory_error(&self) -> Value {
+        Value::string(self.memory_message)
+    }
+
+    /// Values that are held now.
+    pub fn held_count(&self) -> usize {
+        self.handles.len() - self.free_handles.len()
     }
 
     /// A whole collection now. Only at a safe point: no native may hold values across it but in its slots.
@@ -243,6 +318,12 @@ impl Vm {
 
     /// A step of the collector; true when a cycle passed its end.
     pub fn collect_step(&mut self) -> bool {
+        if cfg!(feature = "stress") && !self.heap.gc.stopped && !self.heap.gc.suspended {
+            // The hostile build: every safe point collects everything.
+            self.collect();
+            self.heap.debt = 1;
+            return true;
+        }
         let roots = self.root_values();
         self.heap.gc_step(crate::heap::gc::Roots { values: &roots, exec: &mut self.exec })
     }
@@ -289,6 +370,14 @@ impl Vm {
     #[inline]
     pub fn charge(&mut self, work: u64) {
         self.ticks = self.ticks.saturating_sub((work.min(1 << 24)) as i32);
+    }
+
+    /// Makes the run come back to its host at the next safe point, though the slice is not over (as for output to be taken).
+    pub fn request_pause(&mut self) {
+        self.settle_slice();
+        self.pause_requested = true;
+        self.ticks = 0;
+        self.slice_start = 0;
     }
 
     /// The safe point of the loop when its slice is over: decides how the run goes on.

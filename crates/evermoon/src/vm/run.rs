@@ -193,6 +193,8 @@ fn run_loop<const TRACE: bool>(vm: &mut Vm) -> Exit {
                     let (x, y) = ($x, $y);
                     if (*x).tag == tag::INT && (*y).tag == tag::INT {
                         Value::int((*x).raw_int().$int((*y).raw_int())).store(a!());
+                    } else if (*x).tag == tag::FLOAT && (*y).tag == tag::FLOAT {
+                        Value::float((*x).raw_float() $op (*y).raw_float()).store(a!());
                     } else if let (Some(x), Some(y)) = (as_float(x), as_float(y)) {
                         Value::float(x $op y).store(a!());
                     } else {
@@ -486,13 +488,17 @@ fn run_loop<const TRACE: bool>(vm: &mut Vm) -> Exit {
                     match (*vm).heap.table() {
                         Ok(t) if array == 0 && log == 0 => Value::table(t).store(a!()),
                         Ok(t) => {
-                            Value::table(t).store(a!());
                             let entries = if log == 0 { 0 } else { 1u32 << (log - 1).min(25) };
                             if (*vm).heap.table_presize(t, array, entries).is_err() {
+                                pc = pc.sub(1);
                                 cold!(out_of_memory(&mut *vm));
                             }
+                            Value::table(t).store(a!());
                         }
-                        Err(_) => cold!(out_of_memory(&mut *vm)),
+                        Err(_) => {
+                            pc = pc.sub(1);
+                            cold!(out_of_memory(&mut *vm))
+                        }
                     }
                     step_gc!();
                 }

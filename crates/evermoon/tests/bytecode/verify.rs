@@ -609,6 +609,26 @@ fn variables_to_be_closed() {
     ]));
     let tail = "tail call where a variable to be closed may be open";
     rejects_at(1, &[abc(TBC, 1, 0, 0), abc(TAILCALL, 2, 1, 0)], tail);
+    // Nor does an open mark: after the inner one is closed, one between the two may come.
+    accepts(&function(&[
+        abc(TBC, 0, 0, 0),
+        abc(TBC, 3, 0, 0),
+        abc(CLOSE, 2, 0, 0),
+        abc(TBC, 1, 0, 0),
+        abc(RETURN, 0, 1, 0),
+    ]));
+    let mut wide = function(&[
+        abc(TBC, 254, 0, 0),
+        abc(TBC, 64, 0, 0),
+        abc(RETURN, 0, 1, 0),
+    ]);
+    wide.max_stack = 255;
+    rejects(
+        &wide,
+        &format!("chunk rejected at instruction 1 of function 0: {order}"),
+    );
+    wide.code.insert(1, abc(CLOSE, 65, 0, 0));
+    accepts(&wide);
     // An open upvalue further down does not blur what is known of the variables to be closed.
     let code = [
         Instr::abx(CLOSURE, 3, 0),

@@ -1,0 +1,241 @@
+//! Tasks: programs that the host runs side by side in one engine. Each has a root coroutine of its own whose bottom is a host entry, so a
+//! task that waits for the host (an asynchronous function, more fuel, the end of a slice) does not stand in another one's way.
+//!
+//! Invariants
+//! 1. Between two calls from the host, no task is current: the engine's `current` is the main coroutine, or the coroutine of a native
+//!    that is calling out to the host right now.
+//! 2. `Task::current` is the coroutine of the task that was running when it was left; the chain of `resumer`s leads to `root`.
+
+use super::call::ALL;
+use super::{Act, Exit, NativeResult, Throw, Vm};
+use crate::heap::coroutine::{Coroutine, Exec, Frame, Status, frame_flag, kind};
+use crate::heap::object::Gc;
+use crate::heap::value::Value;
+
+/// A program under way.
+pub struct Task {
+    pub(crate) root: Gc<Coroutine>,
+    pub(crate) current: Gc<Coroutine>,
+    depth: u32,
+    /// It waits for the answer to a host call.
+    pub waiting: bool,
+}
+
+/// Idle root coroutines kept for the next task.
+const IDLE_MAX: usize = 16;
+
+/// States of a native that calls the host.
+const ASKED: u32 = 1;
+const ANSWERED: u32 = 2;
+const REFUSED: u32 = 3;
+
+impl Vm {
+    /// A task that will call `function`. The handler is a message handler as of `xpcall`. Errors: memory.
+    pub fn new_task(&mut self, function: Value, args: &[Value], handler: Option<Value>) -> Result<usize, Throw> {
+        let mut root = match self.idle_tasks.pop() {
+            Some(co) => co,
+            None => self.heap.coroutine()?,
+        };
+        let exec = &mut root.exec;
+        let needed = args.len() + 2 * crate::heap::coroutine::SLACK;
+        if exec.stack_cap < needed {
+            self.heap.reserve(needed * 16)?;
+            let change = exec.grow_stack(&mut self.heap.pools, needed);
+            self.heap.account(change);
+        }
+        exec.top = 0;
+        exec.push(Value::NIL);
+        // The entry's slot 1 holds the handler; `aux` 0 means "no handler", so it cannot be slot 0.
+        exec.push(handler.unwrap_or(Value::NIL));
+        exec.push(function);
+        for &v in args {
+            exec.push(v);
+        }
+        exec.frame_count = 1;
+        exec.no_yield = if self.host_coroutine { 0 } else { 1 };
+        *exec.frame_mut() = Frame {
+            pc: std::ptr::null(),
+            k: std::ptr::null(),
+            closure: std::ptr::null(),
+            base: 2,
+            func: 1,
+            top: 0,
+            state: 0,
+            aux: if handler.is_some() { 1 } else { 0 },
+            results: ALL,
+            kind: kind::ENTRY,
+            flags: if self.host_coroutine { 0 } else { frame_flag::NO_YIELD },
+        };
+        root.status = Status::Suspended;
+        let task = Task { root, current: root, depth: 0, waiting: false };
+        let id = match self.tasks.iter().position(Option::is_none) {
+            Some(id) => {
+                self.tasks[id] = Some(task);
+                id
+            }
+            None => {
+                self.tasks.push(Some(task));
+                self.tasks.len() - 1
+            }
+        };
+        Ok(id)
+    }
+
+    /// Runs a task until it is done, has failed, or wants something; at most so many slices ([`Exit::Slice`] then). When it is done or has
+    /// failed the task is gone, and `take_results` or `error` have the outcome. `None` for a task that does not exist or waits for an answer.
+    pub fn run_task(&mut self, id: usize, slices: u32) -> Option<Exit> {
+        let task = self.tasks.get_mut(id)?.as_mut()?;
+        if task.waiting {
+            return None;
+        }
+        let (current, depth) = (task.current, task.depth);
+        let mut outer = self.current;
+        let (outer_status, outer_depth) = (outer.status, self.coroutine_depth);
+        outer.status = Status::Normal;
+        self.swap_exec(current);
+        self.current.status = Status::Running;
+        self.coroutine_depth = depth;
+        let fresh = self.exec.frame_count == 1 && self.exec.frame().state == 0 && self.exec.top >= 3;
+        let mut exit = Exit::Continue;
+        if fresh {
+            let args = self.exec.top - 3;
+            if let Err(throw) = self.begin_call(2, args, ALL, 0) {
+                exit = self.unwind(throw);
+            }
+        }
+        if exit == Exit::Continue {
+            let mut left = slices;
+            exit = loop {
+                match self.run() {
+                    Exit::Slice if left > 1 && !self.pause_requested => left -= 1,
+                    exit => break exit,
+                }
+            };
+        }
+        self.pause_requested = false;
+        let finished = matches!(exit, Exit::Done | Exit::Failed);
+        if finished {
+            self.task_results.clear();
+            if exit == Exit::Done {
+                for at in self.exec.frame().base as usize..self.exec.top {
+                    let v = self.exec.get(at);
+                    self.task_results.push(v);
+                }
+            }
+            self.exec.frame_count = 0;
+            self.exec.top = 0;
+            self.exec.no_yield = 0;
+        }
+        let mut inner = self.current;
+        inner.status = Status::Suspended;
+        let depth = self.coroutine_depth;
+        self.swap_exec(outer);
+        outer.status = outer_status;
+        self.coroutine_depth = outer_depth;
+        if finished {
+            if let Some(task) = self.tasks[id].take()
+                && self.idle_tasks.len() < IDLE_MAX
+                && task.root.exec.stack_cap <= 1024
+            {
+                self.idle_tasks.push(task.root);
+            }
+        } else if let Some(task) = &mut self.tasks[id] {
+            task.current = inner;
+            task.depth = depth;
+            task.waiting = exit == Exit::HostCall;
+        }
+        Some(exit)
+    }
+
+    fn swap_exec(&mut self, mut to: Gc<Coroutine>) {
+        let mut from = self.current;
+        let exec = std::mem::replace(&mut to.exec, Exec::none());
+        from.exec = std::mem::replace(&mut self.exec, exec);
+        self.current = to;
+        self.tracing = to.hook.is_some();
+    }
+
+    /// The results of the task that was done last, until the next one is.
+    pub fn task_results(&self) -> &[Value] {
+        &self.task_results
+    }
+    /// The list itself, for a host that takes the results out and gives the buffer back.
+    pub fn task_results_mut(&mut self) -> &mut Vec<Value> {
+        &mut self.task_results
+    }
+
+    /// The host function (its number) that a waiting task calls, and the arguments.
+    pub fn task_call(&self, id: usize) -> Option<(u32, Vec<Value>)> {
+        let task = self.tasks.get(id)?.as_ref().filter(|t| t.waiting)?;
+        let exec = &task.current.exec;
+        let frame = exec.frame();
+        let args = (frame.base as usize..exec.top).map(|at| exec.get(at)).collect();
+        let number = exec.get(frame.func as usize).as_native_closure()?.upvals().first()?.as_int()?;
+        Some((number as u32, args))
+    }
+
+    /// Answers a waiting task's call with results or an error value. False if it does not wait.
+    pub fn answer_task(&mut self, id: usize, answer: Result<&[Value], Value>) -> bool {
+        let Some(task) = self.tasks.get_mut(id).and_then(Option::as_mut).filter(|t| t.waiting) else { return false };
+        task.waiting = false;
+        let mut co = task.current;
+        let exec = &mut co.exec;
+        let base = exec.frame().base as usize;
+        exec.top = base;
+        let values = match &answer {
+            Ok(values) => values,
+            Err(value) => std::slice::from_ref(value),
+        };
+        let needed = base + values.len() + 2 * crate::heap::coroutine::SLACK;
+        if exec.stack_cap < needed {
+            let change = exec.grow_stack(&mut self.heap.pools, needed);
+            self.heap.account(change);
+        }
+        exec.frame_mut().state = if answer.is_ok() { ANSWERED } else { REFUSED };
+        for &v in values.iter() {
+            exec.push(v);
+        }
+        true
+    }
+
+    /// Drops a task without running it further; its to-be-closed variables are not closed.
+    pub fn drop_task(&mut self, id: usize) {
+        if let Some(task) = self.tasks.get_mut(id) {
+            *task = None;
+        }
+    }
+
+    /// How many tasks there are.
+    pub fn task_count(&self) -> usize {
+        self.tasks.iter().flatten().count()
+    }
+
+    /// A function that asks the host: `number` says which of its functions.
+    pub fn host_function(&mut self, number: u32) -> Result<Value, Throw> {
+        let native = match self.host_native {
+            Some(native) => native,
+            None => {
+                let native = self.register("host", "call", ask_host).bits as u32;
+                self.host_native = Some(native);
+                native
+            }
+        };
+        let closure = self.heap.native_closure(native, &[Value::int(number as i64)])?;
+        Ok(Value::native_closure(closure))
+    }
+}
+
+/// The native behind every host function of a task.
+fn ask_host(vm: &mut Vm) -> NativeResult {
+    match vm.state() {
+        ANSWERED => Ok(Act::Return(vm.slots() as u32)),
+        REFUSED => {
+            let error = vm.pop();
+            Err(vm.throw(error))
+        }
+        _ => {
+            vm.set_state(ASKED);
+            Ok(Act::HostCall)
+        }
+    }
+}
