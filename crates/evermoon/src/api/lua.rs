@@ -312,13 +312,11 @@ impl Lua {
     pub(crate) fn reclaim(&self, vm: &mut Vm) {
         let mut freed = self.inner.pool.freed.borrow_mut();
         for slot in freed.drain(..) {
-            vm.handles[slot as usize] = Raw::NIL;
-            vm.free_handles.push(slot);
+            vm.release_slot(slot);
         }
         if let Ok(mut remote) = self.inner.pool.remote.try_lock() {
             for slot in remote.drain(..) {
-                vm.handles[slot as usize] = Raw::NIL;
-                vm.free_handles.push(slot);
+                vm.release_slot(slot);
             }
         }
     }
@@ -331,22 +329,8 @@ impl Lua {
         }
     }
 
-    /// A slot of the handle table with this value.
-    pub(crate) fn hold_slot(&self, vm: &mut Vm, raw: Raw) -> u32 {
-        match vm.free_handles.pop() {
-            Some(slot) => {
-                vm.handles[slot as usize] = raw;
-                slot
-            }
-            None => {
-                vm.handles.push(raw);
-                vm.handles.len() as u32 - 1
-            }
-        }
-    }
-
     pub(crate) fn hold(&self, vm: &mut Vm, raw: Raw) -> Rc<Handle> {
-        let slot = self.hold_slot(vm, raw);
+        let slot = vm.hold(raw).slot;
         Rc::new(Handle { inner: Rc::downgrade(&self.inner), pool: self.inner.pool.clone(), slot })
     }
 
@@ -355,12 +339,12 @@ impl Lua {
         if !Rc::ptr_eq(&handle.pool, &self.inner.pool) {
             return Err(Error::Foreign);
         }
-        Ok(vm.handles[handle.slot as usize])
+        Ok(vm.held_slot(handle.slot))
     }
 
     pub(crate) fn same_slots(&self, a: u32, b: u32) -> bool {
         let Ok(vm) = self.inner.vm.try_borrow() else { return false };
-        vm.handles[a as usize].raw_equals(vm.handles[b as usize])
+        vm.held_slot(a).raw_equals(vm.held_slot(b))
     }
 
     /// A value as the VM has it. The result is valid until the end of this `with`.
@@ -412,7 +396,7 @@ impl Lua {
 
     /// A handle on the message handler that makes tracebacks.
     pub(crate) fn handler(&self, vm: &Vm) -> Option<Raw> {
-        self.inner.handler.get().map(|h| vm.handles[h.slot as usize])
+        self.inner.handler.get().map(|h| vm.held_slot(h.slot))
     }
 
     // ---- errors through Lua ----
@@ -424,13 +408,13 @@ impl Lua {
             Error::Runtime(RuntimeError { value: Some(slot), .. })
                 if Arc::ptr_eq(&slot.remote, &self.inner.pool.remote) =>
             {
-                Ok(vm.handles[slot.slot as usize])
+                Ok(vm.held_slot(slot.slot))
             }
             Error::Memory { .. } => Ok(Raw::string(vm.memory_message)),
             Error::Host { error, .. } => {
                 let error = Error::Host { error: error.clone(), traceback: None };
                 let metatable = self.inner.natives.error_metatable;
-                let metatable = vm.handles[metatable as usize].as_table();
+                let metatable = vm.held_slot(metatable).as_table();
                 let data = HostData::new(Rc::new(error), self.inner.graveyard.clone());
                 let mut userdata = vm.heap.userdata(Some(Box::new(data))).map_err(Throw::Memory)?;
                 userdata.metatable = metatable;
@@ -459,7 +443,7 @@ impl Lua {
                 other => other,
             };
         }
-        let slot = self.hold_slot(vm, raw);
+        let slot = vm.hold(raw).slot;
         let value = Some(Arc::new(ErrorSlot { remote: self.inner.pool.remote.clone(), slot }));
         Error::Runtime(RuntimeError { message, traceback, value })
     }
@@ -482,7 +466,7 @@ impl Lua {
             return Err(Error::Foreign);
         }
         self.with(|vm| {
-            let raw = vm.handles[slot.slot as usize];
+            let raw = vm.held_slot(slot.slot);
             Ok(self.from_raw(vm, raw))
         })
     }

@@ -44,8 +44,7 @@ pub(crate) fn register(vm: &mut Vm, report: &Rc<RefCell<Option<Report>>>) -> Res
     vm.raw_set_name(metatable, "__metatable", Raw::FALSE)?;
     let text = vm.register("host", "error_text", error_text);
     vm.raw_set_name(metatable, "__tostring", text)?;
-    vm.handles.push(Raw::table(metatable));
-    let error_metatable = vm.handles.len() as u32 - 1;
+    let error_metatable = vm.hold(Raw::table(metatable)).slot;
     Ok(Natives {
         index: vm.register("host", "index", index),
         set_index: vm.register("host", "set_index", set_index),

@@ -103,6 +103,18 @@ impl Vm {
         Ok(())
     }
 
+    /// The value in a slot of the handle table, for a host that keeps track of its slots itself.
+    pub(crate) fn held_slot(&self, slot: u32) -> Value {
+        self.handles.get(slot as usize).map_or(Value::NIL, |(v, _)| *v)
+    }
+
+    /// Lets go of a slot; the host has seen to it that this happens once.
+    pub(crate) fn release_slot(&mut self, slot: u32) {
+        if let Some(generation) = self.handle_generation(slot) {
+            self.release(super::Handle { slot, generation });
+        }
+    }
+
     /// `chunk:line` of the innermost Lua function, empty if there is none.
     pub fn where_it_is(&self) -> String {
         let at = self.exec.frames().iter().rposition(|f| f.kind == kind::LUA);
