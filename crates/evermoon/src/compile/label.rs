@@ -132,13 +132,26 @@ impl Compiler<'_> {
         let newest = &mut self.labels.label_of[name.0 as usize];
         let shadows = std::mem::replace(newest, self.labels.defined.len() as u32 + 1);
         let level = self.outer.len() as u32;
-        self.labels.defined.push(Label { name, pc, line: self.line, regs, level, shadows });
+        self.labels.defined.push(Label {
+            name,
+            pc,
+            line: self.line,
+            regs,
+            level,
+            shadows,
+        });
         self.resolve(name, first_goto, vars, regs);
     }
 
     /// Where the breaks of a loop arrive. Whether it closes what they leave open.
     pub(super) fn define_break(&mut self, block: &Block) -> bool {
-        self.error.is_none() && self.resolve(self.names.break_, block.first_goto, self.vars.len(), self.f.var_regs)
+        self.error.is_none()
+            && self.resolve(
+                self.names.break_,
+                block.first_goto,
+                self.vars.len(),
+                self.f.var_regs,
+            )
     }
 
     /// Sends the pending gotos of this name, from the one at `first_goto` on, to the next instruction, where `vars` variables
