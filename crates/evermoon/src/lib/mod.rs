@@ -7,6 +7,7 @@ pub mod pattern;
 pub mod utf8core;
 pub mod xoshiro;
 pub mod base;
+pub mod debug;
 pub mod format;
 pub mod load;
 pub mod pack;
@@ -23,7 +24,8 @@ use crate::vm::{Throw, Vm};
 pub fn open(vm: &mut Vm) -> Result<(), Throw> {
     base::open(vm)?;
     string::open(vm)?;
-    utf8::open(vm)
+    utf8::open(vm)?;
+    debug::open(vm)
 }
 
 /// `package.loaded`, which every library enters itself into.
@@ -38,13 +40,14 @@ pub fn loaded(vm: &mut Vm) -> Result<Gc<Table>, Throw> {
 }
 
 /// A message handler for the host's entries: it keeps the error value as it is and remembers the traceback.
-pub fn traceback_handler(_vm: &mut Vm) -> Option<crate::heap::value::Value> {
-    None
+pub fn traceback_handler(vm: &mut Vm) -> Option<Value> {
+    Some(vm.register("host", "traceback", debug::remember_traceback))
 }
 
 /// The error of a run that failed, and its traceback as a string (or nil).
-pub fn split_traceback(vm: &mut Vm) -> (crate::heap::value::Value, crate::heap::value::Value) {
-    (vm.error, crate::heap::value::Value::NIL)
+pub fn split_traceback(vm: &mut Vm) -> (Value, Value) {
+    let traceback = debug::remembered_traceback(vm);
+    (vm.error, traceback)
 }
 
 /// Seeds `math.random`.

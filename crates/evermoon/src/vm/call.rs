@@ -184,6 +184,9 @@ impl Vm {
             kind: kind::LUA,
             flags: flags | outward,
         };
+        if self.tracing {
+            self.hook_entered();
+        }
         self.push_frame(frame)
     }
 
@@ -192,6 +195,9 @@ impl Vm {
         let frame = *self.exec.frame();
         self.frame_gone(&frame);
         self.exec.frame_count -= 1;
+        if self.tracing && frame.flags & frame_flag::HOOK == 0 {
+            self.hook_returned();
+        }
         const SPECIAL: u8 = frame_flag::FINALIZER | frame_flag::CLOSE | frame_flag::HOOK | frame_flag::HANDLER;
         if frame.flags & SPECIAL != 0 && frame.kind != kind::BOTTOM {
             return self.complete_special(&frame, first, count);
@@ -225,8 +231,8 @@ impl Vm {
             self.handler_returned = true;
         } else if frame.flags & frame_flag::FINALIZER != 0 {
             self.finalizer_ended();
-        } else if frame.flags & frame_flag::CLOSE != 0 {
-            // The Lua frame executes its instruction again, to close the next variable.
+        } else if frame.flags & (frame_flag::CLOSE | frame_flag::HOOK) != 0 {
+            // The Lua frame executes its instruction again, to close the next variable; or at last, after a hook.
             self.step_back();
         }
     }
@@ -253,6 +259,7 @@ impl Vm {
             let step = match frame.kind {
                 kind::LUA => return Exit::Continue,
                 kind::NATIVE if frame.state == UNWINDING => self.continue_unwinding(),
+                kind::NATIVE if frame.state == RETURNING => self.native_returns(frame.aux as usize).map(|()| None),
                 kind::NATIVE => self.run_native(),
                 kind::ENTRY if frame.state == UNWINDING => self.continue_unwinding(),
                 kind::ENTRY => return Exit::Done,
@@ -284,6 +291,15 @@ impl Vm {
         self.act(act)
     }
 
+    /// The native of the top frame returns its top `n` slots.
+    fn native_returns(&mut self, n: usize) -> Result<(), Throw> {
+        self.complete(self.exec.top - n, n);
+        if self.heap.debt > 0 {
+            self.collect_at_native_return()?;
+        }
+        Ok(())
+    }
+
     /// Does what the native of the top frame asks for.
     pub(crate) fn act(&mut self, act: Act) -> Result<Option<Exit>, Throw> {
         match act {
@@ -291,11 +307,7 @@ impl Vm {
                 if self.tracing && self.hook_native_return(n)? {
                     return Ok(None);
                 }
-                let first = self.exec.top - n as usize;
-                self.complete(first, n as usize);
-                if self.heap.debt > 0 {
-                    self.collect_at_native_return()?;
-                }
+                self.native_returns(n as usize)?;
             }
             Act::Call { args, results } => {
                 let func = self.exec.top - args as usize - 1;
@@ -652,7 +664,7 @@ impl Vm {
         let exec = std::mem::replace(&mut co.exec, Exec::none());
         from.exec = std::mem::replace(&mut self.exec, exec);
         self.current = co;
-        self.tracing = co.hook.is_some();
+        self.update_tracing();
     }
 
     /// Back to the resumer; the current coroutine gets this status.
@@ -870,6 +882,8 @@ impl Transfer {
     }
 }
 
+/// State of a native whose return hook is running; `aux` says how many results it has.
+pub(crate) const RETURNING: u32 = u32::MAX - 1;
 /// State of a native that waits while a coroutine is being closed.
 pub(crate) const CLOSING: u32 = u32::MAX - 2;
 /// State of a native that is entered after a coroutine has been closed: `ok` and the error are its last two slots.
