@@ -61,6 +61,8 @@ pub(crate) struct Inner {
     /// Entries from the host that are in progress inside each other.
     pub(crate) depth: Cell<u32>,
     pub(crate) interrupt: Arc<AtomicBool>,
+    /// Its finalizers have been called.
+    pub(crate) closed: Cell<bool>,
     /// The VM has panicked: its state is unknown.
     pub(crate) poisoned: Cell<bool>,
     pub(crate) next_call: Cell<u64>,
@@ -202,6 +204,7 @@ impl Builder {
             metatables: RefCell::default(),
             depth: Cell::new(0),
             interrupt: Arc::new(AtomicBool::new(false)),
+            closed: Cell::new(false),
             poisoned: Cell::new(false),
             next_call: Cell::new(1),
         });
@@ -272,6 +275,14 @@ impl Lua {
             fuel: None,
             seed: None,
         }
+    }
+
+    /// Emits a warning, if they are on, as `warn` does.
+    pub fn warning(&self, message: &str) {
+        let _ = self.with(|vm| {
+            vm.warning(message.as_bytes());
+            Ok(())
+        });
     }
 
     pub(crate) fn from_inner(inner: Rc<Inner>) -> Lua {
@@ -590,6 +601,37 @@ impl Lua {
         self.with(|vm| Ok(vm.host.as_any().and_then(|any| any.downcast_mut::<H>()).zip(work.take()).map(|(host, work)| work(host)))).ok().flatten()
     }
 
+    /// Closes the engine: calls the finalizers (`__gc`) of all objects that have one, the newest first. Errors in them become warnings.
+    /// Dropping the last `Lua` does the same.
+    pub fn close(&self) {
+        if self.inner.closed.replace(true) {
+            return;
+        }
+        let _ = self.with(|vm| {
+            vm.set_fuel(None);
+            vm.finalize_everything();
+            Ok(())
+        });
+        while let Ok(Some((finalizer, object))) = self.with(|vm| {
+            let next = vm.next_finalizer();
+            Ok(next.map(|(finalizer, object)| (self.hold(vm, finalizer), self.from_raw(vm, object))))
+        }) {
+            if let Err(error) = self.call_with(|vm| self.raw_of(vm, &finalizer), &[object]) {
+                let message = match &error {
+                    Error::Runtime(e) if !matches!(error.value(self), Ok(Value::String(_))) => {
+                        let _ = e;
+                        "error object is not a string".to_string()
+                    }
+                    other => other.to_string(),
+                };
+                let _ = self.with(|vm| {
+                    vm.warning(format!("error in __gc ({message})").as_bytes());
+                    Ok(())
+                });
+            }
+        }
+    }
+
     /// A way to stop a running program from another thread or a signal handler: it gets the error `interrupted!`, which
     /// `pcall` catches like any other.
     pub fn interrupter(&self) -> Interrupter {
@@ -631,5 +673,13 @@ impl From<Error> for Failure {
 impl From<Throw> for Failure {
     fn from(throw: Throw) -> Self {
         Failure::Throw(throw)
+    }
+}
+
+impl Drop for Lua {
+    fn drop(&mut self) {
+        if Rc::strong_count(&self.inner) == 1 && !std::thread::panicking() {
+            self.close();
+        }
     }
 }

@@ -196,8 +196,9 @@ fn message_handler(vm: &mut Vm) -> NativeResult {
     vm.ret(error)
 }
 
-fn traceback(_vm: &mut Vm) -> String {
-    String::from("stack traceback:")
+/// The calls in progress below the message handler.
+fn traceback(vm: &mut Vm) -> String {
+    String::from_utf8_lossy(&vm.traceback(vm.current, None, 1)).into_owned()
 }
 
 // ---- host functions ----

@@ -121,6 +121,24 @@ impl Vm {
         self.position(at).trim_end_matches(": ").to_string()
     }
 
+    /// Puts every object that has a finalizer on the list of those whose turn it is, the newest first: the engine closes.
+    /// Objects that get one later are not called.
+    pub fn finalize_everything(&mut self) {
+        self.heap.finalize_all();
+    }
+
+    /// The next finalizer that is due, and its object. The collector stands still while it runs.
+    pub fn next_finalizer(&mut self) -> Option<(Value, Value)> {
+        while let Some(object) = self.heap.take_finalizable() {
+            let handler = self.metamethod(object, Event::Gc);
+            if !handler.is_nil() {
+                self.heap.gc.suspended = true;
+                return Some((handler, object));
+            }
+        }
+        None
+    }
+
     /// Gives a table another metatable, or none.
     pub fn set_table_metatable(&mut self, mut table: Gc<Table>, metatable: Option<Gc<Table>>) {
         self.heap.barrier(table);
