@@ -8,6 +8,7 @@
 //! an [`Act`] instead of calling.
 
 pub mod call;
+pub mod door;
 pub mod error;
 pub mod hook;
 pub mod host;
