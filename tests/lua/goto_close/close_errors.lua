@@ -8,30 +8,30 @@ local function res(name, raises)
   })
 end
 print(pcall(function()
---> close d	body
---> close c	from d
---> close b	from d
---> close a	from b
---> false	from b
   local a <close> = res("a")
   local b <close> = res("b", "from b")
   local c <close> = res("c")
   local d <close> = res("d", "from d")
   error("body", 0)
 end))
+--> close d	body
+--> close c	from d
+--> close b	from d
+--> close a	from b
+--> false	from b
 print(pcall(function()
---> close b	nil
---> close a	only b
---> false	only b
   local a <close> = res("a")
   local b <close> = res("b", "only b")
   return "never seen"
 end))
+--> close b	nil
+--> close a	only b
+--> false	only b
 print(pcall(function()
---> close x1	nil
---> false	stop
   for i = 1, 2 do local x <close> = res("x" .. i, i == 1 and "stop") end
 end))
+--> close x1	nil
+--> false	stop
 local function tail() local r <close> = res("not a tail call"); return (function() return "r" end)() end
 print(tail())
 --> close not a tail call	nil

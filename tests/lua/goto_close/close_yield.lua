@@ -23,9 +23,9 @@ run(function() for i in next, { 1, 2 }, nil, res("loop") do if i == 1 then break
 --> yielded	loop
 --> closing	loop	nil	back from loop
 run(function()
---> yielded	varargs
---> closing	varargs	nil	back from varargs
---> 4	x	z
   local r = table.pack((function(...) local a <close> = res("varargs"); return ... end)("x", nil, "z", nil))
   print(r.n, r[1], r[3])
 end)
+--> yielded	varargs
+--> closing	varargs	nil	back from varargs
+--> 4	x	z

@@ -25,13 +25,22 @@ const SHOWN_MAX: usize = 60;
 
 /// Appends the listing of a function and of all that are nested in it.
 pub fn list(proto: &Proto, out: &mut String, options: &Options<'_>) {
-    let lines: Vec<&[u8]> = options.source.unwrap_or_default().split(|&byte| byte == b'\n').collect();
+    let lines: Vec<&[u8]> = options
+        .source
+        .unwrap_or_default()
+        .split(|&byte| byte == b'\n')
+        .collect();
     // A stack of our own: nesting is the chunk's affair.
     let mut left = vec![proto];
     let mut number = 0;
     while let Some(proto) = left.pop() {
         // Writing to a string cannot fail.
-        let _ = Function { proto, number, lines: &lines }.list(out, options);
+        let _ = Function {
+            proto,
+            number,
+            lines: &lines,
+        }
+        .list(out, options);
         number += 1;
         left.extend(proto.protos.iter().rev());
     }
@@ -49,12 +58,23 @@ impl Function<'_> {
         if self.number > 0 {
             out.push('\n');
         }
-        let kind = if proto.line_defined == 0 { "main" } else { "function" };
+        let kind = if proto.line_defined == 0 {
+            "main"
+        } else {
+            "function"
+        };
         let name = proto.source.as_deref().map_or("?".into(), |name| {
-            let name = name.strip_prefix(b"@").or(name.strip_prefix(b"=")).unwrap_or(name);
+            let name = name
+                .strip_prefix(b"@")
+                .or(name.strip_prefix(b"="))
+                .unwrap_or(name);
             quoted(name, '`')
         });
-        writeln!(out, "{kind} {} <{name}:{},{}>", self.number, proto.line_defined, proto.last_line_defined)?;
+        writeln!(
+            out,
+            "{kind} {} <{name}:{},{}>",
+            self.number, proto.line_defined, proto.last_line_defined
+        )?;
         writeln!(
             out,
             "{}{}, {}, {}, {}, {}, {}",
@@ -73,13 +93,23 @@ impl Function<'_> {
                 && line != shown
                 && options.source.is_some()
             {
-                let text = (line as usize).checked_sub(1).and_then(|at| self.lines.get(at));
-                writeln!(out, "  {line}: {}", String::from_utf8_lossy(text.copied().unwrap_or_default()).trim_end())?;
+                let text = (line as usize)
+                    .checked_sub(1)
+                    .and_then(|at| self.lines.get(at));
+                writeln!(
+                    out,
+                    "  {line}: {}",
+                    String::from_utf8_lossy(text.copied().unwrap_or_default()).trim_end()
+                )?;
             }
             shown = line.unwrap_or(shown);
             self.instruction(out, pc, instr)?;
         }
-        if options.tables { self.tables(out) } else { Ok(()) }
+        if options.tables {
+            self.tables(out)
+        } else {
+            Ok(())
+        }
     }
 
     fn instruction(&self, out: &mut String, pc: usize, instr: Instr) -> std::fmt::Result {
@@ -110,7 +140,11 @@ impl Function<'_> {
         match op.row().format {
             Format::None => {}
             Format::Abc(a, b, c) => {
-                let fields = [(a, instr.a(), 'A'), (b, instr.b(), 'B'), (c, instr.c(), 'C')];
+                let fields = [
+                    (a, instr.a(), 'A'),
+                    (b, instr.b(), 'B'),
+                    (c, instr.c(), 'C'),
+                ];
                 for (field, value, name) in fields {
                     match field {
                         Field::Zero if value == 0 => continue,
@@ -141,7 +175,9 @@ impl Function<'_> {
 
     fn comment(&self, op: Op, field: Field, value: usize, name: char) -> Option<String> {
         match field {
-            Field::Const | Field::ConstName | Field::ConstNum | Field::ConstInt => Some(self.constant(value)),
+            Field::Const | Field::ConstName | Field::ConstNum | Field::ConstInt => {
+                Some(self.constant(value))
+            }
             Field::Up => Some(self.upvalue(value)),
             Field::Proto => Some(match self.proto.protos.get(value) {
                 Some(nested) => format!("line {}", nested.line_defined),
@@ -178,7 +214,10 @@ impl Function<'_> {
 
     fn upvalue(&self, index: usize) -> String {
         match self.proto.upvals.get(index) {
-            Some(upval) => upval.name.as_deref().map_or("-".into(), |name| quoted(name, '`')),
+            Some(upval) => upval
+                .name
+                .as_deref()
+                .map_or("-".into(), |name| quoted(name, '`')),
             None => "?".into(),
         }
     }
@@ -195,15 +234,32 @@ impl Function<'_> {
             writeln!(out, "  locals (alive from, to before)")?;
         }
         for (i, local) in proto.locals.iter().enumerate() {
-            writeln!(out, "{i:5} {} {} {}", quoted(&local.name, '`'), local.start_pc, local.end_pc)?;
+            writeln!(
+                out,
+                "{i:5} {} {} {}",
+                quoted(&local.name, '`'),
+                local.start_pc,
+                local.end_pc
+            )?;
         }
         if !proto.upvals.is_empty() {
             writeln!(out, "  upvalues")?;
         }
         for (i, upval) in proto.upvals.iter().enumerate() {
-            let place = if upval.in_stack { "register" } else { "upvalue" };
-            let kind = ["", " <const>", " <close>", " known"].get(usize::from(upval.kind)).unwrap_or(&" ?");
-            writeln!(out, "{i:5} {} from {place} {}{kind}", self.upvalue(i), upval.index)?;
+            let place = if upval.in_stack {
+                "register"
+            } else {
+                "upvalue"
+            };
+            let kind = ["", " <const>", " <close>", " known"]
+                .get(usize::from(upval.kind))
+                .unwrap_or(&" ?");
+            writeln!(
+                out,
+                "{i:5} {} from {place} {}{kind}",
+                self.upvalue(i),
+                upval.index
+            )?;
         }
         Ok(())
     }
@@ -249,7 +305,14 @@ mod tests {
             ..Proto::default()
         };
         let mut out = String::new();
-        list(&proto, &mut out, &Options { tables: true, source: None });
+        list(
+            &proto,
+            &mut out,
+            &Options {
+                tables: true,
+                source: None,
+            },
+        );
         assert_eq!(
             out,
             "main 0 <?:0,0>\n\

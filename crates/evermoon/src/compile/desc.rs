@@ -65,7 +65,11 @@ pub(super) struct Desc {
 
 impl Desc {
     pub const fn new(kind: Kind) -> Desc {
-        Desc { kind, on_true: NONE, on_false: NONE }
+        Desc {
+            kind,
+            on_true: NONE,
+            on_false: NONE,
+        }
     }
 
     /// Whether there are ways to leave the expression early.

@@ -53,7 +53,12 @@ impl Compiler<'_> {
             }
             Expr::Vararg => Kind::Vararg(self.emit(Instr::abc(Op::VARARG, 0, 0, 2))),
             Expr::Function(id) => return self.closure(id),
-            Expr::Table { fields_start, fields_len, line, end_line } => {
+            Expr::Table {
+                fields_start,
+                fields_len,
+                line,
+                end_line,
+            } => {
                 return self.table(fields_start, fields_len, line, end_line);
             }
             _ => return Desc::new(Kind::Void), // not a leaf
@@ -69,17 +74,26 @@ impl Compiler<'_> {
                 left
             }
             Expr::Call { args, line, .. } => {
-                let func = self.to_next_reg(&mut left);
+                let func = self.place_next(&mut left);
                 self.call(func, args, line)
             }
-            Expr::Method { name, args, line, .. } => {
+            Expr::Method {
+                name, args, line, ..
+            } => {
                 self.line = line;
                 let func = self.method(&mut left, Desc::new(Kind::Str(name)));
                 self.call(func, args, line)
             }
             Expr::Unary { op, line, .. } => self.unary(op, left, line),
-            Expr::Binary { op: BinOp::Concat, right, line, .. } => self.concat(left, right, line),
-            Expr::Binary { op, right, line, .. } => {
+            Expr::Binary {
+                op: BinOp::Concat,
+                right,
+                line,
+                ..
+            } => self.concat(left, right, line),
+            Expr::Binary {
+                op, right, line, ..
+            } => {
                 self.line = line;
                 self.left_operand(op, &mut left);
                 let right = self.expr(right);
@@ -95,9 +109,9 @@ impl Compiler<'_> {
 
     /// Makes `object` stand for `object[key]`.
     pub(super) fn access(&mut self, object: &mut Desc, key: ExprId) {
-        self.to_any_reg_or_upval(object);
+        self.place_unless_upval(object);
         let mut key = self.expr(key);
-        self.to_value(&mut key);
+        self.read(&mut key);
         self.index(object, &mut key);
     }
 
@@ -108,7 +122,7 @@ impl Compiler<'_> {
         };
         for &id in before {
             let mut e = self.expr(id);
-            self.to_next_reg(&mut e);
+            self.place_next(&mut e);
         }
         self.expr(last)
     }
@@ -121,7 +135,7 @@ impl Compiler<'_> {
             0
         } else {
             if last.kind != Kind::Void {
-                self.to_next_reg(&mut last);
+                self.place_next(&mut last);
             }
             self.f.free_reg - u32::from(func)
         };
@@ -134,7 +148,7 @@ impl Compiler<'_> {
 
     /// Puts a method and its object into the next two registers; the first of them.
     fn method(&mut self, object: &mut Desc, name: Desc) -> u8 {
-        let from = self.to_any_reg(object);
+        let from = self.place_any(object);
         self.free(object);
         let func = self.reserve(2);
         if let Some(key) = self.name_constant(&name) {
@@ -145,7 +159,7 @@ impl Compiler<'_> {
         let object = func.wrapping_add(1);
         self.put(Instr::abc(Op::MOVE, object, from, 0));
         let mut name = name;
-        let key = self.to_next_reg(&mut name);
+        let key = self.place_next(&mut name);
         self.put(Instr::abc(Op::GETTABLE, func, object, key));
         self.free(&name);
         func
@@ -155,23 +169,36 @@ impl Compiler<'_> {
     /// applied.
     fn concat(&mut self, mut left: Desc, mut right: ExprId, mut line: Line) -> Desc {
         self.line = line;
-        let first = self.to_next_reg(&mut left);
+        let first = self.place_next(&mut left);
         loop {
             match *self.tree.expr(right) {
-                Expr::Binary { op: BinOp::Concat, left, right: next, line: next_line } => {
+                Expr::Binary {
+                    op: BinOp::Concat,
+                    left,
+                    right: next,
+                    line: next_line,
+                } => {
                     let mut e = self.expr(left);
                     (line, right) = (next_line, next);
                     self.line = line;
-                    self.to_next_reg(&mut e);
+                    self.place_next(&mut e);
                 }
-                Expr::Paren(inner) if matches!(self.tree.expr(inner), Expr::Binary { op: BinOp::Concat, .. }) => {
+                Expr::Paren(inner)
+                    if matches!(
+                        self.tree.expr(inner),
+                        Expr::Binary {
+                            op: BinOp::Concat,
+                            ..
+                        }
+                    ) =>
+                {
                     right = inner;
                 }
                 _ => break,
             }
         }
         let mut last = self.expr(right);
-        self.to_next_reg(&mut last);
+        self.place_next(&mut last);
         let count = self.f.free_reg - u32::from(first);
         self.put(Instr::abc(Op::CONCAT, first, count as u8, 0));
         self.fix_line(line);
@@ -215,7 +242,7 @@ impl Compiler<'_> {
                         waiting = 0;
                         break;
                     }
-                    self.to_next_reg(&mut item);
+                    self.place_next(&mut item);
                     waiting += 1;
                     if waiting == ITEMS_PER_STORE {
                         self.store_items(table, waiting, stored);
@@ -236,7 +263,11 @@ impl Compiler<'_> {
         if stored > AX_MAX {
             self.fail_limit("items in a constructor", AX_MAX, self.f.line);
         }
-        let room = if pairs == 0 { 0 } else { pairs.next_power_of_two().ilog2() + 1 };
+        let room = if pairs == 0 {
+            0
+        } else {
+            pairs.next_power_of_two().ilog2() + 1
+        };
         self.f.code[at as usize].set_b(room as u8);
         self.f.code[at as usize + 1] = Instr::ax(Op::EXTRAARG, stored.min(AX_MAX));
         Desc::new(Kind::Reg(table))

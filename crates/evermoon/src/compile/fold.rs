@@ -93,8 +93,16 @@ mod tests {
             assert_eq!(binary(op, Int(1), Int(0)), None);
             assert_eq!(binary(op, Int(1), Float(0.0)), None);
         }
-        assert_eq!(binary(BinOp::Sub, Float(1.0), Float(1.0)), None, "a float zero");
-        assert_eq!(binary(BinOp::Sub, Float(f64::INFINITY), Float(f64::INFINITY)), None, "NaN");
+        assert_eq!(
+            binary(BinOp::Sub, Float(1.0), Float(1.0)),
+            None,
+            "a float zero"
+        );
+        assert_eq!(
+            binary(BinOp::Sub, Float(f64::INFINITY), Float(f64::INFINITY)),
+            None,
+            "NaN"
+        );
         assert_eq!(binary(BinOp::BAnd, Float(1.5), Int(3)), None, "raises");
         assert_eq!(unary(UnOp::Neg, Float(0.0)), None);
         assert_eq!(unary(UnOp::Len, Int(0)), None);

@@ -68,7 +68,13 @@ impl Compiler<'_> {
     fn control(&self, pc: i32) -> usize {
         let pc = pc as usize;
         match pc.checked_sub(1) {
-            Some(before) if self.f.code[before].op().is_some_and(|op| op.has(flag::TEST)) => before,
+            Some(before)
+                if self.f.code[before]
+                    .op()
+                    .is_some_and(|op| op.has(flag::TEST)) =>
+            {
+                before
+            }
             _ => pc,
         }
     }
@@ -106,7 +112,11 @@ impl Compiler<'_> {
     fn patch_values(&mut self, mut list: i32, with_value: u32, reg: u8, without: u32) {
         while list != NONE {
             let next = self.next_of(list);
-            let target = if self.set_test_target(list, reg) { with_value } else { without };
+            let target = if self.set_test_target(list, reg) {
+                with_value
+            } else {
+                without
+            };
             self.set_target(list, target as i32);
             list = next;
         }
@@ -201,7 +211,11 @@ impl Compiler<'_> {
             let (mut load_false, mut load_true) = (0, 0);
             if self.lacks_value(e.on_true) || self.lacks_value(e.on_false) {
                 // Whoever falls through has its value already.
-                let over = if matches!(e.kind, Kind::Jump(_)) { NONE } else { self.jump() };
+                let over = if matches!(e.kind, Kind::Jump(_)) {
+                    NONE
+                } else {
+                    self.jump()
+                };
                 self.label();
                 load_false = self.emit(Instr::abc(Op::LFALSESKIP, reg, 0, 0));
                 self.label();

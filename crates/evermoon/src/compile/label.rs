@@ -93,7 +93,8 @@ impl Compiler<'_> {
 
     /// Whether `goto name` is a mere jump here.
     pub(super) fn goto_is_jump(&self, name: Symbol) -> bool {
-        self.visible_label(name).is_none_or(|label| self.f.var_regs <= label.regs)
+        self.visible_label(name)
+            .is_none_or(|label| self.f.var_regs <= label.regs)
     }
 
     fn add_pending(&mut self, name: Symbol, list: i32) {
@@ -119,7 +120,9 @@ impl Compiler<'_> {
         if let Some(&Label { line, .. }) = self.visible_label(name) {
             return self.fail_name("label ", name, &format!(" already defined on line {line}"));
         }
-        let Some(block) = self.blocks.last() else { return };
+        let Some(block) = self.blocks.last() else {
+            return;
+        };
         let first_goto = block.first_goto;
         let (vars, regs) = match last {
             true => (block.first_var, block.outer_regs),
@@ -129,13 +132,26 @@ impl Compiler<'_> {
         let newest = &mut self.labels.label_of[name.0 as usize];
         let shadows = std::mem::replace(newest, self.labels.defined.len() as u32 + 1);
         let level = self.outer.len() as u32;
-        self.labels.defined.push(Label { name, pc, line: self.line, regs, level, shadows });
+        self.labels.defined.push(Label {
+            name,
+            pc,
+            line: self.line,
+            regs,
+            level,
+            shadows,
+        });
         self.resolve(name, first_goto, vars, regs);
     }
 
     /// Where the breaks of a loop arrive. Whether it closes what they leave open.
     pub(super) fn define_break(&mut self, block: &Block) -> bool {
-        self.error.is_none() && self.resolve(self.names.break_, block.first_goto, self.vars.len(), self.f.var_regs)
+        self.error.is_none()
+            && self.resolve(
+                self.names.break_,
+                block.first_goto,
+                self.vars.len(),
+                self.f.var_regs,
+            )
     }
 
     /// Sends the pending gotos of this name, from the one at `first_goto` on, to the next instruction, where `vars` variables
@@ -191,13 +207,19 @@ impl Compiler<'_> {
         if self.error.is_some() {
             return;
         }
-        let missing = self.labels.pending[block.first_goto..].iter().find(|pending| !pending.resolved);
+        let missing = self.labels.pending[block.first_goto..]
+            .iter()
+            .find(|pending| !pending.resolved);
         match missing {
             Some(&Goto { name, line, .. }) if name == self.names.break_ => {
                 self.fail(format!("break outside a loop at line {line}"));
             }
             Some(&Goto { name, line, .. }) => {
-                self.fail_name("no visible label ", name, &format!(" for <goto> at line {line}"));
+                self.fail_name(
+                    "no visible label ",
+                    name,
+                    &format!(" for <goto> at line {line}"),
+                );
             }
             None => self.labels.pending.truncate(block.first_goto),
         }

@@ -44,18 +44,11 @@ pub fn compile(tree: &Tree, source: Arc<[u8]>) -> Result<Proto, SyntaxError> {
     };
     let mut compiler = Compiler::new(tree, source);
     compiler.open_main();
-    let proto = compiler.body(main, Place::Main);
+    let proto = compiler.body(main);
     match compiler.error {
         Some(error) => Err(error),
         None => Ok(proto),
     }
-}
-
-/// What a function is, where that makes a difference to its body.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Place {
-    Main,
-    Nested,
 }
 
 /// A function in the making.
@@ -100,7 +93,12 @@ impl Func {
         self.quick_returns.clear();
         self.env = None;
         self.captures = false;
-        (self.var_regs, self.free_reg, self.max_stack, self.last_target) = (0, 0, 2, 0);
+        (
+            self.var_regs,
+            self.free_reg,
+            self.max_stack,
+            self.last_target,
+        ) = (0, 0, 2, 0);
     }
 }
 
@@ -150,7 +148,9 @@ struct WellKnown {
 impl<'t> Compiler<'t> {
     fn new(tree: &'t Tree, source: Arc<[u8]>) -> Compiler<'t> {
         let count = tree.symbol_ends.len() as u32;
-        let env = (0..count).map(Symbol).find(|&symbol| tree.symbol(symbol) == b"_ENV");
+        let env = (0..count)
+            .map(Symbol)
+            .find(|&symbol| tree.symbol(symbol) == b"_ENV");
         let names = WellKnown {
             env: env.unwrap_or(Symbol(count)),
             break_: Symbol(count + 1),
@@ -194,13 +194,23 @@ impl<'t> Compiler<'t> {
     #[cold]
     fn fail(&mut self, message: impl AsRef<[u8]>) {
         let line = self.line;
-        self.error.get_or_insert_with(|| SyntaxError { line, message: message.as_ref().to_vec() });
+        self.error.get_or_insert_with(|| SyntaxError {
+            line,
+            message: message.as_ref().to_vec(),
+        });
     }
 
     /// Keeps an error that quotes a name: `before` 'name' `after`.
     #[cold]
     fn fail_name(&mut self, before: &str, name: Symbol, after: &str) {
-        let message = [before.as_bytes(), b"'", self.symbol_bytes(name), b"'", after.as_bytes()].concat();
+        let message = [
+            before.as_bytes(),
+            b"'",
+            self.symbol_bytes(name),
+            b"'",
+            after.as_bytes(),
+        ]
+        .concat();
         self.fail(message);
     }
 
@@ -255,7 +265,7 @@ impl<'t> Compiler<'t> {
         let fresh = self.spare.pop().unwrap_or_default();
         self.outer.push(std::mem::replace(&mut self.f, fresh));
         self.f.clear();
-        let proto = self.body(function, Place::Nested);
+        let proto = self.body(function);
         if let Some(outer) = self.outer.pop() {
             self.spare.push(std::mem::replace(&mut self.f, outer));
         }
@@ -264,13 +274,17 @@ impl<'t> Compiler<'t> {
             self.fail_limit("functions", BX_MAX + 1, self.f.line);
         }
         self.f.protos.push(proto);
-        Desc::new(desc::Kind::Reloc(self.emit(Instr::abx(Op::CLOSURE, 0, index as u16))))
+        Desc::new(desc::Kind::Reloc(self.emit(Instr::abx(
+            Op::CLOSURE,
+            0,
+            index as u16,
+        ))))
     }
 
     /// Compiles a function's parameters and body into the current, empty [`Func`].
-    fn body(&mut self, function: &Function, place: Place) -> Proto {
+    fn body(&mut self, function: &Function) -> Proto {
         let tree = self.tree;
-        self.f.line = if place == Place::Main { 0 } else { function.line };
+        self.f.line = function.line; // 0 in the main function
         self.line = function.line.max(1);
         self.f.first_var = self.vars.len();
         self.f.first_block = self.blocks.len();
@@ -337,7 +351,12 @@ impl<'t> Compiler<'t> {
         let instr = match count.into() {
             Some(0) if !self.inside_tbc() => Instr::abc(Op::RETURN0, 0, 0, 0),
             Some(1) if !self.inside_tbc() => Instr::abc(Op::RETURN1, first, 0, 0),
-            count => Instr::abc(Op::RETURN, first, count.map_or(0, |count| count as u8 + 1), 0),
+            count => Instr::abc(
+                Op::RETURN,
+                first,
+                count.map_or(0, |count| count as u8 + 1),
+                0,
+            ),
         };
         let pc = self.emit(instr);
         if instr.op() != Some(Op::RETURN) {
@@ -355,10 +374,22 @@ impl<'t> Compiler<'t> {
         let captured = || locals.iter().filter(|local| local.captured);
         // One range around all of them is enough to spare the early returns, and keeps this linear.
         let start = captured().map(|local| local.start_pc).min().unwrap_or(0);
-        let end = captured().map(|local| local.end_pc).max().unwrap_or(u32::MAX);
-        for &pc in self.f.quick_returns.iter().filter(|&&pc| start <= pc && pc < end) {
+        let end = captured()
+            .map(|local| local.end_pc)
+            .max()
+            .unwrap_or(u32::MAX);
+        for &pc in self
+            .f
+            .quick_returns
+            .iter()
+            .filter(|&&pc| start <= pc && pc < end)
+        {
             let instr = code[pc as usize];
-            let count = if instr.op() == Some(Op::RETURN0) { 0 } else { 1 };
+            let count = if instr.op() == Some(Op::RETURN0) {
+                0
+            } else {
+                1
+            };
             code[pc as usize] = Instr::abc(Op::RETURN, instr.a(), count + 1, 0);
         }
     }

@@ -85,12 +85,12 @@ impl Compiler<'_> {
             BinOp::Eq | BinOp::Ne if e.is_constant() => {}
             BinOp::Lt | BinOp::Le | BinOp::Gt | BinOp::Ge if e.small_int().is_some() => {}
             BinOp::Eq | BinOp::Ne | BinOp::Lt | BinOp::Le | BinOp::Gt | BinOp::Ge => {
-                self.to_any_reg(e);
+                self.place_any(e);
             }
             // A number may be folded, or be a constant of the instruction.
             _ if e.is_numeral() => {}
             _ => {
-                self.to_any_reg(e);
+                self.place_any(e);
             }
         }
     }
@@ -137,25 +137,25 @@ impl Compiler<'_> {
     /// Chooses the form and gets the operands where that wants them. A is still to be set.
     fn arithmetic_instr(&mut self, op: BinOp, left: &mut Desc, right: &mut Desc) -> Instr {
         if let (Some(form), Some(small)) = (immediate_form(op), right.small_int()) {
-            return Instr::abc(form, 0, self.to_any_reg(left), small as u8);
+            return Instr::abc(form, 0, self.place_any(left), small as u8);
         }
         if right.is_numeral()
             && let Some(form) = constant_form(op, right.kind)
             && let Some(index) = self.small_constant(right)
         {
-            return Instr::abc(form, 0, self.to_any_reg(left), index);
+            return Instr::abc(form, 0, self.place_any(left), index);
         }
         if let (BinOp::Shl, Some(small)) = (op, left.small_int()) {
-            return Instr::abc(Op::SHLI, 0, self.to_any_reg(right), small as u8);
+            return Instr::abc(Op::SHLI, 0, self.place_any(right), small as u8);
         }
         if left.is_numeral()
             && let Some(form) = flipped_form(op)
             && let Some(index) = self.small_constant(left)
         {
-            return Instr::abc(form, 0, self.to_any_reg(right), index);
+            return Instr::abc(form, 0, self.place_any(right), index);
         }
-        let c = self.to_any_reg(right);
-        let b = self.to_any_reg(left);
+        let c = self.place_any(right);
+        let b = self.place_any(left);
         Instr::abc(register_form(op), 0, b, c)
     }
 
@@ -165,13 +165,13 @@ impl Compiler<'_> {
         if left.is_constant() {
             std::mem::swap(&mut left, &mut right);
         }
-        let a = self.to_any_reg(&mut left);
+        let a = self.place_any(&mut left);
         let (op, b) = if let Some(small) = right.small_int() {
             (Op::EQI, small as u8)
         } else if let Some(index) = self.small_constant(&right) {
             (Op::EQK, index)
         } else {
-            (Op::EQ, self.to_any_reg(&mut right))
+            (Op::EQ, self.place_any(&mut right))
         };
         self.free_both(&left, &right);
         Desc::new(Kind::Jump(self.test_jump(op, a, b, cond) as u32))
@@ -185,13 +185,13 @@ impl Compiler<'_> {
         let less = op == Op::LT;
         let (op, a, b) = if let Some(small) = right.small_int() {
             let op = if less { Op::LTI } else { Op::LEI };
-            (op, self.to_any_reg(&mut left), small as u8)
+            (op, self.place_any(&mut left), small as u8)
         } else if let Some(small) = left.small_int() {
             let op = if less { Op::GTI } else { Op::GEI };
-            (op, self.to_any_reg(&mut right), small as u8)
+            (op, self.place_any(&mut right), small as u8)
         } else {
-            let a = self.to_any_reg(&mut left);
-            (op, a, self.to_any_reg(&mut right))
+            let a = self.place_any(&mut left);
+            (op, a, self.place_any(&mut right))
         };
         self.free_both(&left, &right);
         Desc::new(Kind::Jump(self.test_jump(op, a, b, true) as u32))
@@ -212,7 +212,7 @@ impl Compiler<'_> {
             UnOp::BNot => Op::BNOT,
             UnOp::Len | UnOp::Not => Op::LEN,
         };
-        let reg = self.to_any_reg(&mut e);
+        let reg = self.place_any(&mut e);
         self.free(&e);
         let pc = self.emit(Instr::abc(op, 0, reg, 0));
         self.fix_line(line);

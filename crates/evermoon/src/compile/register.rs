@@ -43,7 +43,11 @@ impl Compiler<'_> {
     fn free_register(&mut self, reg: u8) {
         if u32::from(reg) >= self.f.var_regs && self.error.is_none() {
             self.f.free_reg -= 1;
-            debug_assert_eq!(u32::from(reg), self.f.free_reg, "registers are freed in order");
+            debug_assert_eq!(
+                u32::from(reg),
+                self.f.free_reg,
+                "registers are freed in order"
+            );
         }
     }
 
@@ -109,8 +113,8 @@ impl Compiler<'_> {
         }
     }
 
-    /// A call or `...` in a place for `count` values, or for all of them. They go to the next registers, which the caller
-    /// reserves, except for one of a `...`, as `reserve` has to come before its last use.
+    /// A call or `...` in a place for `count` values, or for all of them. They go to the next registers. The first of these is
+    /// reserved afterwards (a call's always is, it had the function in it), the others are the caller's affair.
     pub(super) fn set_results(&mut self, e: &Desc, count: Option<u32>) {
         let c = count.map_or(0, |count| count + 1);
         if c > REGISTERS_MAX {
@@ -166,7 +170,7 @@ impl Compiler<'_> {
     }
 
     /// Puts the value into the next free register.
-    pub(super) fn to_next_reg(&mut self, e: &mut Desc) -> u8 {
+    pub(super) fn place_next(&mut self, e: &mut Desc) -> u8 {
         self.discharge(e);
         self.free(e);
         let reg = self.reserve(1);
@@ -175,7 +179,7 @@ impl Compiler<'_> {
     }
 
     /// Puts the value into some register; a local's own, if it is a local.
-    pub(super) fn to_any_reg(&mut self, e: &mut Desc) -> u8 {
+    pub(super) fn place_any(&mut self, e: &mut Desc) -> u8 {
         self.discharge(e);
         if let Kind::Reg(reg) = e.kind {
             if !e.has_jumps() {
@@ -186,20 +190,20 @@ impl Compiler<'_> {
                 return reg;
             }
         }
-        self.to_next_reg(e)
+        self.place_next(e)
     }
 
     /// Puts the value into some register, unless it is an upvalue.
-    pub(super) fn to_any_reg_or_upval(&mut self, e: &mut Desc) {
+    pub(super) fn place_unless_upval(&mut self, e: &mut Desc) {
         if !matches!(e.kind, Kind::Upval(_)) || e.has_jumps() {
-            self.to_any_reg(e);
+            self.place_any(e);
         }
     }
 
     /// Reads the value, which may stay a constant or wait for its register.
-    pub(super) fn to_value(&mut self, e: &mut Desc) {
+    pub(super) fn read(&mut self, e: &mut Desc) {
         if matches!(e.kind, Kind::Jump(_)) || e.has_jumps() {
-            self.to_any_reg(e);
+            self.place_any(e);
         } else {
             self.discharge(e);
         }
@@ -215,7 +219,10 @@ impl Compiler<'_> {
             && let Some(before) = self.f.code.last_mut()
             && before.op() == Some(Op::LOADNIL)
         {
-            let (low, high) = (u32::from(before.a()), u32::from(before.a()) + u32::from(before.b()));
+            let (low, high) = (
+                u32::from(before.a()),
+                u32::from(before.a()) + u32::from(before.b()),
+            );
             if from <= high + 1 && low <= last + 1 {
                 let (low, high) = (low.min(from), high.max(last));
                 *before = Instr::abc(Op::LOADNIL, low as u8, (high - low) as u8, 0);
@@ -257,7 +264,9 @@ impl Compiler<'_> {
     /// The index of a string constant that may be a field's name in an operand.
     pub(super) fn name_constant(&mut self, e: &Desc) -> Option<u8> {
         match e.kind {
-            Kind::Str(symbol) if self.symbol_bytes(symbol).len() <= NAME_SIZE_MAX => self.small_constant(e),
+            Kind::Str(symbol) if self.symbol_bytes(symbol).len() <= NAME_SIZE_MAX => {
+                self.small_constant(e)
+            }
             _ => None,
         }
     }
@@ -266,21 +275,27 @@ impl Compiler<'_> {
     pub(super) fn index(&mut self, object: &mut Desc, key: &mut Desc) {
         let name = self.name_constant(key);
         if matches!(object.kind, Kind::Upval(_)) && name.is_none() {
-            self.to_any_reg(object);
+            self.place_any(object);
         }
         let table = match object.kind {
             Kind::Local(reg) | Kind::Reg(reg) => reg,
             Kind::Upval(up) => {
-                object.kind = Kind::IndexUp { up, key: name.unwrap_or_default() };
+                object.kind = Kind::IndexUp {
+                    up,
+                    key: name.unwrap_or_default(),
+                };
                 return;
             }
-            _ => self.to_any_reg(object),
+            _ => self.place_any(object),
         };
         let small = key.int().and_then(|i| u8::try_from(i).ok());
         object.kind = match (name, small) {
             (Some(key), _) => Kind::IndexStr { table, key },
             (None, Some(key)) => Kind::IndexInt { table, key },
-            (None, None) => Kind::Index { table, key: self.to_any_reg(key) },
+            (None, None) => Kind::Index {
+                table,
+                key: self.place_any(key),
+            },
         };
     }
 
@@ -293,21 +308,35 @@ impl Compiler<'_> {
                 return self.settle(value, reg);
             }
             Kind::Upval(up) => {
-                let reg = self.to_any_reg(value);
+                let reg = self.place_any(value);
                 self.put(Instr::abc(Op::SETUPVAL, reg, up, 0));
             }
             _ => {
                 let constant = self.small_constant(value);
                 let c = match constant {
                     Some(index) => index,
-                    None => self.to_any_reg(value),
+                    None => self.place_any(value),
                 };
-                let pick = |in_register, constant_form| if constant.is_some() { constant_form } else { in_register };
+                let pick = |in_register, constant_form| {
+                    if constant.is_some() {
+                        constant_form
+                    } else {
+                        in_register
+                    }
+                };
                 let instr = match target.kind {
-                    Kind::IndexUp { up, key } => Instr::abc(pick(Op::SETTABUP, Op::SETTABUPK), up, key, c),
-                    Kind::IndexStr { table, key } => Instr::abc(pick(Op::SETFIELD, Op::SETFIELDK), table, key, c),
-                    Kind::IndexInt { table, key } => Instr::abc(pick(Op::SETI, Op::SETIK), table, key, c),
-                    Kind::Index { table, key } => Instr::abc(pick(Op::SETTABLE, Op::SETTABLEK), table, key, c),
+                    Kind::IndexUp { up, key } => {
+                        Instr::abc(pick(Op::SETTABUP, Op::SETTABUPK), up, key, c)
+                    }
+                    Kind::IndexStr { table, key } => {
+                        Instr::abc(pick(Op::SETFIELD, Op::SETFIELDK), table, key, c)
+                    }
+                    Kind::IndexInt { table, key } => {
+                        Instr::abc(pick(Op::SETI, Op::SETIK), table, key, c)
+                    }
+                    Kind::Index { table, key } => {
+                        Instr::abc(pick(Op::SETTABLE, Op::SETTABLEK), table, key, c)
+                    }
                     _ => return,
                 };
                 self.put(instr);

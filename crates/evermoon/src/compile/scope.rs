@@ -90,7 +90,12 @@ impl Compiler<'_> {
     /// Gives the main function its one upvalue.
     pub(super) fn open_main(&mut self) {
         self.f.clear();
-        self.f.upvals.push(Upval { name: self.names.env, in_stack: true, index: 0, kind: VarKind::Regular });
+        self.f.upvals.push(Upval {
+            name: self.names.env,
+            in_stack: true,
+            index: 0,
+            kind: VarKind::Regular,
+        });
         self.f.env = Some(0);
     }
 
@@ -137,7 +142,12 @@ impl Compiler<'_> {
             var.reg = self.f.var_regs as u8;
             var.local = self.f.locals.len() as u32;
             self.f.var_regs += 1;
-            self.f.locals.push(Local { name: var.name, start_pc, end_pc: start_pc, captured: false });
+            self.f.locals.push(Local {
+                name: var.name,
+                start_pc,
+                end_pc: start_pc,
+                captured: false,
+            });
         }
     }
 
@@ -149,7 +159,11 @@ impl Compiler<'_> {
         let last = self.vars.len() - 1;
         let known = self.vars.remove(last);
         self.activate(count - 1);
-        self.vars.push(Var { kind: VarKind::Known, value, ..known });
+        self.vars.push(Var {
+            kind: VarKind::Known,
+            value,
+            ..known
+        });
         self.bind(last);
     }
 
@@ -200,7 +214,9 @@ impl Compiler<'_> {
 
     /// Leaves a block: its variables go out of scope, and what they leave open is closed. Whether it had anything to close.
     pub(super) fn leave_block(&mut self) -> bool {
-        let Some(block) = self.blocks.pop() else { return false };
+        let Some(block) = self.blocks.pop() else {
+            return false;
+        };
         self.forget_vars(block.first_var);
         let regs = block.outer_regs;
         // The label where breaks arrive closes what they leave open.
@@ -216,7 +232,9 @@ impl Compiler<'_> {
 
     /// Leaves a function's outermost block, after its last return.
     pub(super) fn leave_function_block(&mut self) {
-        let Some(block) = self.blocks.pop() else { return };
+        let Some(block) = self.blocks.pop() else {
+            return;
+        };
         self.forget_vars(block.first_var);
         self.forget_labels(block.first_label);
         self.reject_pending(&block);
@@ -237,7 +255,11 @@ impl Compiler<'_> {
     pub(super) fn find(&mut self, name: Symbol) -> Found {
         let binding = self.bindings[name.0 as usize] as usize;
         let Some(index) = binding.checked_sub(1) else {
-            return if name == self.names.env { Found::Upval(self.env_upvalue()) } else { Found::Global };
+            return if name == self.names.env {
+                Found::Upval(self.env_upvalue())
+            } else {
+                Found::Global
+            };
         };
         let var = &self.vars[index];
         if var.kind == VarKind::Known {
@@ -250,7 +272,11 @@ impl Compiler<'_> {
     }
 
     fn level(&mut self, level: usize) -> &mut super::Func {
-        if level < self.outer.len() { &mut self.outer[level] } else { &mut self.f }
+        if level < self.outer.len() {
+            &mut self.outer[level]
+        } else {
+            &mut self.f
+        }
     }
 
     /// The upvalue of the current function that reaches a variable of an enclosing one, or the main function's `_ENV`.
@@ -261,7 +287,11 @@ impl Compiler<'_> {
         let mut level = self.outer.len();
         let mut found = None;
         while level > owner || var.is_none() {
-            found = self.level(level).upvals.iter().position(|upval| upval.name == name);
+            found = self
+                .level(level)
+                .upvals
+                .iter()
+                .position(|upval| upval.name == name);
             if found.is_some() || level == 0 {
                 break;
             }
@@ -272,12 +302,22 @@ impl Compiler<'_> {
                 if level == self.outer.len() {
                     return at as u8;
                 }
-                Upval { name, in_stack: false, index: at as u8, kind: self.level(level).upvals[at].kind }
+                Upval {
+                    name,
+                    in_stack: false,
+                    index: at as u8,
+                    kind: self.level(level).upvals[at].kind,
+                }
             }
             (None, Some(index)) => {
                 self.mark_captured(index, level);
                 let var = &self.vars[index];
-                Upval { name, in_stack: true, index: var.reg, kind: var.kind }
+                Upval {
+                    name,
+                    in_stack: true,
+                    index: var.reg,
+                    kind: var.kind,
+                }
             }
             (None, None) => return 0, // the main function always has its `_ENV`
         };
@@ -289,7 +329,11 @@ impl Compiler<'_> {
                 return 0;
             }
             f.upvals.push(upval);
-            upval = Upval { in_stack: false, index: at as u8, ..upval };
+            upval = Upval {
+                in_stack: false,
+                index: at as u8,
+                ..upval
+            };
         }
         upval.index
     }
@@ -301,7 +345,12 @@ impl Compiler<'_> {
         f.captures = true;
         f.locals[local].captured = true;
         // A function's blocks are in one piece, and so are its variables.
-        if let Some(block) = self.blocks.iter_mut().rev().find(|block| block.first_var <= index) {
+        if let Some(block) = self
+            .blocks
+            .iter_mut()
+            .rev()
+            .find(|block| block.first_var <= index)
+        {
             block.closes = true;
         }
     }
@@ -319,7 +368,7 @@ impl Compiler<'_> {
     /// `_ENV.name`
     fn global(&mut self, name: Symbol) -> Desc {
         let mut env = self.env();
-        self.to_any_reg_or_upval(&mut env);
+        self.place_unless_upval(&mut env);
         self.index(&mut env, &mut Desc::new(Kind::Str(name)));
         env
     }

@@ -7,7 +7,8 @@ use super::jump::NONE;
 use super::scope::{Found, VarKind};
 use super::{Compiler, Instr, Op};
 use crate::syntax::tree::{
-    Attrib, Block, Expr, ExprId, ExprList, FuncId, IfArm, Line, LocalName, NameList, Stat, StatKind, Symbol,
+    Attrib, Block, Expr, ExprId, ExprList, FuncId, IfArm, Line, LocalName, NameList, Stat,
+    StatKind, Symbol,
 };
 
 /// Registers of a generic `for` before its variables: iterator, state, control, closing value.
@@ -30,7 +31,10 @@ impl Compiler<'_> {
         let is_void = |stat: &Stat| matches!(stat.kind, StatKind::Empty | StatKind::Label { .. });
         // Labels from here on count as standing at the end of the block.
         let void_from = match ends_scope {
-            true => stats.iter().rposition(|stat| !is_void(stat)).map_or(0, |last| last + 1),
+            true => stats
+                .iter()
+                .rposition(|stat| !is_void(stat))
+                .map_or(0, |last| last + 1),
             false => stats.len(),
         };
         for (i, stat) in stats.iter().enumerate() {
@@ -66,20 +70,42 @@ impl Compiler<'_> {
                 self.scoped_block(body);
                 self.line = end_line;
             }
-            StatKind::While { cond, body, end_line } => self.while_loop(cond, body, end_line),
+            StatKind::While {
+                cond,
+                body,
+                end_line,
+            } => self.while_loop(cond, body, stat.line, end_line),
             StatKind::Repeat { body, cond, .. } => self.repeat_loop(body, cond),
-            StatKind::If { arms_start, arms_len, or_else, end_line } => {
-                let arms = &self.tree.if_arms[arms_start as usize..(arms_start + arms_len) as usize];
+            StatKind::If {
+                arms_start,
+                arms_len,
+                or_else,
+                end_line,
+            } => {
+                let arms =
+                    &self.tree.if_arms[arms_start as usize..(arms_start + arms_len) as usize];
                 self.conditional(arms, or_else);
                 self.line = end_line;
             }
-            StatKind::ForNum { var, start, limit, step, body, end_line } => {
+            StatKind::ForNum {
+                var,
+                start,
+                limit,
+                step,
+                body,
+                end_line,
+            } => {
                 self.enter_block(true);
                 self.numeric_for(&var, [Some(start), Some(limit), step], body, stat.line);
                 self.line = end_line;
                 self.leave_block();
             }
-            StatKind::ForIn { names, exprs, body, end_line } => {
+            StatKind::ForIn {
+                names,
+                exprs,
+                body,
+                end_line,
+            } => {
                 self.enter_block(true);
                 self.generic_for(names, exprs, body, stat.line);
                 self.line = end_line;
@@ -113,7 +139,11 @@ impl Compiler<'_> {
         };
         let kind = match self.find(name) {
             Found::Local(index) => self.vars[index].kind,
-            Found::Upval(up) => self.f.upvals[up as usize].kind,
+            Found::Upval(up) => {
+                // Absent only after an error: too many upvalues in a function around this one.
+                let upval = self.f.upvals.get(up as usize);
+                upval.map_or(VarKind::Regular, |upval| upval.kind)
+            }
             Found::Known(_) => VarKind::Known,
             Found::Global => VarKind::Regular,
         };
@@ -179,7 +209,9 @@ impl Compiler<'_> {
                         }
                     }
                 }
-                (Kind::Local(reg), Kind::IndexStr { table, .. } | Kind::IndexInt { table, .. }) if *table == reg => {
+                (Kind::Local(reg), Kind::IndexStr { table, .. } | Kind::IndexInt { table, .. })
+                    if *table == reg =>
+                {
                     *table = copy;
                     conflict = true;
                 }
@@ -205,10 +237,9 @@ impl Compiler<'_> {
         let missing = wanted as i64 - count as i64;
         if last.is_multi() {
             self.set_results(&last, Some((missing + 1).max(0) as u32));
-            // The result that the call has a register for is among those wanted, or is not.
         } else {
             if last.kind != Kind::Void {
-                self.to_next_reg(&mut last);
+                self.place_next(&mut last);
             }
             if missing > 0 {
                 self.load_nil(self.f.free_reg as u8, missing as u32);
@@ -226,25 +257,33 @@ impl Compiler<'_> {
 
     fn local(&mut self, names: NameList, values: ExprList) {
         let names = self.tree.names(names);
+        for name in names {
+            self.declare(name);
+        }
+        if self.error.is_some() {
+            return;
+        }
         let last = self.list(values);
         let known = match names.last() {
-            Some(name) if name.attrib == Attrib::Const && names.len() == values.len as usize => last.is_constant(),
+            Some(name) if name.attrib == Attrib::Const && names.len() == values.len as usize => {
+                last.is_constant()
+            }
             _ => false,
         };
         if !known {
             self.adjust(names.len(), values.len as usize, last);
         }
         let first = self.f.var_regs;
-        for name in names {
-            self.declare(name);
-        }
         if known {
             // The values before it are in registers, and it needs none.
             self.activate_known(names.len(), last.kind);
         } else {
             self.activate(names.len());
         }
-        let mut closes = names.iter().enumerate().filter(|(_, name)| name.attrib == Attrib::Close);
+        let mut closes = names
+            .iter()
+            .enumerate()
+            .filter(|(_, name)| name.attrib == Attrib::Close);
         if let Some((i, _)) = closes.next() {
             if closes.next().is_some() {
                 return self.fail("multiple to-be-closed variables in local list");
@@ -259,23 +298,34 @@ impl Compiler<'_> {
         self.declare(name);
         self.activate(1);
         let mut closure = self.closure(func);
-        self.to_next_reg(&mut closure);
+        self.place_next(&mut closure);
         self.restart_last_local();
     }
 
     // -----------------------------------------------------------------------------------------------------------------
     // Control structures (§3.3.4)
 
-    fn while_loop(&mut self, cond: ExprId, body: Block, end_line: Line) {
+    /// The condition stands behind the body, so that going round takes one jump: the loop is entered by a jump to it.
+    fn while_loop(&mut self, cond: ExprId, body: Block, line: Line, end_line: Line) {
+        let always = matches!(
+            self.tree.expr(cond),
+            Expr::True | Expr::Int(_) | Expr::Float(_) | Expr::Str(_)
+        );
+        let enter = if always { NONE } else { self.jump() };
         let start = self.label();
-        let cond = self.expr(cond);
-        let exit = self.condition(cond);
         self.enter_block(true);
         self.scoped_block(body);
-        self.jump_back(start);
+        if always {
+            self.jump_back(start);
+        } else {
+            self.patch_here(enter);
+            self.line = line;
+            let cond = self.expr(cond);
+            let again = self.inverse_condition(cond);
+            self.patch(again, start);
+        }
         self.line = end_line;
         self.leave_block();
-        self.patch_here(exit);
     }
 
     fn repeat_loop(&mut self, body: Block, cond: ExprId) {
@@ -341,14 +391,20 @@ impl Compiler<'_> {
     }
 
     /// The loop's own variables live in a block around the one of the visible variable.
-    fn numeric_for(&mut self, var: &LocalName, exprs: [Option<ExprId>; FOR_NUM_STATE], body: Block, line: Line) {
+    fn numeric_for(
+        &mut self,
+        var: &LocalName,
+        exprs: [Option<ExprId>; FOR_NUM_STATE],
+        body: Block,
+        line: Line,
+    ) {
         let base = self.f.free_reg as u8;
         for expr in exprs {
             let mut e = match expr {
                 Some(id) => self.expr(id),
                 None => Desc::new(Kind::Int(1)),
             };
-            self.to_next_reg(&mut e);
+            self.place_next(&mut e);
         }
         self.for_state(FOR_NUM_STATE);
         let prepare = self.emit(Instr::abc(Op::FORPREP, base, 0, 0));
@@ -420,11 +476,11 @@ impl Compiler<'_> {
         match values.len {
             0 => self.emit_return(first, 0),
             1 => {
-                let reg = self.to_any_reg(&mut last);
+                let reg = self.place_any(&mut last);
                 self.emit_return(reg, 1);
             }
             count => {
-                self.to_next_reg(&mut last);
+                self.place_next(&mut last);
                 self.emit_return(first, count);
             }
         }

@@ -457,6 +457,11 @@ impl Table {
         (self.array_len, self.entry_count)
     }
 
+    /// Sets the metatable. Whoever needs `__gc` honoured registers the table with the collector too.
+    pub fn set_metatable(&mut self, metatable: Option<Gc<Table>>) {
+        self.metatable = metatable;
+    }
+
     /// Cuts trailing nils off the array (invariant 2).
     pub(crate) fn trim(&mut self) {
         // SAFETY: slots below `array_len` are initialised.

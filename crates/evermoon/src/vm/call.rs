@@ -344,7 +344,7 @@ impl Vm {
             base: func as u32 + 1,
             func: func as u32,
             kind: kind::ENTRY,
-            aux: if handler.is_some() { func as u32 } else { 0 },
+            top: if handler.is_some() { func as u32 } else { 0 },
             flags,
             ..BOTTOM_FRAME
         })?;
@@ -581,13 +581,14 @@ impl Vm {
     // ---- finalizers ----
 
     /// Calls the next due finalizer on top of the top Lua frame. Errors in it become warnings.
-    pub(crate) fn call_finalizer(&mut self) -> Result<(), Throw> {
+    /// False when none is due.
+    pub(crate) fn call_finalizer(&mut self) -> Result<bool, Throw> {
         if self.finalizing || self.heap.gc.suspended {
-            return Ok(());
+            return Ok(false);
         }
         while let Some(object) = self.heap.take_finalizable() {
             let handler = self.metamethod(object, Event::Gc);
-            if !handler.is_function() {
+            if handler.is_nil() {
                 continue;
             }
             let saved = self.exec.top;
@@ -600,11 +601,20 @@ impl Vm {
             self.exec.push(object);
             self.finalizing = true;
             self.heap.gc.suspended = true;
-            self.begin_call(func, 1, 0, frame_flag::FINALIZER | frame_flag::NO_YIELD)?;
-            self.exec.frame_mut().aux = saved as u32;
-            return Ok(());
+            match self.begin_call(func, 1, 0, frame_flag::FINALIZER | frame_flag::NO_YIELD) {
+                Ok(()) => {
+                    self.exec.frame_mut().aux = saved as u32;
+                    return Ok(true);
+                }
+                // It cannot be called at all: also that is only worth a warning.
+                Err(_) => {
+                    self.exec.top = saved;
+                    self.finalizer_ended();
+                    self.warn_finalizer_error();
+                }
+            }
         }
-        Ok(())
+        Ok(false)
     }
 
     pub(crate) fn finalizer_ended(&mut self) {
@@ -672,31 +682,27 @@ impl Vm {
             let message = self.new_string(b"C stack overflow")?;
             return self.resume_result(func, false, &[message]);
         }
-        let first = self.exec.top - args;
-        let values: Vec<Value> = (first..self.exec.top).map(|at| self.exec.get(at)).collect();
-        self.exec.top = first;
+        let values = self.take_top(args);
         self.current.status = Status::Normal;
         co.resumer = Some(self.current);
         co.status = Status::Running;
         self.coroutine_depth += 1;
         self.switch_to(co);
         // From here on errors belong to the coroutine.
-        self.ensure_stack(values.len())?;
+        self.ensure_stack(args)?;
         let started = self.exec.frame_count > 0;
         if !started {
             self.push_frame(BOTTOM_FRAME)?;
         }
-        for &v in &values {
+        for &v in values.as_slice() {
             self.exec.push(v);
         }
         if started {
             // Its top frame is the native that yielded: the values are that native's results.
-            let first = self.exec.top - values.len();
-            self.complete(first, values.len());
+            self.complete(self.exec.top - args, args);
             Ok(())
         } else {
-            let func = self.exec.top - values.len() - 1;
-            self.begin_call(func, values.len(), ALL, 0)
+            self.begin_call(self.exec.top - args - 1, args, ALL, 0)
         }
     }
 
@@ -727,13 +733,11 @@ impl Vm {
             }
             return Err(self.fail("attempt to yield from outside a coroutine"));
         }
-        let first = self.exec.top - n;
-        let values: Vec<Value> = (first..self.exec.top).map(|at| self.exec.get(at)).collect();
-        self.exec.top = first;
+        let values = self.take_top(n);
         self.coroutine_depth -= 1;
         self.switch_back(Status::Suspended);
         let func = self.exec.frame().func as usize;
-        self.resume_result(func, true, &values)?;
+        self.resume_result(func, true, values.as_slice())?;
         Ok(None)
     }
 
@@ -753,14 +757,30 @@ impl Vm {
             self.close_coroutine(co)?;
             return Ok(None);
         }
-        let values: Vec<Value> = (0..self.exec.top).map(|at| self.exec.get(at)).collect();
+        let values = self.take_top(self.exec.top);
         self.exec.frame_count = 0;
         self.switch_back(Status::Dead);
         // A dead coroutine needs no stack.
         self.heap.release_exec(&mut co.exec);
         let func = self.exec.frame().func as usize;
-        self.resume_result(func, true, &values)?;
+        self.resume_result(func, true, values.as_slice())?;
         Ok(None)
+    }
+
+    /// Takes the top `n` values on their way from one stack to another.
+    #[inline]
+    fn take_top(&mut self, n: usize) -> Transfer {
+        let first = self.exec.top - n;
+        self.exec.top = first;
+        let mut transfer = Transfer { few: [Value::NIL; FEW], count: n, many: Vec::new() };
+        if n <= FEW {
+            for i in 0..n {
+                transfer.few[i] = self.exec.get(first + i);
+            }
+        } else {
+            transfer.many = (first..first + n).map(|at| self.exec.get(at)).collect();
+        }
+        transfer
     }
 
     /// The coroutine died by an error; the resumer is current again.
@@ -827,6 +847,21 @@ impl Vm {
             up.slot = &raw mut up.closed;
             self.heap.upvalue_closed(up);
         }
+    }
+}
+
+/// Values on their way from one stack to another; few of them need no allocation.
+struct Transfer {
+    few: [Value; FEW],
+    count: usize,
+    many: Vec<Value>,
+}
+
+const FEW: usize = 6;
+
+impl Transfer {
+    fn as_slice(&self) -> &[Value] {
+        if self.count <= FEW { &self.few[..self.count] } else { &self.many }
     }
 }
 

@@ -22,7 +22,7 @@ use crate::heap::coroutine::{Coroutine, Exec, Status};
 use crate::heap::object::Gc;
 use crate::heap::string::Str;
 use crate::heap::table::Table;
-use crate::heap::value::{TYPE_COUNT, Value};
+use crate::heap::value::{TYPE_COUNT, Type, Value};
 use meta::Event;
 use std::borrow::Cow;
 pub use native::{Act, NativeFn, NativeResult, Throw};
@@ -62,6 +62,13 @@ impl Native {
     }
 }
 
+/// A value that the embedder holds: a slot and its generation, so that a stale handle is told from its successor.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+pub struct Handle {
+    pub slot: u32,
+    pub generation: u32,
+}
+
 /// Limits of a run; each ends in a clean error.
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -89,6 +96,9 @@ impl Default for Limits {
     }
 }
 
+/// Largest buffer that is kept for the next native, in bytes.
+const SCRATCH_MAX: usize = 64 << 10;
+
 /// The state of one engine.
 pub struct Vm {
     /// The running coroutine's stacks; its object holds empty ones meanwhile.
@@ -103,6 +113,8 @@ pub struct Vm {
     pub natives: Vec<Native>,
     /// Metamethod names by [`Event`].
     pub(crate) events: [Gc<Str>; meta::EVENT_COUNT],
+    /// The basic types' names as strings, by [`Type`](crate::heap::value::Type).
+    pub(crate) type_names: [Value; TYPE_COUNT],
     /// Metatables of the basic types; tables and userdata have their own.
     pub type_metatables: [Option<Gc<Table>>; TYPE_COUNT],
     /// Where the host and the libraries keep values by name or number.
@@ -123,25 +135,27 @@ pub struct Vm {
     pub pending: u32,
     /// Set by the host to stop the run at the next slice.
     pub(crate) interrupt: Option<Box<str>>,
-    /// Warnings (manual: `warn`), for the host to take.
-    pub warnings: Vec<u8>,
-    /// Host roots: values that the embedder holds.
-    pub(crate) handles: Vec<Value>,
+    /// Values that the embedder holds, each with the generation of its slot.
+    pub(crate) handles: Vec<(Value, u32)>,
     pub(crate) free_handles: Vec<u32>,
     /// What the embedder offers: output, files, clock.
     pub host: Box<dyn host::Host>,
     /// State of `math.random`.
     pub random: [u64; 4],
-    /// A warning is being continued, and warnings are on (manual: `warn`).
+    /// Warnings are on (manual: `warn`).
     pub warn_on: bool,
     /// A hook function is running; hooks are off meanwhile.
     pub(crate) hook_active: bool,
+    /// The host is to be asked in before the run goes on.
+    pub(crate) pause_requested: bool,
     /// A finalizer is running.
     pub(crate) finalizing: bool,
     /// More finalizers are due at the next safe point.
     pub(crate) finalizers_due: bool,
     /// A message handler has returned: unwinding goes on.
     pub(crate) handler_returned: bool,
+    /// A buffer that natives build text in ([`Vm::take_scratch`]).
+    scratch: Vec<u8>,
     pub(crate) tasks: Vec<Option<task::Task>>,
     pub(crate) idle_tasks: Vec<Gc<Coroutine>>,
     pub(crate) task_results: Vec<Value>,
@@ -165,6 +179,7 @@ impl Vm {
         main.status = Status::Running;
         let exec = std::mem::replace(&mut main.exec, Exec::none());
         let events = meta::EVENT_NAMES.map(|name| heap.string(name.as_bytes()).expect(fresh));
+        let type_names = Type::ALL.map(|t| Value::string(heap.string(t.name().as_bytes()).expect(fresh)));
         heap.mode_name = Some(events[Event::Mode as usize]);
         let registry = heap.table().expect(fresh);
         let globals = heap.table().expect(fresh);
@@ -178,6 +193,7 @@ impl Vm {
             main,
             natives: Vec::new(),
             events,
+            type_names,
             type_metatables: [None; TYPE_COUNT],
             registry,
             globals,
@@ -189,16 +205,17 @@ impl Vm {
             fuel_used: 0,
             pending: 0,
             interrupt: None,
-            warnings: Vec::new(),
             handles: Vec::new(),
             free_handles: Vec::new(),
             host: Box::new(host::NoHost),
             random: [0; 4],
             warn_on: false,
             hook_active: false,
+            pause_requested: false,
             finalizing: false,
             finalizers_due: false,
             handler_returned: false,
+            scratch: Vec::new(),
             tasks: Vec::new(),
             idle_tasks: Vec::new(),
             task_results: Vec::new(),
@@ -242,14 +259,62 @@ impl Vm {
             self.error,
         ];
         roots.extend(self.events.iter().map(|s| Value::string(*s)));
+        roots.extend(self.type_names);
         roots.extend(self.type_metatables.iter().flatten().map(|t| Value::table(*t)));
-        roots.extend(self.handles.iter());
+        roots.extend(self.handles.iter().map(|(v, _)| *v));
         roots.extend(self.task_results.iter());
         roots.extend(self.idle_tasks.iter().map(|co| Value::coroutine(*co)));
         for task in self.tasks.iter().flatten() {
             roots.extend([Value::coroutine(task.root), Value::coroutine(task.current)]);
         }
         roots
+    }
+
+    /// Keeps a value alive for the embedder. The handle is good until `release`.
+    pub fn hold(&mut self, value: Value) -> Handle {
+        match self.free_handles.pop() {
+            Some(slot) => {
+                self.handles[slot as usize].0 = value;
+                Handle { slot, generation: self.handles[slot as usize].1 }
+            }
+            None => {
+                self.handles.push((value, 0));
+                Handle { slot: self.handles.len() as u32 - 1, generation: 0 }
+            }
+        }
+    }
+
+    /// The value of a handle; `None` for one that was released.
+    #[inline]
+    pub fn held(&self, handle: Handle) -> Option<Value> {
+        self.handles.get(handle.slot as usize).filter(|(_, g)| *g == handle.generation).map(|(v, _)| *v)
+    }
+
+    /// Lets go of a value; false for a handle that was released already.
+    pub fn release(&mut self, handle: Handle) -> bool {
+        match self.handles.get_mut(handle.slot as usize) {
+            Some(slot) if slot.1 == handle.generation => {
+                *slot = (Value::NIL, slot.1.wrapping_add(1));
+                self.free_handles.push(handle.slot);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// The generation of a handle's slot, to check a handle that was stored as a number.
+    pub fn handle_generation(&self, slot: u32) -> Option<u32> {
+        self.handles.get(slot as usize).map(|(_, g)| *g)
+    }
+
+    /// The error value of an allocation that failed.
+    pub fn memory_error(&self) -> Value {
+        Value::string(self.memory_message)
+    }
+
+    /// Values that are held now.
+    pub fn held_count(&self) -> usize {
+        self.handles.len() - self.free_handles.len()
     }
 
     /// A whole collection now. Only at a safe point: no native may hold values across it but in its slots.
@@ -260,6 +325,12 @@ impl Vm {
 
     /// A step of the collector; true when a cycle passed its end.
     pub fn collect_step(&mut self) -> bool {
+        if cfg!(feature = "stress") && !self.heap.gc.stopped && !self.heap.gc.suspended {
+            // The hostile build: every safe point collects everything.
+            self.collect();
+            self.heap.debt = 1;
+            return true;
+        }
         let roots = self.root_values();
         self.heap.gc_step(crate::heap::gc::Roots { values: &roots, exec: &mut self.exec })
     }
@@ -287,7 +358,7 @@ impl Vm {
 
     /// Books what the current slice has used.
     fn settle_slice(&mut self) {
-        let used = (self.slice_start - self.ticks) as u64;
+        let used = (self.slice_start as i64 - self.ticks as i64) as u64;
         self.slice_start = self.ticks;
         self.fuel_used += used;
         if let Some(fuel) = &mut self.fuel {
@@ -306,6 +377,36 @@ impl Vm {
     #[inline]
     pub fn charge(&mut self, work: u64) {
         self.ticks = self.ticks.saturating_sub((work.min(1 << 24)) as i32);
+    }
+
+    /// Makes the run come back to its host at the next safe point, though the slice is not over (as for output to be taken).
+    pub fn request_pause(&mut self) {
+        self.settle_slice();
+        self.pause_requested = true;
+        self.ticks = 0;
+        self.slice_start = 0;
+    }
+
+    /// Fuel that is left right now.
+    pub fn fuel_left(&self) -> u64 {
+        let used = (self.slice_start as i64 - self.ticks as i64) as u64;
+        self.fuel.map_or(u64::MAX, |fuel| fuel.saturating_sub(used))
+    }
+
+    /// An empty buffer for a native to build text in. Give it back, so that the next one need not allocate; a native that fails may
+    /// keep it.
+    #[inline]
+    pub fn take_scratch(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.scratch)
+    }
+
+    /// Gives the buffer back. A large one is freed: it is not accounted for.
+    #[inline]
+    pub fn give_scratch(&mut self, mut buffer: Vec<u8>) {
+        if buffer.capacity() <= SCRATCH_MAX {
+            buffer.clear();
+            self.scratch = buffer;
+        }
     }
 
     /// The safe point of the loop when its slice is over: decides how the run goes on.

@@ -695,7 +695,38 @@ fn run_loop<const TRACE: bool>(vm: &mut Vm) -> Exit {
                     cold!(call(&mut *vm, i));
                 }
                 Op::TAILCALL => cold!(tail_call(&mut *vm, i)),
-                Op::RETURN => cold!(return_(&mut *vm, i)),
+                Op::RETURN => {
+                    let ci = frame!();
+                    let count = i >> 16 & 0xff;
+                    if (*ci).flags & !frame_flag::TAIL == 0
+                        && !TRACE
+                        && count != 0
+                        && (*vm).exec.tbc.is_empty()
+                        && (*vm).exec.open.last().is_none_or(|up| up.slot < base)
+                    {
+                        let count = count as usize - 1;
+                        let results = (*ci).results;
+                        let stack = (*vm).exec.stack;
+                        let to = stack.add((*ci).func as usize);
+                        let wanted = if results < 0 {
+                            (*vm).exec.top = (*ci).func as usize + count;
+                            count
+                        } else {
+                            results as usize
+                        };
+                        let from = a!();
+                        (*vm).exec.frame_count -= 1;
+                        let ci = ci.sub(1);
+                        for n in 0..wanted {
+                            if n < count { copy(to.add(n), from.add(n)) } else { Value::NIL.store(to.add(n)) }
+                        }
+                        base = stack.add((*ci).base as usize);
+                        pc = (*ci).pc;
+                        k = (*ci).k;
+                        continue;
+                    }
+                    cold!(return_(&mut *vm, i));
+                }
                 Op::RETURN0 => {
                     let ci = frame!();
                     if (*ci).flags & !frame_flag::TAIL == 0 && !TRACE {
@@ -881,7 +912,7 @@ fn collect(vm: &mut Vm) -> Exit {
     if vm.heap.gc.to_finalize.is_empty() {
         return Exit::Continue;
     }
-    let step = vm.call_finalizer();
+    let step = vm.call_finalizer().map(|_| ());
     vm.settle(step)
 }
 

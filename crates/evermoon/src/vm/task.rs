@@ -45,7 +45,7 @@ impl Vm {
         }
         exec.top = 0;
         exec.push(Value::NIL);
-        // The entry's slot 1 holds the handler; `aux` 0 means "no handler", so it cannot be slot 0.
+        // The entry's slot 1 holds the handler; `top` 0 means "no handler", so it cannot be slot 0.
         exec.push(handler.unwrap_or(Value::NIL));
         exec.push(function);
         for &v in args {
@@ -59,9 +59,9 @@ impl Vm {
             closure: std::ptr::null(),
             base: 2,
             func: 1,
-            top: 0,
+            top: if handler.is_some() { 1 } else { 0 },
             state: 0,
-            aux: if handler.is_some() { 1 } else { 0 },
+            aux: 0,
             results: ALL,
             kind: kind::ENTRY,
             flags: if self.host_coroutine { 0 } else { frame_flag::NO_YIELD },
@@ -107,11 +107,12 @@ impl Vm {
             let mut left = slices;
             exit = loop {
                 match self.run() {
-                    Exit::Slice if left > 1 => left -= 1,
+                    Exit::Slice if left > 1 && !self.pause_requested => left -= 1,
                     exit => break exit,
                 }
             };
         }
+        self.pause_requested = false;
         let finished = matches!(exit, Exit::Done | Exit::Failed);
         if finished {
             self.task_results.clear();
@@ -157,6 +158,10 @@ impl Vm {
     /// The results of the task that was done last, until the next one is.
     pub fn task_results(&self) -> &[Value] {
         &self.task_results
+    }
+    /// The list itself, for a host that takes the results out and gives the buffer back.
+    pub fn task_results_mut(&mut self) -> &mut Vec<Value> {
+        &mut self.task_results
     }
 
     /// The host function (its number) that a waiting task calls, and the arguments.

@@ -1,0 +1,120 @@
+//! How values cross: slots of 16 bytes in the module's memory.
+//!
+//! ```text
+//! offset 0   u64/i64/f64, or for strings: u32 address, u32 length
+//! offset 8   u32 kind
+//! offset 12  u32 detail: for a handle, the kind of what it holds
+//! ```
+//! Towards the engine a string is copied out of the range it names. Towards the host a string's range lies in the engine's heap: it is
+//! good until the next call into that engine.
+
+use crate::engine::Engine;
+use evermoon::heap::value::{Type, Value, tag};
+use evermoon::vm::Handle;
+
+/// Kinds of a slot.
+pub mod kind {
+    pub const NIL: u32 = 0;
+    pub const FALSE: u32 = 1;
+    pub const TRUE: u32 = 2;
+    pub const INT: u32 = 3;
+    pub const FLOAT: u32 = 4;
+    /// Payload: address and length.
+    pub const STRING: u32 = 5;
+    /// Payload: a handle (`u32`, never 0). Detail: the kind of the object.
+    pub const HANDLE: u32 = 6;
+    /// Payload: the number of a host object.
+    pub const HOST_OBJECT: u32 = 7;
+    /// Payload: any 64 bits (a light userdata).
+    pub const LIGHT: u32 = 8;
+}
+
+/// What a handle holds (`detail`).
+pub mod holds {
+    pub const TABLE: u32 = 1;
+    pub const FUNCTION: u32 = 2;
+    pub const THREAD: u32 = 3;
+    pub const USERDATA: u32 = 4;
+    pub const STRING: u32 = 5;
+}
+
+/// A value in transit.
+#[derive(Clone, Copy, Default)]
+#[repr(C)]
+pub struct Slot {
+    pub payload: u64,
+    pub kind: u32,
+    pub detail: u32,
+}
+
+/// What a host-object userdata carries.
+pub struct HostObject(pub u32);
+
+/// A handle's number for the host: slot + 1 in the low 20 bits, the generation's low 12 bits above.
+pub fn pack(handle: Handle) -> u32 {
+    (handle.generation & 0xfff) << 20 | (handle.slot + 1) & 0xf_ffff
+}
+
+impl Engine {
+    /// The engine's handle behind a host's number.
+    pub fn unpack(&self, number: u32) -> Option<Handle> {
+        let slot = (number & 0xf_ffff).checked_sub(1)?;
+        let generation = self.vm.handle_generation(slot)?;
+        (generation & 0xfff == number >> 20).then_some(Handle { slot, generation })
+    }
+
+    /// A value for the host. Objects get a fresh handle, which the host owns.
+    pub fn outward(&mut self, v: Value) -> Slot {
+        let slot = |payload, kind| Slot { payload, kind, detail: 0 };
+        match v.tag {
+            tag::NIL => slot(0, kind::NIL),
+            tag::FALSE => slot(0, kind::FALSE),
+            tag::TRUE => slot(0, kind::TRUE),
+            tag::INT => slot(v.bits, kind::INT),
+            tag::FLOAT => slot(v.bits, kind::FLOAT),
+            tag::LIGHT => slot(v.bits, kind::LIGHT),
+            _ => {
+                if let Some(s) = v.as_str() {
+                    let bytes = s.as_bytes();
+                    return slot(bytes.as_ptr() as usize as u64 | (bytes.len() as u64) << 32, kind::STRING);
+                }
+                if let Some(u) = v.as_userdata()
+                    && let Some(object) = u.data.as_ref().and_then(|d| d.downcast_ref::<HostObject>())
+                {
+                    return slot(object.0 as u64, kind::HOST_OBJECT);
+                }
+                let detail = match v.type_of() {
+                    Type::Table => holds::TABLE,
+                    Type::Function => holds::FUNCTION,
+                    Type::Thread => holds::THREAD,
+                    _ => holds::USERDATA,
+                };
+                let handle = self.vm.hold(v);
+                Slot { payload: pack(handle) as u64, kind: kind::HANDLE, detail }
+            }
+        }
+    }
+
+    /// A host's value. `Err` says what is wrong with the slot.
+    pub fn inward(&mut self, slot: Slot) -> Result<Value, &'static str> {
+        Ok(match slot.kind {
+            kind::NIL => Value::NIL,
+            kind::FALSE => Value::FALSE,
+            kind::TRUE => Value::TRUE,
+            kind::INT => Value::int(slot.payload as i64),
+            kind::FLOAT => Value::float(f64::from_bits(slot.payload)),
+            kind::LIGHT => Value::light(slot.payload),
+            kind::STRING => {
+                let bytes = crate::abi::range(slot.payload as u32, (slot.payload >> 32) as u32)
+                    .ok_or("string range outside the memory")?;
+                self.vm.new_string(bytes).map_err(|_| "not enough memory")?
+            }
+            kind::HANDLE => self
+                .unpack(slot.payload as u32)
+                .and_then(|h| self.vm.held(h))
+                .ok_or("handle was freed, or belongs to another engine")?,
+            kind::HOST_OBJECT => self.host_object(slot.payload as u32)?,
+            _ => return Err("unknown kind of slot"),
+        })
+    }
+}
