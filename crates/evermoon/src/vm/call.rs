@@ -79,6 +79,7 @@ impl Vm {
         }
         if frame.flags & frame_flag::NO_YIELD != 0 {
             self.exec.no_yield += 1;
+            self.exec.handlers += (frame.flags & frame_flag::HANDLER != 0) as u32;
         }
         self.exec.frame_count += 1;
         *self.exec.frame_mut() = frame;
@@ -866,6 +867,7 @@ impl Vm {
         };
         co.exec.frame_count = 0;
         co.exec.no_yield = 0;
+        co.exec.handlers = 0;
         self.current.status = Status::Normal;
         co.resumer = Some(self.current);
         co.status = Status::Running;

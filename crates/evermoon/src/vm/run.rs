@@ -1353,6 +1353,7 @@ fn tail_call(vm: &mut Vm, word: u32) -> Exit {
     vm.exec.frame_count -= 1;
     if frame.flags & frame_flag::NO_YIELD != 0 {
         vm.exec.no_yield -= 1;
+        vm.exec.handlers -= (frame.flags & frame_flag::HANDLER != 0) as u32;
     }
     let step = vm.begin_call(to, args, frame.results, frame.flags & !frame_flag::OUTWARD | frame_flag::TAIL);
     match step {
