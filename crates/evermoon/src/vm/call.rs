@@ -639,8 +639,9 @@ impl Vm {
         self.finalizers_due = !self.heap.gc.to_finalize.is_empty();
     }
 
-    /// Sets to nil what the top Lua frame's current instruction shows to be garbage: a constructor's table and a call's results are the last
-    /// registers in use. Otherwise a temporary of long ago could keep an object alive for as long as the function runs.
+    /// Sets to nil what the top Lua frame's current instruction shows to be garbage: above the variables, a constructor's table and a
+    /// call's results are the last registers in use. Otherwise a temporary of long ago could keep an object alive for as long as the
+    /// function runs. Stripped code does not tell which registers are variables, and keeps everything.
     pub(crate) fn forget_dead_registers(&mut self) {
         let Some(&frame) = self.exec.frames().last() else { return };
         let Some(proto) = self.frame_proto(&frame) else { return };
@@ -654,7 +655,13 @@ impl Vm {
             }
             _ => return,
         };
-        for slot in first..frame.top as usize {
+        let locals = &proto.info().locals;
+        if locals.is_empty() && proto.info().lines.is_empty() {
+            return;
+        }
+        let pc = pc as u32;
+        let variables = locals.iter().take_while(|l| l.start_pc <= pc).filter(|l| pc < l.end_pc).count();
+        for slot in first.max(frame.base as usize + variables)..frame.top as usize {
             self.exec.set(slot, Value::NIL);
         }
     }
