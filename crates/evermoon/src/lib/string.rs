@@ -74,7 +74,11 @@ fn slice(s: &[u8], first: i64, last: i64) -> &[u8] {
     let start = start_position(first, s.len());
     let end = end_position(last, s.len());
     // `end` is at most the length, so both are indices if the part is not empty.
-    if start > end { &[] } else { &s[start as usize - 1..end as usize] }
+    if start > end {
+        &[]
+    } else {
+        &s[start as usize - 1..end as usize]
+    }
 }
 
 /// Whether a string of so many bytes may be made now.
@@ -205,7 +209,9 @@ fn rep(vm: &mut Vm) -> NativeResult {
     }
     // As in the reference, a separator too many is counted here.
     let unit = text.len() + sep.len();
-    let total = usize::try_from(n).unwrap_or(usize::MAX).saturating_mul(unit);
+    let total = usize::try_from(n)
+        .unwrap_or(usize::MAX)
+        .saturating_mul(unit);
     check_size(vm, total)?;
     let total = total - sep.len();
     if total == 0 {

@@ -30,7 +30,11 @@ impl<'a> Metered<'a> {
     #[inline]
     fn new(vm: &Vm, src: &'a [u8], pat: &'a [u8], anchored: bool) -> Metered<'a> {
         let given = Self::budget(vm);
-        Metered { matcher: Matcher::new(src, pat, anchored, given), given, carried: 0 }
+        Metered {
+            matcher: Matcher::new(src, pat, anchored, given),
+            given,
+            carried: 0,
+        }
     }
 
     #[inline]
@@ -40,11 +44,23 @@ impl<'a> Metered<'a> {
 
     /// One that goes on where [`Metered::save`] stopped. (Slots that were tampered with begin afresh.)
     #[cold]
-    fn restored(vm: &Vm, src: &'a [u8], pat: &'a [u8], anchored: bool, saved: Value) -> Metered<'a> {
+    fn restored(
+        vm: &Vm,
+        src: &'a [u8],
+        pat: &'a [u8],
+        anchored: bool,
+        saved: Value,
+    ) -> Metered<'a> {
         let given = Self::budget(vm);
-        let matcher = saved.as_str().and_then(|s| Matcher::restore(src, pat, anchored, given, s.as_bytes()));
+        let matcher = saved
+            .as_str()
+            .and_then(|s| Matcher::restore(src, pat, anchored, given, s.as_bytes()));
         match matcher {
-            Some(matcher) => Metered { matcher, given, carried: 0 },
+            Some(matcher) => Metered {
+                matcher,
+                given,
+                carried: 0,
+            },
             None => Metered::new(vm, src, pat, anchored),
         }
     }
@@ -88,7 +104,9 @@ fn capture_value(
     found: (usize, usize),
 ) -> Result<Value, Throw> {
     match matcher.capture(i, found.0, found.1) {
-        Ok(Capture::Text { start, end }) => Ok(Value::string(vm.heap.string(src.get(start..end).unwrap_or(&[]))?)),
+        Ok(Capture::Text { start, end }) => Ok(Value::string(
+            vm.heap.string(src.get(start..end).unwrap_or(&[]))?,
+        )),
         Ok(Capture::Position(at)) => Ok(Value::int(at as i64 + 1)),
         Err(e) => Err(pattern_error(vm, e)),
     }
@@ -137,7 +155,9 @@ fn find_or_match(vm: &mut Vm, find: bool) -> NativeResult {
     if find && (vm.arg(3).is_truthy() || !pattern::has_specials(pat)) {
         let at = pattern::find_plain(src, pat, init);
         vm.charge((at.unwrap_or(src.len()) - init) as u64 >> 8);
-        let Some(at) = at else { return vm.ret(Value::NIL) };
+        let Some(at) = at else {
+            return vm.ret(Value::NIL);
+        };
         vm.push(Value::int(at as i64 + 1));
         vm.push(Value::int((at + pat.len()) as i64));
         return Ok(Act::Return(2));
@@ -196,18 +216,32 @@ pub(super) fn gmatch(vm: &mut Vm) -> NativeResult {
     let pat = vm.check_str(1)?;
     let init = vm.opt_int(2, 1)?;
     let init = start_position(init, src.len()).min(src.len() as u64 + 2) - 1;
-    let upvals = [Value::string(src), Value::string(pat), Value::int(init as i64), Value::int(-1)];
+    let upvals = [
+        Value::string(src),
+        Value::string(pat),
+        Value::int(init as i64),
+        Value::int(-1),
+    ];
     let iterator = vm.heap.native_closure(vm.native_number(), &upvals)?;
     vm.ret(Value::native_closure(iterator))
 }
 
 /// State 1: a match under way is in slots 0 and 1.
 fn gmatch_next(vm: &mut Vm) -> NativeResult {
-    let Some(closure) = vm.callee() else { return vm.ret_none() };
-    let &[src, pat, at, last] = closure.upvals() else { return vm.ret_none() };
-    let (Some(src), Some(pat)) = (src.as_str(), pat.as_str()) else { return vm.ret_none() };
+    let Some(closure) = vm.callee() else {
+        return vm.ret_none();
+    };
+    let &[src, pat, at, last] = closure.upvals() else {
+        return vm.ret_none();
+    };
+    let (Some(src), Some(pat)) = (src.as_str(), pat.as_str()) else {
+        return vm.ret_none();
+    };
     let (src, pat) = (src.as_bytes(), pat.as_bytes());
-    let Some(at) = usize::try_from(at.raw_int()).ok().filter(|&at| at <= src.len()) else {
+    let Some(at) = usize::try_from(at.raw_int())
+        .ok()
+        .filter(|&at| at <= src.len())
+    else {
         return vm.ret_none();
     };
     let last = usize::try_from(last.raw_int()).ok();
@@ -296,7 +330,16 @@ pub(super) fn gsub(vm: &mut Vm) -> NativeResult {
     let pat = vm.check_str(slot::PAT)?.as_bytes();
     let (anchored, body) = pattern::split_anchor(pat);
     let state = vm.state();
-    let mut g = Gsub { src, repl: Value::NIL, max: 0, at: 0, count: 0, copied: 0, pieces: None, out: Vec::new() };
+    let mut g = Gsub {
+        src,
+        repl: Value::NIL,
+        max: 0,
+        at: 0,
+        count: 0,
+        copied: 0,
+        pieces: None,
+        out: Vec::new(),
+    };
     let mut metered = Metered::new(vm, src, body, anchored);
     let mut under_way = false;
     if state == 0 {
@@ -308,7 +351,11 @@ pub(super) fn gsub(vm: &mut Vm) -> NativeResult {
             _ => return Err(vm.arg_type_error(slot::REPL, "string/function/table")),
         }
     } else {
-        let value = if state == CALLED { vm.pop() } else { Value::NIL };
+        let value = if state == CALLED {
+            vm.pop()
+        } else {
+            Value::NIL
+        };
         g.restore(vm);
         under_way = vm.arg(slot::MATCH).is_string();
         if under_way {
@@ -325,10 +372,21 @@ pub(super) fn gsub(vm: &mut Vm) -> NativeResult {
         }
     }
     g.out = vm.take_scratch();
-    let plain = g.repl.as_str().map(|s| s.as_bytes()).filter(|s| !s.contains(&b'%'));
+    let plain = g
+        .repl
+        .as_str()
+        .map(|s| s.as_bytes())
+        .filter(|s| !s.contains(&b'%'));
     while g.count < g.max && !(anchored && g.count > 0) {
+        if metered.matcher.budget <= 0 && !under_way {
+            return g.suspend(vm, &metered, false); // matches of nothing take no steps
+        }
         let last = if g.count > 0 { Some(g.at) } else { None };
-        let found = if under_way { metered.matcher.resume(last) } else { metered.matcher.find(g.at, last) };
+        let found = if under_way {
+            metered.matcher.resume(last)
+        } else {
+            metered.matcher.find(g.at, last)
+        };
         under_way = false;
         let (start, end) = match found {
             Ok(Some(found)) => found,
@@ -350,7 +408,11 @@ pub(super) fn gsub(vm: &mut Vm) -> NativeResult {
             g.append_source(vm, start)?;
             let limit = vm.limits.string_max;
             check_size(vm, g.out.len())?;
-            if let Err(e) = metered.matcher.push_replacement(&mut g.out, with.as_bytes(), start, end, limit) {
+            if let Err(e) =
+                metered
+                    .matcher
+                    .push_replacement(&mut g.out, with.as_bytes(), start, end, limit)
+            {
                 metered.charge(vm);
                 return Err(pattern_error(vm, e));
             }
@@ -365,7 +427,10 @@ pub(super) fn gsub(vm: &mut Vm) -> NativeResult {
                     Some(v) => value = v,
                     None => {
                         vm.set_state(CALLED);
-                        return Ok(Act::Call { args: 2, results: 1 });
+                        return Ok(Act::Call {
+                            args: 2,
+                            results: 1,
+                        });
                     }
                 }
                 metered.given = metered.matcher.budget;
@@ -380,7 +445,10 @@ pub(super) fn gsub(vm: &mut Vm) -> NativeResult {
             push_captures(vm, &metered.matcher, src, (start, end), count)?;
             vm.charge(1);
             vm.set_state(CALLED);
-            return Ok(Act::Call { args: count as u32, results: 1 });
+            return Ok(Act::Call {
+                args: count as u32,
+                results: 1,
+            });
         }
     }
     metered.charge(vm);

@@ -5,8 +5,13 @@ use super::{loaded, utf8core};
 use crate::heap::value::Value;
 use crate::vm::{Act, NativeFn, NativeResult, Throw, Vm};
 
-const FUNCTIONS: &[(&str, NativeFn)] =
-    &[("char", char), ("codepoint", codepoint), ("len", len), ("offset", offset), ("codes", codes)];
+const FUNCTIONS: &[(&str, NativeFn)] = &[
+    ("char", char),
+    ("codepoint", codepoint),
+    ("len", len),
+    ("offset", offset),
+    ("codes", codes),
+];
 
 pub fn open(vm: &mut Vm) -> Result<(), Throw> {
     let library = vm.new_table()?;
@@ -39,7 +44,10 @@ fn char(vm: &mut Vm) -> NativeResult {
     let mut out = vm.take_scratch();
     for i in 0..count {
         let code = vm.check_int(i)?;
-        let Some(code) = u32::try_from(code).ok().filter(|&code| code <= utf8core::MAX) else {
+        let Some(code) = u32::try_from(code)
+            .ok()
+            .filter(|&code| code <= utf8core::MAX)
+        else {
             return Err(vm.arg_error(i, "value out of range"));
         };
         out.extend_from_slice(utf8core::encode(code, &mut [0; 6]));
@@ -100,7 +108,12 @@ fn len(vm: &mut Vm) -> NativeResult {
     }
     let strict = !vm.arg(3).is_truthy();
     vm.charge(s.len() as u64 >> 5);
-    match utf8core::count(s, first as usize - 1, (last as usize).checked_sub(1), strict) {
+    match utf8core::count(
+        s,
+        first as usize - 1,
+        (last as usize).checked_sub(1),
+        strict,
+    ) {
         Ok(n) => vm.ret(Value::int(n as i64)),
         Err(at) => {
             vm.push(Value::NIL);
@@ -132,7 +145,10 @@ fn offset(vm: &mut Vm) -> NativeResult {
 fn codes(vm: &mut Vm) -> NativeResult {
     let s = vm.check_str(0)?;
     let lax = vm.arg(1).is_truthy();
-    if s.as_bytes().first().is_some_and(|&b| utf8core::is_continuation(b)) {
+    if s.as_bytes()
+        .first()
+        .is_some_and(|&b| utf8core::is_continuation(b))
+    {
         return Err(vm.arg_error(0, "invalid UTF-8 code"));
     }
     let next = vm.native_number() + 1 + lax as u32;
@@ -163,7 +179,11 @@ fn next(vm: &mut Vm, strict: bool) -> NativeResult {
         return vm.ret_none();
     }
     match utf8core::decode(&s[at..], strict) {
-        Some((code, size)) if !s.get(at + size).is_some_and(|&b| utf8core::is_continuation(b)) => {
+        Some((code, size))
+            if !s
+                .get(at + size)
+                .is_some_and(|&b| utf8core::is_continuation(b)) =>
+        {
             vm.push(Value::int(at as i64 + 1));
             vm.push(Value::int(code as i64));
             Ok(Act::Return(2))
