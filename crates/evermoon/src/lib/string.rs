@@ -3,7 +3,7 @@
 //! Strings are bytes and letters are those of the "C" locale. Results are made in place or on the host's stack where they are
 //! short; nothing here calls Lua, so no function of this file keeps any state.
 
-use super::{format, loaded, pack, strpattern};
+use super::{format, open_library, pack, strpattern};
 use crate::bytecode::chunk;
 use crate::heap::object::Gc;
 use crate::heap::string::Str;
@@ -31,15 +31,10 @@ const FUNCTIONS: &[(&str, NativeFn)] = &[
 ];
 
 pub fn open(vm: &mut Vm) -> Result<(), Throw> {
-    let library = vm.new_table()?;
-    vm.register_library("string", library, FUNCTIONS)?;
-    let value = Value::table(library);
-    let (globals, loaded) = (vm.globals, loaded(vm)?);
-    vm.raw_set_name(globals, "string", value)?;
-    vm.raw_set_name(loaded, "string", value)?;
+    let library = open_library(vm, "string", FUNCTIONS)?;
     // Arithmetic on strings is the machine's (`vm/meta.rs`), so this is all there is to it.
     let metatable = vm.new_table()?;
-    vm.raw_set_name(metatable, "__index", value)?;
+    vm.raw_set_name(metatable, "__index", Value::table(library))?;
     vm.type_metatables[Type::String as usize] = Some(metatable);
     Ok(())
 }

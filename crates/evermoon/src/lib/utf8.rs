@@ -1,7 +1,7 @@
 //! The utf8 library (manual 6.5) over `utf8core.rs`.
 
 use super::string::ensure_results;
-use super::{loaded, utf8core};
+use super::{open_library, utf8core};
 use crate::heap::value::Value;
 use crate::vm::{Act, NativeFn, NativeResult, Throw, Vm};
 
@@ -14,16 +14,12 @@ const FUNCTIONS: &[(&str, NativeFn)] = &[
 ];
 
 pub fn open(vm: &mut Vm) -> Result<(), Throw> {
-    let library = vm.new_table()?;
-    vm.register_library("utf8", library, FUNCTIONS)?;
+    let library = open_library(vm, "utf8", FUNCTIONS)?;
     // What `codes` returns; it finds them behind itself.
     vm.register("utf8", "codes.strict", next_strict);
     vm.register("utf8", "codes.lax", next_lax);
     let pattern = vm.new_string(utf8core::CHAR_PATTERN)?;
-    vm.raw_set_name(library, "charpattern", pattern)?;
-    let (globals, loaded) = (vm.globals, loaded(vm)?);
-    vm.raw_set_name(globals, "utf8", Value::table(library))?;
-    vm.raw_set_name(loaded, "utf8", Value::table(library))
+    vm.raw_set_name(library, "charpattern", pattern)
 }
 
 /// A position counted from the end if it is negative; 0 for one before the string.
