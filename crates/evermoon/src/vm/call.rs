@@ -356,14 +356,18 @@ impl Vm {
         let func = self.exec.top;
         self.exec.push(handler.unwrap_or(Value::NIL));
         let flags = if self.host_coroutine && self.exec.frame_count == 0 { 0 } else { frame_flag::NO_YIELD };
-        self.push_frame(Frame {
+        let pushed = self.push_frame(Frame {
             base: func as u32 + 1,
             func: func as u32,
             kind: kind::ENTRY,
             top: if handler.is_some() { func as u32 } else { 0 },
             flags,
             ..BOTTOM_FRAME
-        })?;
+        });
+        if let Err(throw) = pushed {
+            self.exec.top = func;
+            return Err(throw);
+        }
         self.exec.push(function);
         for &v in args {
             self.exec.push(v);
@@ -659,7 +663,7 @@ impl Vm {
         Ok(co)
     }
 
-    fn switch_to(&mut self, mut co: Gc<Coroutine>) {
+    pub(crate) fn switch_to(&mut self, mut co: Gc<Coroutine>) {
         let mut from = self.current;
         let exec = std::mem::replace(&mut co.exec, Exec::none());
         from.exec = std::mem::replace(&mut self.exec, exec);
@@ -772,6 +776,7 @@ impl Vm {
         let mut co = self.current;
         if co.resumer.is_none() {
             if self.host_coroutine && self.exec.no_yield == 0 {
+                self.pending = n as u32;
                 return Ok(Some(Exit::Yielded));
             }
             return Err(self.fail("attempt to yield from outside a coroutine"));

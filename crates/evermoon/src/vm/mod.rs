@@ -8,6 +8,7 @@
 //! an [`Act`] instead of calling.
 
 pub mod call;
+pub mod door;
 pub mod error;
 pub mod hook;
 pub mod host;
@@ -436,5 +437,13 @@ impl Vm {
     /// Asks the run to stop with this error at the next slice; an error that `pcall` does not catch is the API's matter.
     pub fn set_interrupt(&mut self, message: &str) {
         self.interrupt = Some(message.into());
+    }
+}
+
+impl Drop for Vm {
+    fn drop(&mut self) {
+        // The heap frees the stacks of coroutines: the running one's go back to its object.
+        let mut current = self.current;
+        current.exec = std::mem::replace(&mut self.exec, Exec::none());
     }
 }
