@@ -549,69 +549,50 @@ impl<'a> Matcher<'a> {
         out
     }
 
-    /// A matcher in a state that was saved for the same subject and pattern. Total: other bytes give `None`, or a matcher
+    /// Takes over a state that was saved for the same subject and pattern; then `resume`. Total: other bytes give false, or a state
     /// that finds something else, but never one that goes out of bounds.
-    pub fn restore(
-        src: &'a [u8],
-        pat: &'a [u8],
-        anchored: bool,
-        budget: i64,
-        saved: &[u8],
-    ) -> Option<Matcher<'a>> {
-        let mut m = Matcher::new(src, pat, anchored, budget);
-        let mut words = saved
-            .as_chunks::<4>()
-            .0
-            .iter()
-            .map(|w| u32::from_le_bytes(*w) as usize);
+    pub fn restore(&mut self, saved: &[u8]) -> bool {
+        self.back.clear();
+        self.try_restore(saved).is_some()
+    }
+
+    fn try_restore(&mut self, saved: &[u8]) -> Option<()> {
+        let words = saved.as_chunks::<4>().0.iter();
+        let mut words = words.map(|w| u32::from_le_bytes(*w) as usize);
         let mut word = |most: usize| words.next().filter(|&w| w <= most);
-        let (src_len, pat_len) = (src.len(), pat.len());
-        m.start = word(src_len)?;
-        m.s = word(src_len)?;
-        m.p = word(pat_len)?;
-        m.suspended = word(1)? == 1;
-        m.level = word(MAX_CAPTURES)?;
-        for slot in &mut m.captures[..m.level] {
+        let (src_len, pat_len) = (self.src.len(), self.pat.len());
+        self.start = word(src_len)?;
+        self.s = word(src_len)?;
+        self.p = word(pat_len)?;
+        self.suspended = word(1)? == 1;
+        self.level = word(MAX_CAPTURES)?;
+        for slot in &mut self.captures[..self.level] {
             let start = word(src_len)?;
             let len = word(u32::MAX as usize)? as u32;
             if len < POSITION && start + len as usize > src_len {
                 return None;
             }
-            *slot = Slot {
-                start: start as u32,
-                len,
-            };
+            *slot = Slot { start: start as u32, len };
         }
         while let Some(kind) = word(5) {
             let (s, p, n) = (word(src_len)?, word(pat_len)?, word(u32::MAX as usize)?);
             let entry = match kind {
-                0 => Back::Optional {
-                    s: s as u32,
-                    p: p as u32,
-                },
-                1 | 2 if s + n <= src_len => Back::Longest {
-                    s: s as u32,
-                    count: n as u32,
-                    p: p as u32,
-                    least: kind as u8 - 1,
-                },
+                0 => Back::Optional { s: s as u32, p: p as u32 },
+                1 | 2 if s + n <= src_len => {
+                    Back::Longest { s: s as u32, count: n as u32, p: p as u32, least: kind as u8 - 1 }
+                }
                 3 if n < pat_len => {
-                    let end = m.item_end(n).ok()?;
-                    let single = m.single(n, end);
-                    Back::Shortest {
-                        s: s as u32,
-                        p: p as u32,
-                        item: n as u32,
-                        single,
-                    }
+                    let end = self.item_end(n).ok()?;
+                    let single = self.single(n, end);
+                    Back::Shortest { s: s as u32, p: p as u32, item: n as u32, single }
                 }
                 4 => Back::Open,
                 5 if n < MAX_CAPTURES => Back::Close { i: n as u8 },
                 _ => return None,
             };
-            m.back.push(entry).ok()?;
+            self.back.push(entry).ok()?;
         }
-        Some(m)
+        Some(())
     }
 
     // -- Items
@@ -1387,8 +1368,8 @@ mod tests {
         while found == Err(PatternError::OutOfBudget) {
             steps += slice - m.budget;
             let saved = m.save();
-            m = Matcher::restore(src, body, anchored, slice, &saved)
-                .expect("what was saved is restored");
+            m = Matcher::new(src, body, anchored, slice);
+            assert!(m.restore(&saved), "what was saved is restored");
             found = m.resume(None);
         }
         steps += slice - m.budget;
@@ -1445,14 +1426,15 @@ mod tests {
             for change in [1, 2, 7, 20, 128, 255] {
                 let mut saved = saved.clone();
                 saved[at] ^= change;
-                if let Some(mut m) = Matcher::restore(src, pat, false, 100_000, &saved) {
+                let mut m = Matcher::new(src, pat, false, 100_000);
+                if m.restore(&saved) {
                     let _ = m.resume(None);
                     for i in 0..m.value_count() {
                         let _ = m.capture(i, 0, 0);
                     }
                 }
             }
-            let _ = Matcher::restore(src, pat, false, 1000, &saved[..at]);
+            let _ = Matcher::new(src, pat, false, 1000).restore(&saved[..at]);
         }
     }
 

@@ -6,7 +6,7 @@
 //!
 //! `gsub` calls functions and metamethods, so everything it must remember is in its slots (see [`slot`]).
 
-use super::pattern::{self, Capture, Matcher, PatternError};
+use super::pattern::{self, Capture, Found, Matcher, PatternError};
 use super::string::{check_size, start_position};
 use crate::heap::object::Gc;
 use crate::heap::table::Table;
@@ -27,7 +27,7 @@ struct Metered<'a> {
 }
 
 impl<'a> Metered<'a> {
-    #[inline]
+    #[inline(always)]
     fn new(vm: &Vm, src: &'a [u8], pat: &'a [u8], anchored: bool) -> Metered<'a> {
         let given = Self::budget(vm);
         Metered {
@@ -42,26 +42,13 @@ impl<'a> Metered<'a> {
         vm.fuel_left().saturating_mul(STEPS_PER_FUEL).min(STEPS_MAX) as i64
     }
 
-    /// One that goes on where [`Metered::save`] stopped. (Slots that were tampered with begin afresh.)
+    /// Finds from `init` on, or goes on where [`Metered::save`] stopped. (A state that was tampered with begins afresh.)
     #[cold]
-    fn restored(
-        vm: &Vm,
-        src: &'a [u8],
-        pat: &'a [u8],
-        anchored: bool,
-        saved: Value,
-    ) -> Metered<'a> {
-        let given = Self::budget(vm);
-        let matcher = saved
-            .as_str()
-            .and_then(|s| Matcher::restore(src, pat, anchored, given, s.as_bytes()));
-        match matcher {
-            Some(matcher) => Metered {
-                matcher,
-                given,
-                carried: 0,
-            },
-            None => Metered::new(vm, src, pat, anchored),
+    fn go_on(&mut self, saved: Value, carried: Value, init: usize, not_ending_at: Option<usize>) -> Found {
+        self.carry(carried);
+        match saved.as_str() {
+            Some(s) if self.matcher.restore(s.as_bytes()) => self.matcher.resume(not_ending_at),
+            _ => self.matcher.find(init, not_ending_at),
         }
     }
 
@@ -163,15 +150,10 @@ fn find_or_match(vm: &mut Vm, find: bool) -> NativeResult {
         return Ok(Act::Return(2));
     }
     let (anchored, body) = pattern::split_anchor(pat);
-    let (metered, found) = if vm.state() == 0 {
-        let mut metered = Metered::new(vm, src, body, anchored);
-        let found = metered.matcher.find(init, None);
-        (metered, found)
-    } else {
-        let mut metered = Metered::restored(vm, src, body, anchored, vm.arg(4));
-        metered.carry(vm.arg(5));
-        let found = metered.matcher.resume(None);
-        (metered, found)
+    let mut metered = Metered::new(vm, src, body, anchored);
+    let found = match vm.state() {
+        0 => metered.matcher.find(init, None),
+        _ => metered.go_on(vm.arg(4), vm.arg(5), init, None),
     };
     match found {
         Ok(Some(found)) => {
@@ -245,15 +227,10 @@ fn gmatch_next(vm: &mut Vm) -> NativeResult {
         return vm.ret_none();
     };
     let last = usize::try_from(last.raw_int()).ok();
-    let (metered, found) = if vm.state() == 0 {
-        let mut metered = Metered::new(vm, src, pat, false);
-        let found = metered.matcher.find(at, last);
-        (metered, found)
-    } else {
-        let mut metered = Metered::restored(vm, src, pat, false, vm.arg(0));
-        metered.carry(vm.arg(1));
-        let found = metered.matcher.resume(last);
-        (metered, found)
+    let mut metered = Metered::new(vm, src, pat, false);
+    let found = match vm.state() {
+        0 => metered.matcher.find(at, last),
+        _ => metered.go_on(vm.arg(0), vm.arg(1), at, last),
     };
     match found {
         Ok(Some(found)) => {
@@ -358,9 +335,6 @@ pub(super) fn gsub(vm: &mut Vm) -> NativeResult {
         };
         g.restore(vm);
         under_way = vm.arg(slot::MATCH).is_string();
-        if under_way {
-            metered = Metered::restored(vm, src, body, anchored, vm.arg(slot::MATCH));
-        }
         metered.carry(vm.arg(slot::CARRIED));
         if state == CALLED {
             let start = index_slot(vm, slot::START, g.at);
@@ -383,7 +357,7 @@ pub(super) fn gsub(vm: &mut Vm) -> NativeResult {
         }
         let last = if g.count > 0 { Some(g.at) } else { None };
         let found = if under_way {
-            metered.matcher.resume(last)
+            metered.go_on(vm.arg(slot::MATCH), vm.arg(slot::CARRIED), g.at, last)
         } else {
             metered.matcher.find(g.at, last)
         };
