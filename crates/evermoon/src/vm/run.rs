@@ -1270,11 +1270,18 @@ fn call(vm: &mut Vm, word: u32) -> Exit {
 #[inline(always)]
 fn call_at(vm: &mut Vm, func: usize, args: usize, results: i16) -> Exit {
     let callee = vm.exec.get(func);
-    if callee.tag == tag::NATIVE && !vm.tracing {
+    let native = match callee.tag {
+        tag::NATIVE => Some(callee.bits as usize),
+        tag::NATIVE_CLOSURE => callee.as_native_closure().map(|c| c.native as usize),
+        _ => None,
+    };
+    if let Some(native) = native
+        && !vm.tracing
+    {
         if let Err(throw) = vm.begin_call(func, args, results, 0) {
             return vm.settle(Err(throw));
         }
-        let function = vm.natives[callee.bits as usize].function;
+        let function = vm.natives[native].function;
         match function(vm) {
             Ok(Act::Return(n)) if !vm.tracing => {
                 // (If it has just switched hooks on, its return is an event.) The usual end: results to the caller, which is this Lua frame.
