@@ -543,7 +543,6 @@ fn read_formats(vm: &mut Vm, mut object: Gc<Userdata>, first: usize, count: usiz
     let Some(file) = file_in(&mut object) else { return vm.ret_none() };
     vm.ensure_stack(count + 4)?;
     let mut results = 0;
-    let mut good = true;
     let read = if count == 0 {
         results = 1;
         read_line(vm, file, true)?
@@ -559,12 +558,12 @@ fn read_formats(vm: &mut Vm, mut object: Gc<Userdata>, first: usize, count: usiz
         read
     };
     match read {
-        Ok(done) => good = done,
+        Ok(true) => {}
+        Ok(false) => {
+            vm.pop();
+            vm.push(Value::NIL);
+        }
         Err(e) => return failure(vm, &e, None),
-    }
-    if !good {
-        vm.pop();
-        vm.push(Value::NIL);
     }
     Ok(Act::Return(results))
 }

@@ -40,6 +40,13 @@ pub fn open(vm: &mut Vm) -> Result<(), Throw> {
     debug::open(vm)
 }
 
+/// Opens `io` and all of `os`: for an embedder that trusts its programs with files and processes. What they reach is still up to
+/// the host. (`os::open` with `Offer::Time` is the part for a sandbox.)
+pub fn open_os_io(vm: &mut Vm) -> Result<(), Throw> {
+    os::open(vm, os::Offer::All)?;
+    io::open(vm)
+}
+
 /// `package.loaded`, made if it is not there yet.
 pub fn loaded(vm: &mut Vm) -> Result<Gc<Table>, Throw> {
     let registry = vm.registry;
