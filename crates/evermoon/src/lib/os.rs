@@ -83,7 +83,7 @@ fn date(vm: &mut Vm) -> NativeResult {
         }
         return vm.ret(Value::table(t));
     }
-    let zone = if in_utc { None } else { vm.host.zone_name(c.isdst == Some(true)) };
+    let zone = if in_utc { None } else { vm.host.zone_name(time) };
     let zone = zone.as_deref().unwrap_or("GMT");
     let mut out = Vec::new();
     let mut rest = pattern;

@@ -142,8 +142,8 @@ pub trait Host {
     fn moment(&mut self, _calendar: &mut Calendar) -> Option<i64> {
         None
     }
-    /// The name of the local time zone (`%Z`), in or out of daylight saving time.
-    fn zone_name(&mut self, _isdst: bool) -> Option<String> {
+    /// The name of the local time zone at a moment (`%Z`).
+    fn zone_name(&mut self, _time: i64) -> Option<String> {
         None
     }
     /// A number nobody can guess, for `math.randomseed()`. A host that offers none keeps its programs deterministic.
