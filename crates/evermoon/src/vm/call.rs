@@ -110,35 +110,41 @@ impl Vm {
     /// [`Vm::drive`] runs them.
     pub(crate) fn begin_call(&mut self, func: usize, args: usize, results: i16, flags: u8) -> Result<(), Throw> {
         debug_assert_eq!(func + 1 + args, self.exec.top);
-        let callee = self.exec.get(func);
-        match callee.tag {
-            tag::LUA_CLOSURE => self.begin_lua(func, args, results, flags, Gc::from_bits(callee.bits)),
-            tag::NATIVE | tag::NATIVE_CLOSURE => {
-                self.ensure_stack(SLACK)?;
-                self.push_frame(Frame {
-                    pc: std::ptr::null(),
-                    k: std::ptr::null(),
-                    closure: std::ptr::null(),
-                    base: func as u32 + 1,
-                    func: func as u32,
-                    top: 0,
-                    state: 0,
-                    aux: 0,
-                    results,
-                    kind: kind::NATIVE,
-                    flags,
-                })
-            }
-            _ => {
-                let handler = self.metamethod(callee, Event::Call);
-                if handler.is_nil() {
-                    return Err(self.call_error(callee));
+        let mut args = args;
+        // Arguments are moved, here or by the callee.
+        self.charge(args as u64 >> 6);
+        loop {
+            let callee = self.exec.get(func);
+            match callee.tag {
+                tag::LUA_CLOSURE => return self.begin_lua(func, args, results, flags, Gc::from_bits(callee.bits)),
+                tag::NATIVE | tag::NATIVE_CLOSURE => {
+                    self.ensure_stack(SLACK)?;
+                    return self.push_frame(Frame {
+                        pc: std::ptr::null(),
+                        k: std::ptr::null(),
+                        closure: std::ptr::null(),
+                        base: func as u32 + 1,
+                        func: func as u32,
+                        top: 0,
+                        state: 0,
+                        aux: 0,
+                        results,
+                        kind: kind::NATIVE,
+                        flags,
+                    });
                 }
-                self.ensure_stack(1)?;
-                self.exec.copy(func, func + 1, args + 1);
-                self.exec.set(func, handler);
-                self.exec.top += 1;
-                self.begin_call(func, args + 1, results, flags)
+                _ => {
+                    // The handler may need one itself. A circle of them ends when the stack is full.
+                    let handler = self.metamethod(callee, Event::Call);
+                    if handler.is_nil() {
+                        return Err(self.call_error(callee));
+                    }
+                    self.ensure_stack(1)?;
+                    self.exec.copy(func, func + 1, args + 1);
+                    self.exec.set(func, handler);
+                    self.exec.top += 1;
+                    args += 1;
+                }
             }
         }
     }
@@ -193,6 +199,7 @@ impl Vm {
 
     /// Ends the top frame: its `count` results from `first` on go where its caller wants them.
     pub(crate) fn complete(&mut self, first: usize, count: usize) {
+        self.charge(count as u64 >> 6);
         let frame = *self.exec.frame();
         self.frame_gone(&frame);
         self.exec.frame_count -= 1;
