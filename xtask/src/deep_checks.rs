@@ -6,6 +6,7 @@ use std::process::Command;
 use anyhow::{Context, Result, bail};
 
 use crate::args::Args;
+use crate::lua_programs;
 use crate::workspace::{self, cargo, on_path, run, scratch};
 
 /// The platform that the sanitizer's runtime library comes for.
@@ -73,24 +74,23 @@ pub fn asan(given: &[String]) -> Result<bool> {
     with_sanitizer(&mut build);
     run(&mut build)?;
     let lua = out.join(ASAN_TARGET).join("debug/evermoon");
-    let mut tally = crate::lua_programs::run_all(&lua, &args.words, false)?;
+    let mut tally = lua_programs::run_all(&lua, &args.words, lua_programs::Subject::Evermoon)?;
     if args.has("conformance") {
         tally.add(crate::conformance::part_of_test(&lua)?);
     }
     Ok(tally.close())
 }
 
-/// `cargo xtask fuzz [target] [--seconds N]`: each fuzzer of `fuzz/` for a while.
+/// `cargo xtask fuzz [targets] [--seconds N]`: each fuzzer of `fuzz/` for a while, with the number of its executions.
 pub fn fuzz(given: &[String]) -> Result<bool> {
     let args = Args::parse(given, &[], &["seconds"])?;
     let seconds = args.number("seconds", 60)?;
-    let dir = workspace::root().join("fuzz");
-    if !dir.join("Cargo.toml").is_file() {
-        bail!("there is no fuzz/ yet");
+    if on_path("cargo-fuzz").is_none() {
+        bail!("cargo-fuzz is not installed here: cargo install cargo-fuzz");
     }
-    // Our fuzzers are ordinary programs: one binary each, that takes a number of seconds and prints its executions.
-    let mut all_well = true;
-    for source in workspace::files_in(&dir.join("src/bin"), "rs")? {
+    let home = workspace::root().join("fuzz");
+    let mut found_nothing = true;
+    for source in workspace::files_in(&home.join("fuzz_targets"), "rs")? {
         let name = source
             .file_stem()
             .context("a fuzzer has a name")?
@@ -100,17 +100,46 @@ pub fn fuzz(given: &[String]) -> Result<bool> {
             continue;
         }
         println!("== {name}, {seconds} s");
-        let mut command = cargo();
-        command
-            .args(["run", "--quiet", "--release", "--manifest-path"])
-            .arg(dir.join("Cargo.toml"));
-        command.args(["--bin", &name, "--", &seconds.to_string()]);
-        if let Err(error) = run(&mut command) {
-            println!("FAILED  {name}: {error:#}");
-            all_well = false;
+        let mut command = nightly_cargo()?;
+        command.current_dir(workspace::root());
+        command.args([
+            "fuzz",
+            "run",
+            &name,
+            "--",
+            "-print_final_stats=1",
+            "-max_len=4096",
+        ]);
+        command.arg(format!("-max_total_time={seconds}"));
+        // libFuzzer talks on standard error: a line a second, and the numbers at the end.
+        let output = command
+            .output()
+            .with_context(|| format!("cannot run {}", workspace::shown(&command)))?;
+        let text = String::from_utf8_lossy(&output.stderr);
+        let executions = text
+            .lines()
+            .find_map(|line| line.strip_prefix("stat::number_of_executed_units:"));
+        if output.status.success() {
+            println!(
+                "ok      {name}: {} executions",
+                executions.unwrap_or("?").trim()
+            );
+        } else {
+            found_nothing = false;
+            println!("FAILED  {name} ({})", output.status);
+            for line in text
+                .lines()
+                .rev()
+                .take(40)
+                .collect::<Vec<_>>()
+                .into_iter()
+                .rev()
+            {
+                println!("        {line}");
+            }
         }
     }
-    Ok(all_well)
+    Ok(found_nothing)
 }
 
 /// `cargo xtask bless [filters]`: runs the tests so that each golden file becomes what the code now says. Read the

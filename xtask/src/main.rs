@@ -43,7 +43,7 @@ const VERBS: [Verb; 12] = [
     ),
     (
         "lua-tests",
-        "the programs of tests/lua [names] [--bin LUA] [--reference]",
+        "the programs of tests/lua [names] [--release] [--reference] [--features stress]",
         lua_tests,
     ),
     (
@@ -121,9 +121,9 @@ fn help() {
     eprintln!("verbs that run Lua take --bin PATH for a binary other than ours (say --bin lua5.4)");
 }
 
-/// `cargo xtask lua-tests [names] [--bin PATH] [--release] [--reference]`.
+/// `cargo xtask lua-tests [names] [--bin PATH] [--release] [--reference] [--features stress]`.
 fn lua_tests(given: &[String]) -> Result<bool> {
-    let args = args::Args::parse(given, &["release", "reference"], &["bin"])?;
+    let args = args::Args::parse(given, &["release", "reference"], &["bin", "features"])?;
     if args.has("reference") {
         return Ok(lua_programs::run_reference(&args.words, args.option("bin"))?.close());
     }
@@ -132,8 +132,17 @@ fn lua_tests(given: &[String]) -> Result<bool> {
     } else {
         workspace::Profile::Dev
     };
-    let lua = workspace::binary(args.option("bin"), profile)?;
-    Ok(lua_programs::run_all(&lua, &args.words, false)?.close())
+    let (lua, subject) = match args.option("features") {
+        Some(features) => (
+            workspace::build(profile, Some(features))?,
+            lua_programs::Subject::Stressed,
+        ),
+        None => (
+            workspace::binary(args.option("bin"), profile)?,
+            lua_programs::Subject::Evermoon,
+        ),
+    };
+    Ok(lua_programs::run_all(&lua, &args.words, subject)?.close())
 }
 
 /// `cargo xtask wasm PACKAGE`.

@@ -74,7 +74,7 @@ pub fn test(given: &[String]) -> Result<bool> {
             lua_programs::run_all(
                 &workspace::binary(args.option("bin"), Profile::Dev)?,
                 &only,
-                false,
+                lua_programs::Subject::Evermoon,
             )
         });
     }

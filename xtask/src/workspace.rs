@@ -48,13 +48,32 @@ pub fn cargo() -> Command {
 
 /// The binary that a verb tests or measures: the one given with `--bin`, else `evermoon`, built now.
 pub fn binary(given: Option<&str>, profile: Profile) -> Result<PathBuf> {
-    if let Some(given) = given {
-        return found(given);
+    match given {
+        Some(given) => found(given),
+        None => build(profile, None),
     }
+}
+
+/// Builds `evermoon`. With features of the engine it goes to a target directory of their own, so that the usual build
+/// is not thrown away.
+pub fn build(profile: Profile, features: Option<&str>) -> Result<PathBuf> {
     let mut build = cargo();
     build.args(["build", "--quiet", "--package", "evermoon-cli"]);
     if profile == Profile::Release {
         build.arg("--release");
+    }
+    let mut out = target();
+    if let Some(features) = features {
+        out = scratch(&features.replace(',', "-"))?;
+        let of_the_engine: Vec<String> = features
+            .split(',')
+            .map(|f| format!("evermoon/{f}"))
+            .collect();
+        build
+            .arg("--features")
+            .arg(of_the_engine.join(","))
+            .arg("--target-dir")
+            .arg(&out);
     }
     run(&mut build)?;
     let folder = if profile == Profile::Release {
@@ -62,7 +81,7 @@ pub fn binary(given: Option<&str>, profile: Profile) -> Result<PathBuf> {
     } else {
         "debug"
     };
-    let path = target()
+    let path = out
         .join(folder)
         .join(format!("evermoon{}", std::env::consts::EXE_SUFFIX));
     if !path.is_file() {

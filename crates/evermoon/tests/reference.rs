@@ -780,11 +780,8 @@ fn quoted() {
 /// `string.find(src, pat)`, its values joined by spaces, errors by their message.
 fn our_find(src: &[u8], pat: &[u8]) -> Vec<u8> {
     let (anchored, body) = pattern::split_anchor(pat);
-    let mut m = Matcher::new(src, body, u64::MAX);
-    let found = match anchored {
-        true => m.match_at(0).map(|end| end.map(|end| (0, end))),
-        false => m.search(0, None),
-    };
+    let mut m = Matcher::new(src, body, anchored, i64::MAX);
+    let found = m.find(0, None);
     let mut out = Vec::new();
     let mut show = || -> Result<(), PatternError> {
         let Some((start, end)) = found? else {
@@ -810,14 +807,9 @@ fn our_find(src: &[u8], pat: &[u8]) -> Vec<u8> {
 /// `string.gsub(src, pat, with)`: the string only.
 fn our_gsub(src: &[u8], pat: &[u8], with: &[u8]) -> Result<Vec<u8>, PatternError> {
     let (anchored, body) = pattern::split_anchor(pat);
-    let mut m = Matcher::new(src, body, u64::MAX);
+    let mut m = Matcher::new(src, body, anchored, i64::MAX);
     let (mut out, mut at, mut last) = (Vec::new(), 0, None);
-    loop {
-        let found = match anchored {
-            true => m.match_at(0)?.map(|end| (0, end)),
-            false => m.search(at, last)?,
-        };
-        let Some((start, end)) = found else { break };
+    while let Some((start, end)) = m.find(at, last)? {
         out.extend_from_slice(&src[at..start]);
         m.push_replacement(&mut out, with, start, end, usize::MAX)?;
         at = end;

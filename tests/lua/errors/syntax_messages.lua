@@ -51,7 +51,6 @@ try("for i.x in y do end") --> src:1: '=' or 'in' expected near '.'
 try("for 1 = 1, 2 do end") --> src:1: <name> expected near '1'
 try("local t = {[1] 2}") --> src:1: '=' expected near '2'
 try("break") --> src:1: break outside loop at line 1
-try("\27Lua") --> src: bad binary format (truncated chunk)
 try("x = '\\z  \n  abc' y = ?") --> src:2: unexpected symbol near '?'
 print(select(2, load("x = " .. ("("):rep(300))):match("overflow")) --> overflow
 print(select(2, load("return " .. ("{"):rep(300))):match("overflow")) --> overflow

@@ -75,7 +75,7 @@ pub struct Frame {
     pub base: u32,
     /// The called value's slot, where results go.
     pub func: u32,
-    /// End of the registers of a Lua function; unused in natives.
+    /// End of the registers of a Lua function. In a native or entry that catches errors: the slot of its message handler, or 0.
     pub top: u32,
     /// Lua: how many variable arguments. Native: its state (0 on entry).
     pub state: u32,

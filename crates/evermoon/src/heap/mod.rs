@@ -166,19 +166,35 @@ impl Heap {
         }
     }
 
-    /// A string of `len` zero bytes that its maker fills in before anyone else sees it; longer than a short one.
-    pub fn blank_string(&mut self, len: usize) -> Result<Gc<Str>, OutOfMemory> {
-        if len <= string::SHORT_MAX || len > u32::MAX as usize / 2 {
-            return Err(OutOfMemory { asked: len });
+    /// A string of `len` bytes that `fill` writes in place; they are zeros before.
+    pub fn string_filled(&mut self, len: usize, fill: impl FnOnce(&mut [u8])) -> Result<Gc<Str>, OutOfMemory> {
+        if len <= string::SHORT_MAX {
+            let mut bytes = [0; string::SHORT_MAX];
+            fill(&mut bytes[..len]);
+            return self.string(&bytes[..len]);
         }
-        self.reserve(STR_HEAD + len)?;
-        let block = self.pools.object(STR_HEAD + len);
-        self.account((STR_HEAD + len) as isize);
-        // SAFETY: the block has room for the head and the text.
+        let size = STR_HEAD.saturating_add(len);
+        if len > u32::MAX as usize / 2 {
+            return Err(OutOfMemory { asked: size });
+        }
+        self.reserve(size)?;
+        let block = self.pools.object(size);
+        self.account(size as isize);
+        // SAFETY: the block has room for the head and `len` bytes of text, which are initialised before anyone sees them.
         unsafe {
-            block.add(STR_HEAD).write_bytes(0, len);
+            let text = block.add(STR_HEAD);
+            text.write_bytes(0, len);
+            fill(std::slice::from_raw_parts_mut(text, len));
             Ok(string::finish_long(block, self.white, len))
         }
+    }
+
+    /// A string of `len` zero bytes that its maker fills in before anyone else sees it; longer than a short one.
+    pub fn blank_string(&mut self, len: usize) -> Result<Gc<Str>, OutOfMemory> {
+        if len <= string::SHORT_MAX {
+            return Err(OutOfMemory { asked: len });
+        }
+        self.string_filled(len, |_| {})
     }
 
     /// Completed collections.

@@ -72,6 +72,19 @@ pub enum Type {
 pub const TYPE_COUNT: usize = 9;
 
 impl Type {
+    /// All of them, in order.
+    pub const ALL: [Type; TYPE_COUNT] = [
+        Type::Nil,
+        Type::Boolean,
+        Type::LightUserdata,
+        Type::Number,
+        Type::String,
+        Type::Table,
+        Type::Function,
+        Type::Userdata,
+        Type::Thread,
+    ];
+
     /// The name that `type` returns.
     pub fn name(self) -> &'static str {
         match self {

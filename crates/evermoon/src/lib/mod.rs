@@ -7,13 +7,34 @@ pub mod pattern;
 pub mod utf8core;
 pub mod xoshiro;
 pub mod base;
+pub mod format;
 pub mod load;
+pub mod pack;
+pub mod string;
+pub mod strpattern;
+pub mod utf8;
 
+use crate::heap::object::Gc;
+use crate::heap::table::Table;
+use crate::heap::value::Value;
 use crate::vm::{Throw, Vm};
 
 /// Opens the pure libraries in the global table.
 pub fn open(vm: &mut Vm) -> Result<(), Throw> {
-    base::open(vm)
+    base::open(vm)?;
+    string::open(vm)?;
+    utf8::open(vm)
+}
+
+/// `package.loaded`, which every library enters itself into.
+pub fn loaded(vm: &mut Vm) -> Result<Gc<Table>, Throw> {
+    let registry = vm.registry;
+    if let Some(t) = vm.raw_get_name(registry, "_LOADED")?.as_table() {
+        return Ok(t);
+    }
+    let t = vm.new_table()?;
+    vm.raw_set_name(registry, "_LOADED", Value::table(t))?;
+    Ok(t)
 }
 
 /// A message handler for the host's entries: it keeps the error value as it is and remembers the traceback.

@@ -2,8 +2,9 @@
 //!
 //! A pattern is interpreted as it stands, item by item, not compiled: a malformed item is an error only when matching
 //! comes to it, as in the reference. Matching backtracks, so it can take time exponential in the pattern's length;
-//! every step is paid from `Matcher::budget`, which the caller fills and reads back. Recursion goes one level deeper
-//! for captures and quantified items only, never for the subject's length, and no deeper than `MAX_DEPTH`.
+//! every step is paid from `Matcher::budget`, which the caller fills and reads back. When it is used up, matching stops where it
+//! is, and can be saved as bytes and go on later. What to try next is kept as data, an entry for each capture and quantified item on
+//! the way, never one for each byte, and no more than `MAX_DEPTH` of them.
 //!
 //! Subjects and patterns are bytes; classes are those of the "C" locale. Offsets are indices from 0.
 
@@ -61,9 +62,20 @@ impl fmt::Display for PatternError {
 
 impl std::error::Error for PatternError {}
 
+/// The characters that mean something, a bit each.
+const SPECIALS: u128 = {
+    let (mut bits, mut i) = (0, 0);
+    let specials = b"^$*+?.([%-";
+    while i < specials.len() {
+        bits |= 1 << specials[i];
+        i += 1;
+    }
+    bits
+};
+
 /// Whether a pattern has any character that means something: if not, it is plain text, and `find_plain` finds it.
 pub fn has_specials(pattern: &[u8]) -> bool {
-    pattern.iter().any(|c| b"^$*+?.([%-".contains(c))
+    pattern.iter().any(|&c| c < 128 && SPECIALS >> c & 1 == 1)
 }
 
 /// Takes the `^` off an anchored pattern. (`gmatch` has no anchors: it passes the pattern whole.)
@@ -228,10 +240,9 @@ enum Single {
     },
     /// A set in the matcher's cache.
     Set(u8),
-    /// A set for which the cache has no room: where its brackets are.
+    /// A set for which the cache has no room: where its bracket is.
     Uncached {
-        open: usize,
-        close: usize,
+        open: u32,
     },
 }
 
@@ -241,12 +252,12 @@ enum Single {
 /// A capture under way or complete. `len` is one of the two marks below or a length.
 #[derive(Clone, Copy)]
 struct Slot {
-    start: usize,
-    len: usize,
+    start: u32,
+    len: u32,
 }
 
-const UNFINISHED: usize = usize::MAX;
-const POSITION: usize = usize::MAX - 1;
+const UNFINISHED: u32 = u32::MAX;
+const POSITION: u32 = u32::MAX - 1;
 
 /// What a capture holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -260,79 +271,160 @@ pub enum Capture {
 /// How many sets are kept compiled.
 const SETS: usize = 4;
 
+/// Where to go on when the attempt under way fails. Items are indices into the pattern, `s` is one into the subject.
+#[derive(Clone, Copy)]
+enum Back {
+    /// `x?` took its byte: go on at `p` without it.
+    Optional { s: u32, p: u32 },
+    /// `x*`, `x+`: `count` bytes from `s` were taken; try fewer, down to `least`.
+    Longest { s: u32, count: u32, p: u32, least: u8 },
+    /// `x-`: the rest was tried at `s`; take one more.
+    Shortest { s: u32, p: u32, item: u32, single: Single },
+    /// A capture was opened: forget it.
+    Open,
+    /// Capture `i` was closed: open it again.
+    Close { i: u8 },
+}
+
+/// How many of them a matcher holds without a vector.
+const BACK_INLINE: usize = 12;
+
+/// The pattern's recursion as data: at most `MAX_DEPTH - 1` entries, the first few without a vector.
+struct BackStack {
+    inline: [Back; BACK_INLINE],
+    more: Vec<Back>,
+    len: usize,
+}
+
+impl BackStack {
+    #[inline]
+    fn clear(&mut self) {
+        self.len = 0;
+        self.more.clear();
+    }
+    /// Whether there is room for one more.
+    #[inline]
+    fn has_room(&self) -> bool {
+        self.len < MAX_DEPTH as usize - 1
+    }
+    #[inline]
+    fn push(&mut self, entry: Back) -> Result<(), PatternError> {
+        if !self.has_room() {
+            return Err(PatternError::TooComplex);
+        }
+        match self.inline.get_mut(self.len) {
+            Some(slot) => *slot = entry,
+            None => self.more.push(entry),
+        }
+        self.len += 1;
+        Ok(())
+    }
+    #[inline]
+    fn pop(&mut self) -> Option<Back> {
+        self.len = self.len.checked_sub(1)?;
+        match self.inline.get(self.len) {
+            Some(entry) => Some(*entry),
+            None => self.more.pop(),
+        }
+    }
+    fn iter(&self) -> impl Iterator<Item = &Back> {
+        self.inline[..self.len.min(BACK_INLINE)].iter().chain(&self.more)
+    }
+}
+
 /// Where a match ends, or that there is none.
 type Outcome = Result<Option<usize>, PatternError>;
 
+/// The two ends of a match, or that there is none.
+pub type Found = Result<Option<(usize, usize)>, PatternError>;
+
 /// A pattern on its way over a subject. Cheap to make, so that an operation suspended between two matches keeps no
-/// more than the position it has come to.
+/// more than the position it has come to; one suspended within a match is `save`d.
 pub struct Matcher<'a> {
     src: &'a [u8],
     pat: &'a [u8],
-    /// Steps left. A step is about an item tried; eight bytes scanned count as one.
-    pub budget: u64,
-    /// Levels of nesting left.
-    depth: u32,
+    anchored: bool,
+    /// Steps left. A step is about an item tried; eight bytes scanned count as one. It is looked at before every item, so it may
+    /// become negative by what one item scans.
+    pub budget: i64,
+    /// Where the attempt under way began, and how far it has come: kept up to date only when matching is suspended.
+    start: usize,
+    s: usize,
+    p: usize,
+    /// An attempt is under way.
+    suspended: bool,
     /// How many of the captures are begun.
     level: usize,
     captures: [Slot; MAX_CAPTURES],
-    /// Sets compiled so far, by the index of their bracket.
+    back: BackStack,
+    /// Sets compiled so far, by the index of their bracket, and where each ends.
     sets: [Set; SETS],
-    set_at: [usize; SETS],
+    set_at: [(usize, usize); SETS],
     set_count: usize,
     /// If every match begins with a byte of some kind: which.
     first: Option<Single>,
 }
 
 impl<'a> Matcher<'a> {
-    /// `pat` comes without its anchor.
+    /// `pat` comes without its anchor; an anchored search makes one attempt only. Neither is longer than a Lua string can be.
     #[inline]
-    pub fn new(src: &'a [u8], pat: &'a [u8], budget: u64) -> Matcher<'a> {
+    pub fn new(src: &'a [u8], pat: &'a [u8], anchored: bool, budget: i64) -> Matcher<'a> {
         let mut matcher = Matcher {
             src,
             pat,
+            anchored,
             budget,
-            depth: MAX_DEPTH,
+            start: 0,
+            s: 0,
+            p: 0,
+            suspended: false,
             level: 0,
             captures: [Slot { start: 0, len: 0 }; MAX_CAPTURES],
+            back: BackStack { inline: [Back::Open; BACK_INLINE], more: Vec::new(), len: 0 },
             sets: [[0; 4]; SETS],
-            set_at: [0; SETS],
+            set_at: [(0, 0); SETS],
             set_count: 0,
             first: None,
         };
-        matcher.first = matcher.first_item();
+        if !anchored {
+            matcher.first = matcher.first_item();
+        }
         matcher
     }
 
-    /// Matches at `init` exactly (at most the subject's length), and says where the match ends.
-    pub fn match_at(&mut self, init: usize) -> Outcome {
-        self.level = 0;
-        self.depth = MAX_DEPTH;
-        self.run(init, 0)
+    /// The first match that begins at or behind `init` (at `init`, if anchored), which is at most the subject's length. One that
+    /// ends at `not_ending_at` does not count: so `gmatch` and `gsub` avoid an empty match right behind the last one.
+    #[inline]
+    pub fn find(&mut self, init: usize, not_ending_at: Option<usize>) -> Found {
+        self.start = init;
+        self.suspended = false;
+        self.resume(not_ending_at)
     }
 
-    /// The first match that begins at or behind `init`, as its two ends. One that ends at `not_ending_at` does not
-    /// count: so `gmatch` and `gsub` avoid an empty match right behind the last one.
-    pub fn search(
-        &mut self,
-        init: usize,
-        not_ending_at: Option<usize>,
-    ) -> Result<Option<(usize, usize)>, PatternError> {
-        let mut s = init;
-        while s <= self.src.len() {
-            if let Some(first) = self.first {
-                let skipped = self.scan_to(first, s);
-                self.charge(skipped as u64 >> 3)?;
-                s += skipped;
-                if s == self.src.len() {
-                    break;
+    /// Goes on after `OutOfBudget`, with the same `not_ending_at`. The caller has filled the budget.
+    pub fn resume(&mut self, not_ending_at: Option<usize>) -> Found {
+        loop {
+            if !self.suspended {
+                if let Some(first) = self.first {
+                    let skipped = self.scan_to(first, self.start);
+                    self.budget -= skipped as i64 >> 3;
+                    self.start += skipped;
+                    if self.start == self.src.len() {
+                        return Ok(None);
+                    }
                 }
+                self.level = 0;
+                self.back.clear();
+                self.s = self.start;
+                self.p = 0;
             }
-            match self.match_at(s)? {
-                Some(end) if Some(end) != not_ending_at => return Ok(Some((s, end))),
-                _ => s += 1,
+            self.suspended = false;
+            match self.run()? {
+                Some(end) if Some(end) != not_ending_at => return Ok(Some((self.start, end))),
+                _ if self.anchored || self.start >= self.src.len() => return Ok(None),
+                _ => self.start += 1,
             }
         }
-        Ok(None)
     }
 
     /// How many values a successful match yields: its captures, or the whole match if it has none.
@@ -346,6 +438,7 @@ impl<'a> Matcher<'a> {
     }
 
     /// Capture `i` (from 0) of the match from `start` to `end`; the whole match as capture 0 of a pattern without any.
+    #[inline]
     pub fn capture(&self, i: usize, start: usize, end: usize) -> Result<Capture, PatternError> {
         if i >= self.level {
             return match i {
@@ -354,17 +447,9 @@ impl<'a> Matcher<'a> {
             };
         }
         match self.captures[i] {
-            Slot {
-                len: UNFINISHED, ..
-            } => Err(PatternError::UnfinishedCapture),
-            Slot {
-                start,
-                len: POSITION,
-            } => Ok(Capture::Position(start)),
-            Slot { start, len } => Ok(Capture::Text {
-                start,
-                end: start + len,
-            }),
+            Slot { len: UNFINISHED, .. } => Err(PatternError::UnfinishedCapture),
+            Slot { start, len: POSITION } => Ok(Capture::Position(start as usize)),
+            Slot { start, len } => Ok(Capture::Text { start: start as usize, end: start as usize + len as usize }),
         }
     }
 
@@ -391,16 +476,10 @@ impl<'a> Matcher<'a> {
             match rest.get(at + 1) {
                 Some(b'%') => push(b"%")?,
                 Some(b'0') => push(self.src.get(start..end).unwrap_or(&[]))?,
-                Some(digit @ b'1'..=b'9') => {
-                    match self.capture((digit - b'1') as usize, start, end)? {
-                        Capture::Text { start, end } => {
-                            push(self.src.get(start..end).unwrap_or(&[]))?
-                        }
-                        Capture::Position(i) => {
-                            push(number::uint_text(i as u64 + 1, &mut [0; number::NUM_BUF]))?
-                        }
-                    }
-                }
+                Some(digit @ b'1'..=b'9') => match self.capture((digit - b'1') as usize, start, end)? {
+                    Capture::Text { start, end } => push(self.src.get(start..end).unwrap_or(&[]))?,
+                    Capture::Position(i) => push(number::uint_text(i as u64 + 1, &mut [0; number::NUM_BUF]))?,
+                },
                 _ => return Err(PatternError::InvalidReplacement),
             }
             rest = &rest[at + 2..];
@@ -408,18 +487,67 @@ impl<'a> Matcher<'a> {
         push(rest)
     }
 
-    #[inline]
-    fn charge(&mut self, steps: u64) -> Result<(), PatternError> {
-        match self.budget.checked_sub(steps) {
-            Some(left) => {
-                self.budget = left;
-                Ok(())
-            }
-            None => {
-                self.budget = 0;
-                Err(PatternError::OutOfBudget)
+    // -- A match under way as bytes
+
+    /// The suspended state, for `restore`.
+    pub fn save(&self) -> Vec<u8> {
+        let mut out = Vec::with_capacity(24 + 8 * self.level + 16 * self.back.len);
+        let mut put = |words: &[u32]| words.iter().for_each(|w| out.extend_from_slice(&w.to_le_bytes()));
+        put(&[self.start as u32, self.s as u32, self.p as u32, self.suspended as u32, self.level as u32]);
+        for slot in &self.captures[..self.level] {
+            put(&[slot.start, slot.len]);
+        }
+        for entry in self.back.iter() {
+            match *entry {
+                Back::Optional { s, p } => put(&[0, s, p, 0]),
+                Back::Longest { s, count, p, least } => put(&[1 + least as u32, s, p, count]),
+                Back::Shortest { s, p, item, .. } => put(&[3, s, p, item]),
+                Back::Open => put(&[4, 0, 0, 0]),
+                Back::Close { i } => put(&[5, 0, 0, i as u32]),
             }
         }
+        out
+    }
+
+    /// A matcher in a state that was saved for the same subject and pattern. Total: other bytes give `None`, or a matcher
+    /// that finds something else, but never one that goes out of bounds.
+    pub fn restore(src: &'a [u8], pat: &'a [u8], anchored: bool, budget: i64, saved: &[u8]) -> Option<Matcher<'a>> {
+        let mut m = Matcher::new(src, pat, anchored, budget);
+        let mut words = saved.as_chunks::<4>().0.iter().map(|w| u32::from_le_bytes(*w) as usize);
+        let mut word = |most: usize| words.next().filter(|&w| w <= most);
+        let (src_len, pat_len) = (src.len(), pat.len());
+        m.start = word(src_len)?;
+        m.s = word(src_len)?;
+        m.p = word(pat_len)?;
+        m.suspended = word(1)? == 1;
+        m.level = word(MAX_CAPTURES)?;
+        for slot in &mut m.captures[..m.level] {
+            let start = word(src_len)?;
+            let len = word(u32::MAX as usize)? as u32;
+            if len < POSITION && start + len as usize > src_len {
+                return None;
+            }
+            *slot = Slot { start: start as u32, len };
+        }
+        while let Some(kind) = word(5) {
+            let (s, p, n) = (word(src_len)?, word(pat_len)?, word(u32::MAX as usize)?);
+            let entry = match kind {
+                0 => Back::Optional { s: s as u32, p: p as u32 },
+                1 | 2 if s + n <= src_len => {
+                    Back::Longest { s: s as u32, count: n as u32, p: p as u32, least: kind as u8 - 1 }
+                }
+                3 if n < pat_len => {
+                    let end = m.item_end(n).ok()?;
+                    let single = m.single(n, end);
+                    Back::Shortest { s: s as u32, p: p as u32, item: n as u32, single }
+                }
+                4 => Back::Open,
+                5 if n < MAX_CAPTURES => Back::Close { i: n as u8 },
+                _ => return None,
+            };
+            m.back.push(entry).ok()?;
+        }
+        Some(m)
     }
 
     // -- Items
@@ -437,6 +565,9 @@ impl<'a> Matcher<'a> {
 
     /// Where the set whose bracket is at `p` ends. A `]` that comes first is a member.
     fn set_end(&self, p: usize) -> Result<usize, PatternError> {
+        if let Some(&(_, end)) = self.set_at[..self.set_count].iter().find(|&&(at, _)| at == p) {
+            return Ok(end);
+        }
         let mut p = p + 1;
         if self.pat.get(p) == Some(&b'^') {
             p += 1;
@@ -468,20 +599,27 @@ impl<'a> Matcher<'a> {
     }
 
     fn set(&mut self, p: usize, end: usize) -> Single {
-        if let Some(i) = self.set_at[..self.set_count].iter().position(|&at| at == p) {
+        if let Some(i) = self.set_at[..self.set_count].iter().position(|&(at, _)| at == p) {
             return Single::Set(i as u8);
         }
         let i = self.set_count;
         if i == SETS {
-            return Single::Uncached {
-                open: p,
-                close: end - 1,
-            };
+            return Single::Uncached { open: p as u32 };
         }
         self.sets[i] = compile_set(&self.pat[p + 1..end - 1]);
-        self.set_at[i] = p;
+        self.set_at[i] = (p, end);
         self.set_count += 1;
         Single::Set(i as u8)
+    }
+
+    /// A set that is not kept.
+    #[cold]
+    fn uncached(&self, open: u32) -> Set {
+        let open = open as usize;
+        match self.set_end(open) {
+            Ok(end) => compile_set(&self.pat[open + 1..end - 1]),
+            Err(_) => [0; 4],
+        }
     }
 
     #[inline]
@@ -491,7 +629,7 @@ impl<'a> Matcher<'a> {
             Single::Byte(b) => b == c,
             Single::Class { mask, negated } => (KIND[c as usize] & mask != 0) != negated,
             Single::Set(i) => in_set(&self.sets[i as usize], c),
-            Single::Uncached { open, close } => in_set(&compile_set(&self.pat[open + 1..close]), c),
+            Single::Uncached { open } => in_set(&self.uncached(open), c),
         }
     }
 
@@ -499,36 +637,21 @@ impl<'a> Matcher<'a> {
     #[inline]
     fn scan_over(&self, single: Single, s: usize) -> usize {
         let rest = &self.src[s..];
-        match single {
-            Single::Any => rest.len(),
-            Single::Byte(b) => rest.iter().position(|&c| c != b).unwrap_or(rest.len()),
-            Single::Class {
-                mask,
-                negated: false,
-            } => rest
-                .iter()
-                .position(|&c| KIND[c as usize] & mask == 0)
-                .unwrap_or(rest.len()),
-            Single::Class {
-                mask,
-                negated: true,
-            } => rest
-                .iter()
-                .position(|&c| KIND[c as usize] & mask != 0)
-                .unwrap_or(rest.len()),
+        let end = match single {
+            Single::Any => None,
+            Single::Byte(b) => rest.iter().position(|&c| c != b),
+            Single::Class { mask, negated: false } => rest.iter().position(|&c| KIND[c as usize] & mask == 0),
+            Single::Class { mask, negated: true } => rest.iter().position(|&c| KIND[c as usize] & mask != 0),
             Single::Set(i) => {
                 let set = self.sets[i as usize];
-                rest.iter()
-                    .position(|&c| !in_set(&set, c))
-                    .unwrap_or(rest.len())
+                rest.iter().position(|&c| !in_set(&set, c))
             }
-            Single::Uncached { open, close } => {
-                let set = compile_set(&self.pat[open + 1..close]);
-                rest.iter()
-                    .position(|&c| !in_set(&set, c))
-                    .unwrap_or(rest.len())
+            Single::Uncached { open } => {
+                let set = self.uncached(open);
+                rest.iter().position(|&c| !in_set(&set, c))
             }
-        }
+        };
+        end.unwrap_or(rest.len())
     }
 
     /// How many bytes from `s` on are *not* of the kind.
@@ -538,17 +661,8 @@ impl<'a> Matcher<'a> {
         match single {
             Single::Any => 0,
             Single::Byte(b) => position(rest, b).unwrap_or(rest.len()),
-            Single::Class { mask, negated } => self.scan_over(
-                Single::Class {
-                    mask,
-                    negated: !negated,
-                },
-                s,
-            ),
-            _ => rest
-                .iter()
-                .position(|&c| self.matches(single, c))
-                .unwrap_or(rest.len()),
+            Single::Class { mask, negated } => self.scan_over(Single::Class { mask, negated: !negated }, s),
+            _ => rest.iter().position(|&c| self.matches(single, c)).unwrap_or(rest.len()),
         }
     }
 
@@ -562,7 +676,11 @@ impl<'a> Matcher<'a> {
         match self.pat.get(p)? {
             b'(' | b')' => return None,
             b'$' if p + 1 == self.pat.len() => return None,
-            b'%' if matches!(self.pat.get(p + 1), Some(b'b' | b'f' | b'0'..=b'9')) => return None,
+            b'%' => match self.pat.get(p + 1) {
+                Some(b'b') => return self.pat.get(p + 3).and(self.pat.get(p + 2)).map(|&open| Single::Byte(open)),
+                Some(b'f' | b'0'..=b'9') => return None,
+                _ => {}
+            },
             _ => {}
         }
         let end = self.item_end(p).ok()?;
@@ -580,36 +698,59 @@ impl<'a> Matcher<'a> {
         let special = matches!(c, b'(' | b')' | b'$' | b'%' | b'[' | b'.');
         let optional = matches!(self.pat.get(p + 1), Some(b'*' | b'?' | b'-'));
         // With no level left the attempt must be made, for it fails in another way.
-        (!special && !optional && self.depth > 0).then_some(c)
+        (!special && !optional && self.back.has_room()).then_some(c)
     }
 
     // -- The matcher itself. `s` is an index into the subject, `p` into the pattern.
 
-    /// Matches from here on, one level deeper.
-    fn run(&mut self, s: usize, p: usize) -> Outcome {
-        if self.depth == 0 {
-            return Err(PatternError::TooComplex);
+    /// Goes on at `self.s` and `self.p` until the pattern's end or until nothing is left to try.
+    fn run(&mut self) -> Outcome {
+        let (mut s, mut p) = (self.s, self.p);
+        loop {
+            match self.items(s, p)? {
+                Some(end) => return Ok(Some(end)),
+                None => match self.backtrack()? {
+                    Some(next) => (s, p) = next,
+                    None => return Ok(None),
+                },
+            }
         }
-        self.depth -= 1;
-        let end = self.items(s, p);
-        self.depth += 1;
-        end
     }
 
+    /// Matches items one after the other; the pattern's end gives the match's end, the first item that fails gives `None`.
     fn items(&mut self, mut s: usize, mut p: usize) -> Outcome {
         loop {
             let Some(&c) = self.pat.get(p) else {
                 return Ok(Some(s));
             };
-            self.charge(1)?;
+            if self.budget <= 0 {
+                self.s = s;
+                self.p = p;
+                self.suspended = true;
+                return Err(PatternError::OutOfBudget);
+            }
+            self.budget -= 1;
             match c {
                 b'(' => {
-                    return match self.pat.get(p + 1) {
-                        Some(b')') => self.open_capture(s, p + 2, POSITION),
-                        _ => self.open_capture(s, p + 1, UNFINISHED),
+                    let position = self.pat.get(p + 1) == Some(&b')');
+                    let Some(slot) = self.captures.get_mut(self.level) else {
+                        return Err(PatternError::TooManyCaptures);
                     };
+                    *slot = Slot { start: s as u32, len: if position { POSITION } else { UNFINISHED } };
+                    self.level += 1;
+                    self.back.push(Back::Open)?;
+                    p += 1 + position as usize;
+                    continue;
                 }
-                b')' => return self.close_capture(s, p + 1),
+                b')' => {
+                    let open = self.captures[..self.level].iter().rposition(|slot| slot.len == UNFINISHED);
+                    let i = open.ok_or(PatternError::InvalidPatternCapture)?;
+                    // (Saturating for states that were damaged while saved.)
+                    self.captures[i].len = (s as u32).saturating_sub(self.captures[i].start);
+                    self.back.push(Back::Close { i: i as u8 })?;
+                    p += 1;
+                    continue;
+                }
                 b'$' if p + 1 == self.pat.len() => return Ok((s == self.src.len()).then_some(s)),
                 b'%' => match self.pat.get(p + 1) {
                     Some(b'b') => {
@@ -650,17 +791,16 @@ impl<'a> Matcher<'a> {
             }
             let end = self.item_end(p)?;
             let single = self.single(p, end);
-            match self.pat.get(end) {
-                Some(b'*') => return self.longest(s, single, end + 1, 0),
-                Some(b'+') => return self.longest(s, single, end + 1, 1),
-                Some(b'-') => return self.shortest(s, single, end + 1),
+            let went = match self.pat.get(end) {
+                Some(b'*') => self.longest(s, single, end + 1, 0)?,
+                Some(b'+') => self.longest(s, single, end + 1, 1)?,
+                Some(b'-') => self.shortest(s, single, p, end + 1)?,
                 Some(b'?') => {
-                    if self.src.get(s).is_some_and(|&c| self.matches(single, c))
-                        && let Some(end) = self.run(s + 1, end + 1)?
-                    {
-                        return Ok(Some(end));
+                    let takes = self.src.get(s).is_some_and(|&c| self.matches(single, c));
+                    if takes {
+                        self.back.push(Back::Optional { s: s as u32, p: end as u32 + 1 })?;
                     }
-                    p = end + 1;
+                    Some(s + takes as usize)
                 }
                 _ => {
                     if !self.src.get(s).is_some_and(|&c| self.matches(single, c)) {
@@ -668,104 +808,91 @@ impl<'a> Matcher<'a> {
                     }
                     s += 1;
                     p = end;
+                    continue;
                 }
-            }
-        }
-    }
-
-    /// As many of the item as there are, then fewer, down to `least`, until the rest matches.
-    fn longest(&mut self, s: usize, single: Single, p: usize, least: usize) -> Outcome {
-        let mut n = self.scan_over(single, s);
-        self.charge(n as u64 >> 3)?;
-        if p == self.pat.len() && self.depth > 0 {
-            return Ok((n >= least).then_some(s + n)); // nothing is left that could fail
-        }
-        let next = self.next_byte(p);
-        loop {
-            if n < least {
-                return Ok(None);
-            }
-            if let Some(byte) = next {
-                let hopeful = self.src[s + least..]
-                    .get(..=n - least)
-                    .unwrap_or(&self.src[s + least..]);
-                match hopeful.iter().rposition(|&c| c == byte) {
-                    None => {
-                        self.charge(hopeful.len() as u64 >> 3)?;
-                        return Ok(None);
-                    }
-                    Some(at) => {
-                        self.charge((n - least - at) as u64 >> 3)?;
-                        n = least + at;
-                    }
-                }
-            }
-            if let Some(end) = self.run(s + n, p)? {
-                return Ok(Some(end));
-            }
-            let Some(fewer) = n.checked_sub(1) else {
-                return Ok(None);
             };
-            n = fewer;
+            match went {
+                Some(to) => s = to,
+                None => return Ok(None),
+            }
+            p = end + 1;
         }
     }
 
-    /// As few of the item as the rest needs to match.
-    fn shortest(&mut self, mut s: usize, single: Single, p: usize) -> Outcome {
-        let next = self.next_byte(p);
-        loop {
-            if let Some(byte) = next {
-                let rest = &self.src[s..];
-                let skip = match single {
-                    Single::Any => position(rest, byte),
-                    _ => rest
-                        .iter()
-                        .position(|&c| c == byte || !self.matches(single, c)),
-                };
-                let Some(skip) = skip else {
-                    self.charge(rest.len() as u64 >> 3)?;
-                    return Ok(None);
-                };
-                self.charge(skip as u64 >> 3)?;
-                s += skip;
-                if self.src[s] != byte {
-                    return Ok(None);
+    /// Undoes what failed, back to the last place where something else can be tried: where that goes on.
+    fn backtrack(&mut self) -> Result<Option<(usize, usize)>, PatternError> {
+        while let Some(entry) = self.back.pop() {
+            match entry {
+                Back::Optional { s, p } => return Ok(Some((s as usize, p as usize))),
+                Back::Longest { s, count, p, least } => {
+                    if count > least as u32
+                        && let Some(s) = self.take(s as usize, count as usize - 1, p as usize, least as usize)?
+                    {
+                        return Ok(Some((s, p as usize)));
+                    }
                 }
+                Back::Shortest { s, p, item, single } => {
+                    if self.src.get(s as usize).is_some_and(|&c| self.matches(single, c))
+                        && let Some(s) = self.shortest(s as usize + 1, single, item as usize, p as usize)?
+                    {
+                        return Ok(Some((s, p as usize)));
+                    }
+                }
+                Back::Open => self.level = self.level.saturating_sub(1),
+                Back::Close { i } => self.captures[i as usize].len = UNFINISHED,
             }
-            if let Some(end) = self.run(s, p)? {
-                return Ok(Some(end));
-            }
-            if !self.src.get(s).is_some_and(|&c| self.matches(single, c)) {
-                return Ok(None);
-            }
-            s += 1;
         }
+        Ok(None)
     }
 
-    fn open_capture(&mut self, s: usize, p: usize, len: usize) -> Outcome {
-        let Some(slot) = self.captures.get_mut(self.level) else {
-            return Err(PatternError::TooManyCaptures);
-        };
-        *slot = Slot { start: s, len };
-        self.level += 1;
-        let end = self.run(s, p)?;
-        if end.is_none() {
-            self.level -= 1;
+    /// As many of the item as there are, for now: where the rest, from `p` on, is to go on.
+    #[inline]
+    fn longest(&mut self, s: usize, single: Single, p: usize, least: usize) -> Outcome {
+        let count = self.scan_over(single, s);
+        self.budget -= count as i64 >> 3;
+        if p == self.pat.len() && self.back.has_room() {
+            return Ok((count >= least).then_some(s + count)); // nothing is left that could fail
         }
-        Ok(end)
+        self.take(s, count, p, least)
     }
 
-    fn close_capture(&mut self, s: usize, p: usize) -> Outcome {
-        let open = self.captures[..self.level]
-            .iter()
-            .rposition(|slot| slot.len == UNFINISHED);
-        let i = open.ok_or(PatternError::InvalidPatternCapture)?;
-        self.captures[i].len = s - self.captures[i].start;
-        let end = self.run(s, p)?;
-        if end.is_none() {
-            self.captures[i].len = UNFINISHED;
+    /// `count` of a repetition's bytes from `s` on, or as many fewer, but `least`, as the rest may match behind.
+    #[inline]
+    fn take(&mut self, s: usize, mut count: usize, p: usize, least: usize) -> Outcome {
+        if count < least {
+            return Ok(None);
         }
-        Ok(end)
+        if let Some(byte) = self.next_byte(p) {
+            let from = s + least;
+            let hopeful = self.src.get(from..=s + count).unwrap_or(&self.src[from..]);
+            let at = hopeful.iter().rposition(|&c| c == byte);
+            self.budget -= (hopeful.len() - at.unwrap_or(0)) as i64 >> 3;
+            match at {
+                None => return Ok(None),
+                Some(at) => count = least + at,
+            }
+        }
+        self.back.push(Back::Longest { s: s as u32, count: count as u32, p: p as u32, least: least as u8 })?;
+        Ok(Some(s + count))
+    }
+
+    /// As few of the item as the rest, from `p` on, may match behind.
+    #[inline]
+    fn shortest(&mut self, mut s: usize, single: Single, item: usize, p: usize) -> Outcome {
+        if let Some(byte) = self.next_byte(p) {
+            let rest = &self.src[s..];
+            let skip = match single {
+                Single::Any => position(rest, byte),
+                _ => rest.iter().position(|&c| c == byte || !self.matches(single, c)),
+            };
+            self.budget -= skip.unwrap_or(rest.len()) as i64 >> 3;
+            match skip {
+                Some(skip) if rest[skip] == byte => s += skip,
+                _ => return Ok(None),
+            }
+        }
+        self.back.push(Back::Shortest { s: s as u32, p: p as u32, item: item as u32, single })?;
+        Ok(Some(s))
     }
 
     /// `%bxy`, whose two bytes are at `p`.
@@ -782,14 +909,14 @@ impl<'a> Matcher<'a> {
             if c == close {
                 nested -= 1;
                 if nested == 0 {
-                    self.charge(i as u64 >> 3)?;
+                    self.budget -= i as i64 >> 3;
                     return Ok(Some(s + i + 2));
                 }
             } else if c == open {
                 nested += 1;
             }
         }
-        self.charge(rest.len() as u64 >> 3)?;
+        self.budget -= rest.len() as i64 >> 3;
         Ok(None)
     }
 
@@ -797,16 +924,13 @@ impl<'a> Matcher<'a> {
     fn back_reference(&mut self, s: usize, digit: u8) -> Outcome {
         let error = PatternError::InvalidCaptureIndex((digit - b'0') as u32);
         let i = digit.checked_sub(b'1').ok_or(error)? as usize;
-        let slot = *self.captures[..self.level]
-            .get(i)
-            .filter(|slot| slot.len != UNFINISHED)
-            .ok_or(error)?;
-        if slot.len > self.src.len() - s {
+        let slot = *self.captures[..self.level].get(i).filter(|slot| slot.len != UNFINISHED).ok_or(error)?;
+        let (start, len) = (slot.start as usize, slot.len as usize);
+        if len > self.src.len() - s {
             return Ok(None); // POSITION is that large too
         }
-        self.charge(slot.len as u64 >> 3)?;
-        let end = s + slot.len;
-        Ok((self.src[s..end] == self.src[slot.start..slot.start + slot.len]).then_some(end))
+        self.budget -= len as i64 >> 3;
+        Ok((self.src[s..s + len] == self.src[start..start + len]).then_some(s + len))
     }
 }
 
@@ -959,13 +1083,8 @@ mod tests {
     /// `string.find` without its arguments' handling: the match's ends as Lua shows them, then the captures.
     fn find(src: &str, pat: &str) -> Result<Option<String>, PatternError> {
         let (anchored, body) = split_anchor(pat.as_bytes());
-        let mut m = Matcher::new(src.as_bytes(), body, 1_000_000);
-        let found = if anchored {
-            m.match_at(0)?.map(|end| (0, end))
-        } else {
-            m.search(0, None)?
-        };
-        let Some((start, end)) = found else {
+        let mut m = Matcher::new(src.as_bytes(), body, anchored, 1_000_000);
+        let Some((start, end)) = m.find(0, None)? else {
             return Ok(None);
         };
         let mut shown = format!("{} {end}", start + 1);
@@ -980,15 +1099,9 @@ mod tests {
 
     fn gsub(src: &str, pat: &str, with: &str) -> Result<String, PatternError> {
         let (anchored, body) = split_anchor(pat.as_bytes());
-        let mut m = Matcher::new(src.as_bytes(), body, 1_000_000);
+        let mut m = Matcher::new(src.as_bytes(), body, anchored, 1_000_000);
         let (mut out, mut at, mut last) = (Vec::new(), 0, None);
-        loop {
-            let found = if anchored {
-                m.match_at(0)?.map(|end| (0, end))
-            } else {
-                m.search(at, last)?
-            };
-            let Some((start, end)) = found else { break };
+        while let Some((start, end)) = m.find(at, last)? {
             out.extend_from_slice(&src.as_bytes()[at..start]);
             m.push_replacement(&mut out, with.as_bytes(), start, end, 1000)?;
             at = end;
@@ -1134,12 +1247,77 @@ mod tests {
         let src = vec![b'a'; 60];
         let pat = b"a*".repeat(30);
         let pat = [pat, b"b".to_vec()].concat();
-        let mut m = Matcher::new(&src, &pat, 100_000);
-        assert_eq!(m.match_at(0), Err(PatternError::OutOfBudget));
-        assert_eq!(m.budget, 0);
-        let mut m = Matcher::new(&src, b"a+", 100);
-        assert_eq!(m.search(0, None), Ok(Some((0, 60))));
+        let mut m = Matcher::new(&src, &pat, true, 100_000);
+        assert_eq!(m.find(0, None), Err(PatternError::OutOfBudget));
+        assert!(m.budget <= 0);
+        let mut m = Matcher::new(&src, b"a+", false, 100);
+        assert_eq!(m.find(0, None), Ok(Some((0, 60))));
         assert_eq!(m.budget, 100 - 1 - 7, "an item, and 60 bytes by eights");
+    }
+
+    /// Finds with a pause, and a save and a restore, after every `slice` steps; the steps in all, too.
+    fn find_in_slices(src: &[u8], pat: &str, slice: i64) -> (Result<Option<String>, PatternError>, i64) {
+        let (anchored, body) = split_anchor(pat.as_bytes());
+        let mut m = Matcher::new(src, body, anchored, slice);
+        let mut steps = 0;
+        let mut found = m.find(0, None);
+        while found == Err(PatternError::OutOfBudget) {
+            steps += slice - m.budget;
+            let saved = m.save();
+            m = Matcher::restore(src, body, anchored, slice, &saved).expect("what was saved is restored");
+            found = m.resume(None);
+        }
+        steps += slice - m.budget;
+        let shown = found.and_then(|found| {
+            let Some((start, end)) = found else { return Ok(None) };
+            let mut shown = format!("{start} {end}");
+            for i in 0..m.value_count() {
+                shown += &format!(" {:?}", m.capture(i, start, end)?);
+            }
+            Ok(Some(shown))
+        });
+        (shown, steps)
+    }
+
+    #[test]
+    fn suspended_anywhere() {
+        let long = "a".repeat(300);
+        for (src, pat) in [
+            ("key = value # rest", "(%w+)%s*=%s*((%w)%w*)()"),
+            ("aaaaaaaaaaaaaaaaab", "(a-)(a*)(a?)(a+)[^b]?%3b$"),
+            ("f(a(b)c)d x", "^.-(%b())[^%s][%a]-()%f[%z]"),
+            ("xx[1][22]abcdefgh", "[^y]-[[][%d]+[]][a][b]-[cd]*[^z][%W%w]$"),
+            (&long, &"a?".repeat(190)),
+            (&long, &"a-".repeat(250)),
+            ("aaaaaaaaaaaaaaaaaaaaa", "a*a*a*a*a*[^a]"),
+            ("abc", "(a)(b"),
+        ] {
+            let whole = find_in_slices(src.as_bytes(), pat, 1 << 40);
+            for slice in [1, 2, 3, 7, 50] {
+                assert_eq!(find_in_slices(src.as_bytes(), pat, slice), whole, "{pat:?} by {slice}");
+            }
+        }
+    }
+
+    #[test]
+    fn damaged_states_do_no_harm() {
+        let (src, pat) = (b"aaaaabaaaaaaaaaaaab", b"(a-)(a*)(a?)()[^b]+%3b[a]-[%w]?[c][d][e][f]-b$");
+        let mut m = Matcher::new(src, pat, false, 37);
+        assert_eq!(m.find(0, None), Err(PatternError::OutOfBudget));
+        let saved = m.save();
+        for at in 0..saved.len() {
+            for change in [1, 2, 7, 20, 128, 255] {
+                let mut saved = saved.clone();
+                saved[at] ^= change;
+                if let Some(mut m) = Matcher::restore(src, pat, false, 100_000, &saved) {
+                    let _ = m.resume(None);
+                    for i in 0..m.value_count() {
+                        let _ = m.capture(i, 0, 0);
+                    }
+                }
+            }
+            let _ = Matcher::restore(src, pat, false, 1000, &saved[..at]);
+        }
     }
 
     #[test]

@@ -344,7 +344,7 @@ impl Vm {
             base: func as u32 + 1,
             func: func as u32,
             kind: kind::ENTRY,
-            aux: if handler.is_some() { func as u32 } else { 0 },
+            top: if handler.is_some() { func as u32 } else { 0 },
             flags,
             ..BOTTOM_FRAME
         })?;
@@ -581,13 +581,14 @@ impl Vm {
     // ---- finalizers ----
 
     /// Calls the next due finalizer on top of the top Lua frame. Errors in it become warnings.
-    pub(crate) fn call_finalizer(&mut self) -> Result<(), Throw> {
+    /// False when none is due.
+    pub(crate) fn call_finalizer(&mut self) -> Result<bool, Throw> {
         if self.finalizing || self.heap.gc.suspended {
-            return Ok(());
+            return Ok(false);
         }
         while let Some(object) = self.heap.take_finalizable() {
             let handler = self.metamethod(object, Event::Gc);
-            if !handler.is_function() {
+            if handler.is_nil() {
                 continue;
             }
             let saved = self.exec.top;
@@ -600,11 +601,20 @@ impl Vm {
             self.exec.push(object);
             self.finalizing = true;
             self.heap.gc.suspended = true;
-            self.begin_call(func, 1, 0, frame_flag::FINALIZER | frame_flag::NO_YIELD)?;
-            self.exec.frame_mut().aux = saved as u32;
-            return Ok(());
+            match self.begin_call(func, 1, 0, frame_flag::FINALIZER | frame_flag::NO_YIELD) {
+                Ok(()) => {
+                    self.exec.frame_mut().aux = saved as u32;
+                    return Ok(true);
+                }
+                // It cannot be called at all: also that is only worth a warning.
+                Err(_) => {
+                    self.exec.top = saved;
+                    self.finalizer_ended();
+                    self.warn_finalizer_error();
+                }
+            }
         }
-        Ok(())
+        Ok(false)
     }
 
     pub(crate) fn finalizer_ended(&mut self) {

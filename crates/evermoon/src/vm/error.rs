@@ -4,7 +4,7 @@
 //! Lua and be suspended; so it is a state of that frame ([`UNWINDING`]), not a loop on the host's stack.
 
 use super::meta::Event;
-use super::native::Throw;
+use super::native::{CATCH, CAUGHT, Throw};
 use super::{Exit, Vm};
 use crate::heap::coroutine::{Frame, STACK_ERROR_EXTRA, Status, frame_flag, kind};
 use crate::heap::value::{Value, tag};
@@ -29,6 +29,14 @@ impl Vm {
         self.throw_bytes(&text)
     }
 
+    /// An error of an operation (`luaG_runerror`): with a position in a Lua function, without one when a native does the operation.
+    #[cold]
+    pub(crate) fn fail_here(&mut self, message: &str) -> Throw {
+        let mut text = self.position(self.exec.frame_count.checked_sub(1));
+        text.push_str(message);
+        self.throw_bytes(text.as_bytes())
+    }
+
     /// An error whose value is this text.
     #[cold]
     pub fn throw_bytes(&mut self, text: &[u8]) -> Throw {
@@ -49,6 +57,11 @@ impl Vm {
     fn level_of_error(&self) -> Option<usize> {
         let top = self.exec.frame_count.checked_sub(1)?;
         if self.exec.frames()[top].kind == kind::LUA { Some(top) } else { top.checked_sub(1) }
+    }
+
+    /// The frame at a level as `error` and `debug` count them: 0 is the running function, 1 the one that called it.
+    pub fn frame_at_level(&self, level: usize) -> Option<usize> {
+        (0..self.exec.frame_count).rev().filter(|&i| matches!(self.exec.frames()[i].kind, kind::LUA | kind::NATIVE)).nth(level)
     }
 
     /// `chunk:line: ` of a frame, empty for one that is not Lua's.
@@ -78,7 +91,7 @@ impl Vm {
 
     fn type_error_with(&mut self, value: Value, what: &str, suffix: &str) -> Throw {
         let name = self.type_name_meta(value, false);
-        self.fail(&format!("attempt to {what} a {name} value{suffix}"))
+        self.fail_here(&format!("attempt to {what} a {name} value{suffix}"))
     }
 
     #[cold]
@@ -133,9 +146,9 @@ impl Vm {
     pub(crate) fn compare_error(&mut self, a: Value, b: Value) -> Throw {
         let (x, y) = (self.type_name_meta(a, false), self.type_name_meta(b, false));
         if x == y {
-            self.fail(&format!("attempt to compare two {x} values"))
+            self.fail_here(&format!("attempt to compare two {x} values"))
         } else {
-            self.fail(&format!("attempt to compare {x} with {y}"))
+            self.fail_here(&format!("attempt to compare {x} with {y}"))
         }
     }
 
@@ -225,10 +238,14 @@ impl Vm {
             }
             let catches = frame.kind == kind::ENTRY || frame.kind == kind::NATIVE && frame.flags & frame_flag::PROTECTED != 0;
             if catches {
-                if frame.aux == 0 || frame.state == UNWINDING {
+                // Natives that deal with errors themselves have no handler of their own.
+                if frame.top == CATCH {
+                    continue;
+                }
+                if frame.top == 0 || frame.state == UNWINDING {
                     return None;
                 }
-                return Some(self.exec.get(frame.aux as usize));
+                return Some(self.exec.get(frame.top as usize));
             }
         }
         None
@@ -263,7 +280,7 @@ impl Vm {
             }
             self.drop_frames(index + 1);
             let error = self.error;
-            self.exec.set(frame.func as usize, error);
+            self.exec.set(error_slot(&frame), error);
             self.exec.frame_mut().state = UNWINDING;
             return Exit::Continue;
         }
@@ -301,17 +318,24 @@ impl Vm {
             self.exec.tbc.pop();
             self.close_upvalues(slot as usize);
             let value = self.exec.get(slot as usize);
-            let error = self.exec.get(frame.func as usize);
+            let error = self.exec.get(error_slot(&frame));
             self.exec.top = slot as usize + 1;
             self.call_close(value, error)?;
             return Ok(None);
         }
         self.close_upvalues(frame.base as usize);
-        let error = self.exec.get(frame.func as usize);
+        let error = self.exec.get(error_slot(&frame));
         self.error = error;
         if frame.kind == kind::ENTRY {
             self.exec.top = frame.base as usize;
             return Ok(Some(Exit::Failed));
+        }
+        if frame.top == CATCH {
+            self.exec.top = error_slot(&frame) + 1;
+            let frame = self.exec.frame_mut();
+            frame.flags &= !frame_flag::PROTECTED;
+            frame.state = CAUGHT;
+            return Ok(None);
         }
         // false and the error, where the results belong.
         let func = frame.func as usize;
@@ -333,7 +357,7 @@ impl Vm {
     }
 
     /// A warning for an error in a `__gc` metamethod.
-    fn warn_finalizer_error(&mut self) {
+    pub(crate) fn warn_finalizer_error(&mut self) {
         let mut text = b"error in __gc (".to_vec();
         match self.error.tag {
             tag::STR | tag::LONG_STR => self.display(self.error, &mut text),
@@ -346,11 +370,14 @@ impl Vm {
     /// Emits a whole warning.
     pub fn warning(&mut self, text: &[u8]) {
         if self.warn_on {
-            self.warnings.extend(b"Lua warning: ");
-            self.warnings.extend(text);
-            self.warnings.push(b'\n');
+            self.host.report(&[b"Lua warning: ", text, b"\n"].concat());
         }
     }
+}
+
+/// Where a protected frame that is closing variables keeps the error: in the slot of its function, or behind the slots that it keeps.
+fn error_slot(frame: &Frame) -> usize {
+    if frame.kind == kind::NATIVE && frame.top == CATCH { (frame.base + frame.aux) as usize } else { frame.func as usize }
 }
 
 /// ` (kind 'name')` for a message, or nothing.

@@ -99,6 +99,10 @@ pub trait Host {
     fn read_file(&mut self, _path: Option<&[u8]>) -> HostResult<Vec<u8>> {
         Err(HostError::unsupported())
     }
+    /// Whether a file can be read (`package.searchpath`).
+    fn readable(&mut self, path: &[u8]) -> bool {
+        self.read_file(Some(path)).is_ok()
+    }
     fn remove(&mut self, _path: &[u8]) -> HostResult<()> {
         Err(HostError::unsupported())
     }

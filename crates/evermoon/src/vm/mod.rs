@@ -22,7 +22,7 @@ use crate::heap::coroutine::{Coroutine, Exec, Status};
 use crate::heap::object::Gc;
 use crate::heap::string::Str;
 use crate::heap::table::Table;
-use crate::heap::value::{TYPE_COUNT, Value};
+use crate::heap::value::{TYPE_COUNT, Type, Value};
 use meta::Event;
 use std::borrow::Cow;
 pub use native::{Act, NativeFn, NativeResult, Throw};
@@ -96,6 +96,9 @@ impl Default for Limits {
     }
 }
 
+/// Largest buffer that is kept for the next native, in bytes.
+const SCRATCH_MAX: usize = 64 << 10;
+
 /// The state of one engine.
 pub struct Vm {
     /// The running coroutine's stacks; its object holds empty ones meanwhile.
@@ -110,6 +113,8 @@ pub struct Vm {
     pub natives: Vec<Native>,
     /// Metamethod names by [`Event`].
     pub(crate) events: [Gc<Str>; meta::EVENT_COUNT],
+    /// The basic types' names as strings, by [`Type`](crate::heap::value::Type).
+    pub(crate) type_names: [Value; TYPE_COUNT],
     /// Metatables of the basic types; tables and userdata have their own.
     pub type_metatables: [Option<Gc<Table>>; TYPE_COUNT],
     /// Where the host and the libraries keep values by name or number.
@@ -130,8 +135,6 @@ pub struct Vm {
     pub pending: u32,
     /// Set by the host to stop the run at the next slice.
     pub(crate) interrupt: Option<Box<str>>,
-    /// Warnings (manual: `warn`), for the host to take.
-    pub warnings: Vec<u8>,
     /// Values that the embedder holds, each with the generation of its slot.
     pub(crate) handles: Vec<(Value, u32)>,
     pub(crate) free_handles: Vec<u32>,
@@ -139,7 +142,7 @@ pub struct Vm {
     pub host: Box<dyn host::Host>,
     /// State of `math.random`.
     pub random: [u64; 4],
-    /// A warning is being continued, and warnings are on (manual: `warn`).
+    /// Warnings are on (manual: `warn`).
     pub warn_on: bool,
     /// A hook function is running; hooks are off meanwhile.
     pub(crate) hook_active: bool,
@@ -151,6 +154,8 @@ pub struct Vm {
     pub(crate) finalizers_due: bool,
     /// A message handler has returned: unwinding goes on.
     pub(crate) handler_returned: bool,
+    /// A buffer that natives build text in ([`Vm::take_scratch`]).
+    scratch: Vec<u8>,
     pub(crate) tasks: Vec<Option<task::Task>>,
     pub(crate) idle_tasks: Vec<Gc<Coroutine>>,
     pub(crate) task_results: Vec<Value>,
@@ -174,6 +179,7 @@ impl Vm {
         main.status = Status::Running;
         let exec = std::mem::replace(&mut main.exec, Exec::none());
         let events = meta::EVENT_NAMES.map(|name| heap.string(name.as_bytes()).expect(fresh));
+        let type_names = Type::ALL.map(|t| Value::string(heap.string(t.name().as_bytes()).expect(fresh)));
         heap.mode_name = Some(events[Event::Mode as usize]);
         let registry = heap.table().expect(fresh);
         let globals = heap.table().expect(fresh);
@@ -187,6 +193,7 @@ impl Vm {
             main,
             natives: Vec::new(),
             events,
+            type_names,
             type_metatables: [None; TYPE_COUNT],
             registry,
             globals,
@@ -198,7 +205,6 @@ impl Vm {
             fuel_used: 0,
             pending: 0,
             interrupt: None,
-            warnings: Vec::new(),
             handles: Vec::new(),
             free_handles: Vec::new(),
             host: Box::new(host::NoHost),
@@ -209,6 +215,7 @@ impl Vm {
             finalizing: false,
             finalizers_due: false,
             handler_returned: false,
+            scratch: Vec::new(),
             tasks: Vec::new(),
             idle_tasks: Vec::new(),
             task_results: Vec::new(),
@@ -252,6 +259,7 @@ impl Vm {
             self.error,
         ];
         roots.extend(self.events.iter().map(|s| Value::string(*s)));
+        roots.extend(self.type_names);
         roots.extend(self.type_metatables.iter().flatten().map(|t| Value::table(*t)));
         roots.extend(self.handles.iter().map(|(v, _)| *v));
         roots.extend(self.task_results.iter());
@@ -350,7 +358,7 @@ impl Vm {
 
     /// Books what the current slice has used.
     fn settle_slice(&mut self) {
-        let used = (self.slice_start - self.ticks) as u64;
+        let used = (self.slice_start as i64 - self.ticks as i64) as u64;
         self.slice_start = self.ticks;
         self.fuel_used += used;
         if let Some(fuel) = &mut self.fuel {
@@ -377,6 +385,28 @@ impl Vm {
         self.pause_requested = true;
         self.ticks = 0;
         self.slice_start = 0;
+    }
+
+    /// Fuel that is left right now.
+    pub fn fuel_left(&self) -> u64 {
+        let used = (self.slice_start as i64 - self.ticks as i64) as u64;
+        self.fuel.map_or(u64::MAX, |fuel| fuel.saturating_sub(used))
+    }
+
+    /// An empty buffer for a native to build text in. Give it back, so that the next one need not allocate; a native that fails may
+    /// keep it.
+    #[inline]
+    pub fn take_scratch(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.scratch)
+    }
+
+    /// Gives the buffer back. A large one is freed: it is not accounted for.
+    #[inline]
+    pub fn give_scratch(&mut self, mut buffer: Vec<u8>) {
+        if buffer.capacity() <= SCRATCH_MAX {
+            buffer.clear();
+            self.scratch = buffer;
+        }
     }
 
     /// The safe point of the loop when its slice is over: decides how the run goes on.

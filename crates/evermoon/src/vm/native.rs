@@ -56,6 +56,11 @@ impl From<OutOfMemory> for Throw {
     }
 }
 
+/// State of a native that is entered after an error that it has caught (see [`Vm::catch`]): the error is its last slot.
+pub const CAUGHT: u32 = u32::MAX - 5;
+/// The handler's slot of a frame that catches by itself.
+pub(crate) const CATCH: u32 = u32::MAX;
+
 pub type NativeResult = Result<Act, Throw>;
 pub type NativeFn = fn(&mut Vm) -> NativeResult;
 
@@ -123,6 +128,11 @@ impl Vm {
     pub fn set_state(&mut self, state: u32) {
         self.exec.frame_mut().state = state;
     }
+    /// The number of the running native in the engine's list. A library registers helpers behind the function that makes them.
+    pub fn native_number(&self) -> u32 {
+        let callee = self.exec.get(self.exec.frame().func as usize);
+        callee.as_native_closure().map_or(callee.bits as u32, |c| c.native)
+    }
     /// The running native closure, when the native has upvalues.
     pub fn callee(&self) -> Option<Gc<NativeClosure>> {
         self.exec.get(self.exec.frame().func as usize).as_native_closure()
@@ -144,7 +154,24 @@ impl Vm {
     pub fn protect(&mut self, handler: Option<usize>) {
         let frame = self.exec.frame_mut();
         frame.flags |= frame_flag::PROTECTED;
-        frame.aux = handler.map_or(0, |slot| frame.base + slot as u32);
+        frame.top = handler.map_or(0, |slot| frame.base + slot as u32);
+    }
+    /// Makes the native catch errors in what it calls and deal with them itself: it is then entered again with state [`CAUGHT`], its
+    /// slots cut to the present ones, and the error on top. The caller's message handler still sees the error first.
+    pub fn catch(&mut self) {
+        let slots = self.slots();
+        let frame = self.exec.frame_mut();
+        frame.flags |= frame_flag::PROTECTED;
+        frame.top = CATCH;
+        frame.aux = slots as u32;
+    }
+    /// The number of the running native.
+    pub fn callee_number(&self) -> u32 {
+        let callee = self.exec.get(self.exec.frame().func as usize);
+        match callee.as_native_closure() {
+            Some(c) => c.native,
+            None => callee.bits as u32,
+        }
     }
     /// Returns everything from slot `first` on, preceded by `v` in the slot before it (slot -1 is the native itself).
     pub fn ret_with(&mut self, v: Value, first: usize) -> NativeResult {
@@ -254,7 +281,9 @@ impl Vm {
     pub fn arg_error(&mut self, i: usize, message: &str) -> Throw {
         let (mut number, call) = (i + 1, self.native_call_name());
         let Some((what, name)) = call else {
-            return self.fail(&format!("bad argument #{number} to '?' ({message})"));
+            // Called by another native: by the name under which the library has it.
+            let name = self.natives.get(self.callee_number() as usize).map_or("?".into(), |n| n.full_name());
+            return self.fail(&format!("bad argument #{number} to '{name}' ({message})"));
         };
         if what == "method" {
             number -= 1;
@@ -316,9 +345,9 @@ impl Vm {
     #[cold]
     pub(crate) fn store_error(&mut self, e: StoreError) -> Throw {
         match e {
-            StoreError::NilKey => self.fail("index is nil"),
-            StoreError::NanKey => self.fail("index is NaN"),
-            StoreError::TooLarge => self.fail("table overflow"),
+            StoreError::NilKey => self.fail_here("table index is nil"),
+            StoreError::NanKey => self.fail_here("table index is NaN"),
+            StoreError::TooLarge => self.fail_here("table overflow"),
             StoreError::Memory(e) => Throw::Memory(e),
         }
     }
@@ -347,13 +376,13 @@ impl Vm {
     }
     /// A number's string.
     pub fn number_string(&mut self, v: Value) -> Result<Gc<Str>, Throw> {
-        let mut buffer = Vec::with_capacity(32);
-        if v.is_int() {
-            number::push_int(&mut buffer, v.raw_int());
+        let mut buffer = [0; number::NUM_BUF];
+        let text = if v.is_int() {
+            number::int_text(v.raw_int(), &mut buffer)
         } else {
-            number::push_float(&mut buffer, v.raw_float());
-        }
-        Ok(self.heap.string(&buffer)?)
+            number::float_text(v.raw_float(), &mut buffer)
+        };
+        Ok(self.heap.string(text)?)
     }
 
     /// The metatable of any value.

@@ -912,7 +912,7 @@ fn collect(vm: &mut Vm) -> Exit {
     if vm.heap.gc.to_finalize.is_empty() {
         return Exit::Continue;
     }
-    let step = vm.call_finalizer();
+    let step = vm.call_finalizer().map(|_| ());
     vm.settle(step)
 }
 

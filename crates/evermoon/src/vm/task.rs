@@ -45,7 +45,7 @@ impl Vm {
         }
         exec.top = 0;
         exec.push(Value::NIL);
-        // The entry's slot 1 holds the handler; `aux` 0 means "no handler", so it cannot be slot 0.
+        // The entry's slot 1 holds the handler; `top` 0 means "no handler", so it cannot be slot 0.
         exec.push(handler.unwrap_or(Value::NIL));
         exec.push(function);
         for &v in args {
@@ -59,9 +59,9 @@ impl Vm {
             closure: std::ptr::null(),
             base: 2,
             func: 1,
-            top: 0,
+            top: if handler.is_some() { 1 } else { 0 },
             state: 0,
-            aux: if handler.is_some() { 1 } else { 0 },
+            aux: 0,
             results: ALL,
             kind: kind::ENTRY,
             flags: if self.host_coroutine { 0 } else { frame_flag::NO_YIELD },

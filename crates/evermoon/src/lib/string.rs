@@ -1,0 +1,250 @@
+//! The string library (manual 6.4): what works on bytes alone. Formatting, patterns and packing have files of their own.
+//!
+//! Strings are bytes and letters are those of the "C" locale. Results are made in place or on the host's stack where they are
+//! short; nothing here calls Lua, so no function of this file keeps any state.
+
+use super::{format, loaded, pack, strpattern};
+use crate::bytecode::chunk;
+use crate::heap::object::Gc;
+use crate::heap::string::Str;
+use crate::heap::value::{Type, Value};
+use crate::vm::{Act, NativeFn, NativeResult, Throw, Vm};
+
+const FUNCTIONS: &[(&str, NativeFn)] = &[
+    ("byte", byte),
+    ("char", char),
+    ("dump", dump),
+    ("find", strpattern::find),
+    ("format", format::format),
+    ("gmatch", strpattern::gmatch),
+    ("gsub", strpattern::gsub),
+    ("len", len),
+    ("lower", lower),
+    ("match", strpattern::match_),
+    ("pack", pack::pack),
+    ("packsize", pack::packsize),
+    ("rep", rep),
+    ("reverse", reverse),
+    ("sub", sub),
+    ("unpack", pack::unpack),
+    ("upper", upper),
+];
+
+pub fn open(vm: &mut Vm) -> Result<(), Throw> {
+    let library = vm.new_table()?;
+    vm.register_library("string", library, FUNCTIONS)?;
+    let value = Value::table(library);
+    let (globals, loaded) = (vm.globals, loaded(vm)?);
+    vm.raw_set_name(globals, "string", value)?;
+    vm.raw_set_name(loaded, "string", value)?;
+    // Arithmetic on strings is the machine's (`vm/meta.rs`), so this is all there is to it.
+    let metatable = vm.new_table()?;
+    vm.raw_set_name(metatable, "__index", value)?;
+    vm.type_metatables[Type::String as usize] = Some(metatable);
+    Ok(())
+}
+
+/// Where a range begins: negative positions count from the end, and those before the string are 1.
+#[inline]
+pub(super) fn start_position(position: i64, len: usize) -> u64 {
+    if position > 0 {
+        position as u64
+    } else if position == 0 || position < -(len as i64) {
+        1
+    } else {
+        (len as i64 + position + 1) as u64
+    }
+}
+
+/// Where a range ends, the last byte included: positions before the string are 0, those behind it its length.
+#[inline]
+pub(super) fn end_position(position: i64, len: usize) -> u64 {
+    if position > len as i64 {
+        len as u64
+    } else if position >= 0 {
+        position as u64
+    } else {
+        (len as i64 + position + 1).max(0) as u64
+    }
+}
+
+/// The part of `s` from one position to another.
+#[inline]
+fn slice(s: &[u8], first: i64, last: i64) -> &[u8] {
+    let start = start_position(first, s.len());
+    let end = end_position(last, s.len());
+    // `end` is at most the length, so both are indices if the part is not empty.
+    if start > end { &[] } else { &s[start as usize - 1..end as usize] }
+}
+
+/// Whether a string of so many bytes may be made now.
+pub(super) fn check_size(vm: &mut Vm, len: usize) -> Result<(), Throw> {
+    if len > vm.limits.string_max {
+        return Err(vm.fail("resulting string too large"));
+    }
+    Ok(vm.heap.reserve(len)?)
+}
+
+/// Returns a string as long as `s` whose bytes `fill` makes of those of `s`, which it finds in place.
+fn ret_same_length(vm: &mut Vm, s: Gc<Str>, fill: impl FnOnce(&mut [u8])) -> NativeResult {
+    vm.charge(s.len() as u64 >> 8);
+    let made = vm.heap.string_filled(s.len(), |text| {
+        text.copy_from_slice(s.as_bytes());
+        fill(text);
+    })?;
+    vm.ret(Value::string(made))
+}
+
+/// `string.byte (s [, i [, j]])`
+fn byte(vm: &mut Vm) -> NativeResult {
+    let s = vm.check_str(0)?;
+    let first = vm.opt_int(1, 1)?;
+    let last = vm.opt_int(2, first)?;
+    match *slice(s.as_bytes(), first, last) {
+        [] => vm.ret_none(),
+        [byte] => vm.ret(Value::int(byte as i64)),
+        ref bytes => {
+            vm.charge(bytes.len() as u64 >> 4);
+            if bytes.len() >= i32::MAX as usize {
+                return Err(vm.fail("string slice too long"));
+            }
+            ensure_results(vm, bytes.len(), "string slice too long")?;
+            for &byte in bytes {
+                vm.push(Value::int(byte as i64));
+            }
+            Ok(Act::Return(bytes.len() as u32))
+        }
+    }
+}
+
+/// Room for so many results (`luaL_checkstack`).
+pub(super) fn ensure_results(vm: &mut Vm, count: usize, message: &str) -> Result<(), Throw> {
+    if count > vm.limits.stack_max {
+        return Err(vm.fail(&format!("stack overflow ({message})")));
+    }
+    vm.ensure_stack(count)
+}
+
+/// `string.char (···)`
+fn char(vm: &mut Vm) -> NativeResult {
+    let count = vm.slots();
+    let mut short = [0u8; 32];
+    if let Some(text) = short.get_mut(..count) {
+        for (i, slot) in text.iter_mut().enumerate() {
+            *slot = char_argument(vm, i)?;
+        }
+        return vm.ret_bytes(&short[..count]);
+    }
+    vm.charge(count as u64 >> 4);
+    let mut text = vm.take_scratch();
+    for i in 0..count {
+        let byte = char_argument(vm, i)?;
+        text.push(byte);
+    }
+    let made = vm.new_string(&text)?;
+    vm.give_scratch(text);
+    vm.ret(made)
+}
+
+#[inline]
+fn char_argument(vm: &mut Vm, i: usize) -> Result<u8, Throw> {
+    let code = vm.check_int(i)?;
+    u8::try_from(code).map_err(|_| vm.arg_error(i, "value out of range"))
+}
+
+/// `string.dump (function [, strip])`
+fn dump(vm: &mut Vm) -> NativeResult {
+    let function = vm.arg(0);
+    let strip = vm.arg(1).is_truthy();
+    if !function.is_function() {
+        return Err(vm.arg_type_error(0, "function"));
+    }
+    let Some(closure) = function.as_lua_closure() else {
+        return Err(vm.fail("unable to dump given function"));
+    };
+    let bytes = chunk::dump(&vm.heap.plain_proto(closure.proto), strip);
+    vm.charge(bytes.len() as u64 >> 4);
+    vm.ret_bytes(&bytes)
+}
+
+/// `string.len (s)`
+fn len(vm: &mut Vm) -> NativeResult {
+    let s = vm.check_str(0)?;
+    vm.ret(Value::int(s.len() as i64))
+}
+
+/// `string.lower (s)`
+fn lower(vm: &mut Vm) -> NativeResult {
+    let s = vm.check_str(0)?;
+    ret_same_length(vm, s, |text| text.make_ascii_lowercase())
+}
+
+/// `string.upper (s)`
+fn upper(vm: &mut Vm) -> NativeResult {
+    let s = vm.check_str(0)?;
+    ret_same_length(vm, s, |text| text.make_ascii_uppercase())
+}
+
+/// `string.reverse (s)`
+fn reverse(vm: &mut Vm) -> NativeResult {
+    let s = vm.check_str(0)?;
+    ret_same_length(vm, s, |text| text.reverse())
+}
+
+/// `string.rep (s, n [, sep])`
+fn rep(vm: &mut Vm) -> NativeResult {
+    let s = vm.check_str(0)?;
+    let n = vm.check_int(1)?;
+    let sep = match vm.opt_str(2)? {
+        Some(sep) => sep.as_bytes(),
+        None => &[],
+    };
+    let text = s.as_bytes();
+    if n <= 0 {
+        return vm.ret_bytes(b"");
+    }
+    let unit = text.len() + sep.len();
+    let Some(total) = (n as u64).checked_mul(unit as u64).map(|all| all - sep.len() as u64) else {
+        return Err(vm.fail("resulting string too large"));
+    };
+    let total = usize::try_from(total).unwrap_or(usize::MAX);
+    check_size(vm, total)?;
+    if total == 0 {
+        return vm.ret_bytes(b"");
+    }
+    if n == 1 {
+        return vm.ret(Value::string(s));
+    }
+    vm.charge(total as u64 >> 8);
+    let made = vm.heap.string_filled(total, |out| {
+        if let &[byte] = text
+            && sep.is_empty()
+        {
+            return out.fill(byte);
+        }
+        // The text and the separator once (n > 1, so both are there), then what is there again and again.
+        out[..text.len()].copy_from_slice(text);
+        out[text.len()..unit].copy_from_slice(sep);
+        let mut done = unit;
+        while done < total {
+            let more = done.min(total - done);
+            out.copy_within(..more, done);
+            done += more;
+        }
+    })?;
+    vm.ret(Value::string(made))
+}
+
+/// `string.sub (s, i [, j])`
+fn sub(vm: &mut Vm) -> NativeResult {
+    let s = vm.check_str(0)?;
+    let first = vm.check_int(1)?;
+    let last = vm.opt_int(2, -1)?;
+    let part = slice(s.as_bytes(), first, last);
+    if part.len() == s.len() {
+        return vm.ret(Value::string(s));
+    }
+    vm.charge(part.len() as u64 >> 8);
+    let made = vm.heap.string(part)?;
+    vm.ret(Value::string(made))
+}
