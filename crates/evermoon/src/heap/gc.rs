@@ -42,6 +42,8 @@ pub struct Collector {
     pub step_mul: u32,
     /// Log2 of the bytes between steps.
     pub step_size: u32,
+    /// The program has asked for the generational mode: only remembered.
+    pub generational: bool,
     /// Stopped by `collectgarbage "stop"`.
     pub stopped: bool,
     /// Stopped because a finalizer runs or the engine is closing.
@@ -84,6 +86,7 @@ impl Collector {
             pause: 200,
             step_mul: 100,
             step_size: 13,
+            generational: false,
             stopped: false,
             suspended: false,
             gray: Vec::new(),

@@ -184,6 +184,9 @@ impl Vm {
             kind: kind::LUA,
             flags: flags | outward,
         };
+        if self.tracing {
+            self.hook_entered();
+        }
         self.push_frame(frame)
     }
 
@@ -192,6 +195,9 @@ impl Vm {
         let frame = *self.exec.frame();
         self.frame_gone(&frame);
         self.exec.frame_count -= 1;
+        if self.tracing && frame.flags & frame_flag::HOOK == 0 {
+            self.hook_returned();
+        }
         const SPECIAL: u8 = frame_flag::FINALIZER | frame_flag::CLOSE | frame_flag::HOOK | frame_flag::HANDLER;
         if frame.flags & SPECIAL != 0 && frame.kind != kind::BOTTOM {
             return self.complete_special(&frame, first, count);
@@ -225,8 +231,8 @@ impl Vm {
             self.handler_returned = true;
         } else if frame.flags & frame_flag::FINALIZER != 0 {
             self.finalizer_ended();
-        } else if frame.flags & frame_flag::CLOSE != 0 {
-            // The Lua frame executes its instruction again, to close the next variable.
+        } else if frame.flags & (frame_flag::CLOSE | frame_flag::HOOK) != 0 {
+            // The Lua frame executes its instruction again, to close the next variable; or at last, after a hook.
             self.step_back();
         }
     }
@@ -253,6 +259,7 @@ impl Vm {
             let step = match frame.kind {
                 kind::LUA => return Exit::Continue,
                 kind::NATIVE if frame.state == UNWINDING => self.continue_unwinding(),
+                kind::NATIVE if frame.state == RETURNING => self.native_returns(frame.aux as usize).map(|()| None),
                 kind::NATIVE => self.run_native(),
                 kind::ENTRY if frame.state == UNWINDING => self.continue_unwinding(),
                 kind::ENTRY => return Exit::Done,
@@ -284,6 +291,15 @@ impl Vm {
         self.act(act)
     }
 
+    /// The native of the top frame returns its top `n` slots.
+    fn native_returns(&mut self, n: usize) -> Result<(), Throw> {
+        self.complete(self.exec.top - n, n);
+        if self.heap.debt > 0 {
+            self.collect_at_native_return()?;
+        }
+        Ok(())
+    }
+
     /// Does what the native of the top frame asks for.
     pub(crate) fn act(&mut self, act: Act) -> Result<Option<Exit>, Throw> {
         match act {
@@ -291,11 +307,7 @@ impl Vm {
                 if self.tracing && self.hook_native_return(n)? {
                     return Ok(None);
                 }
-                let first = self.exec.top - n as usize;
-                self.complete(first, n as usize);
-                if self.heap.debt > 0 {
-                    self.collect_at_native_return()?;
-                }
+                self.native_returns(n as usize)?;
             }
             Act::Call { args, results } => {
                 let func = self.exec.top - args as usize - 1;
@@ -336,7 +348,11 @@ impl Vm {
         if self.exec.frame_count > 0 {
             self.open_top();
         }
-        self.ensure_stack(args.len() + 2)?;
+        self.ensure_stack(args.len() + 3)?;
+        if self.exec.top == 0 {
+            // A handler in slot 0 would read as none.
+            self.exec.push(Value::NIL);
+        }
         let func = self.exec.top;
         self.exec.push(handler.unwrap_or(Value::NIL));
         let flags = if self.host_coroutine && self.exec.frame_count == 0 { 0 } else { frame_flag::NO_YIELD };
@@ -648,7 +664,7 @@ impl Vm {
         let exec = std::mem::replace(&mut co.exec, Exec::none());
         from.exec = std::mem::replace(&mut self.exec, exec);
         self.current = co;
-        self.tracing = co.hook.is_some();
+        self.update_tracing();
     }
 
     /// Back to the resumer; the current coroutine gets this status.
@@ -662,7 +678,6 @@ impl Vm {
     }
 
     fn resume(&mut self, mut co: Gc<Coroutine>, args: usize, wrap: bool) -> Result<(), Throw> {
-        let func = self.exec.frame().func as usize;
         self.exec.frame_mut().top = wrap as u32;
         if co.status != Status::Suspended {
             let text = match co.status {
@@ -673,77 +688,112 @@ impl Vm {
                 return Err(self.fail(text));
             }
             let message = self.new_string(text.as_bytes())?;
-            return self.resume_result(func, false, &[message]);
+            self.resume_refused(message);
+            return Ok(());
         }
         if self.coroutine_depth >= COROUTINE_DEPTH_MAX {
             if wrap {
                 return Err(self.fail("C stack overflow"));
             }
             let message = self.new_string(b"C stack overflow")?;
-            return self.resume_result(func, false, &[message]);
+            self.resume_refused(message);
+            return Ok(());
         }
-        let values = self.take_top(args);
+        // The arguments move over while errors are still the resumer's.
+        if co.exec.top + args + 2 * SLACK > co.exec.stack_cap {
+            self.grow_other_stack(co, args)?;
+        }
+        let first = self.exec.top - args;
+        for at in first..first + args {
+            let v = self.exec.get(at);
+            co.exec.push(v);
+        }
+        self.exec.top = first;
         self.current.status = Status::Normal;
         co.resumer = Some(self.current);
         co.status = Status::Running;
         self.coroutine_depth += 1;
         self.switch_to(co);
         // From here on errors belong to the coroutine.
-        self.ensure_stack(args)?;
-        let started = self.exec.frame_count > 0;
-        if !started {
-            self.push_frame(BOTTOM_FRAME)?;
-        }
-        for &v in values.as_slice() {
-            self.exec.push(v);
-        }
-        if started {
+        if self.exec.frame_count > 0 {
             // Its top frame is the native that yielded: the values are that native's results.
-            self.complete(self.exec.top - args, args);
+            let first = self.exec.top - args;
+            self.complete(first, args);
             Ok(())
         } else {
-            self.begin_call(self.exec.top - args - 1, args, ALL, 0)
+            self.push_frame(BOTTOM_FRAME)?;
+            let func = self.exec.top - args - 1;
+            self.begin_call(func, args, ALL, 0)
         }
     }
 
-    /// The results of a finished `resume` or `wrap` native, which is the top frame again.
-    fn resume_result(&mut self, func: usize, ok: bool, values: &[Value]) -> Result<(), Throw> {
-        let wrap = self.exec.frame().top != 0;
-        self.exec.top = func;
-        self.ensure_stack(values.len() + 1)?;
-        if !wrap {
-            self.exec.push(Value::bool(ok));
+    /// Room for values in a coroutine that is not running.
+    #[cold]
+    fn grow_other_stack(&mut self, mut co: Gc<Coroutine>, values: usize) -> Result<(), Throw> {
+        let needed = co.exec.top + values + 2 * SLACK;
+        if needed > self.limits.stack_max {
+            return Err(self.fail("too many arguments to resume"));
         }
-        for &v in values {
-            self.exec.push(v);
-        }
-        let count = self.exec.top - func;
-        self.complete(func, count);
+        let cap = needed.max(co.exec.stack_cap * 2).min(self.limits.stack_max + SLACK);
+        self.heap.reserve((cap - co.exec.stack_cap) * 16)?;
+        let change = co.exec.grow_stack(&mut self.heap.pools, cap);
+        self.heap.account(change);
         Ok(())
     }
 
-    fn yield_now(&mut self, n: usize) -> Result<Option<Exit>, Throw> {
-        let co = self.current;
-        if self.exec.no_yield > 0 {
-            return Err(self.fail("attempt to yield across a C-call boundary"));
+    /// Ends a `resume` or `wrap` native, which is the top frame again, with `true` and values from the stack of the coroutine that it resumed.
+    fn resume_succeeded(&mut self, co: Gc<Coroutine>, first: usize, count: usize) -> Result<(), Throw> {
+        let frame = *self.exec.frame();
+        let func = frame.func as usize;
+        self.exec.top = func;
+        self.ensure_stack(count + 1)?;
+        let wrap = frame.top != 0;
+        if !wrap {
+            self.exec.push(Value::TRUE);
         }
+        for at in first..first + count {
+            let v = co.exec.get(at);
+            self.exec.push(v);
+        }
+        self.complete(func, self.exec.top - func);
+        Ok(())
+    }
+
+    /// Ends a `resume` native, which is the top frame again, with `false` and an error.
+    fn resume_refused(&mut self, error: Value) {
+        let func = self.exec.frame().func as usize;
+        self.exec.set(func, Value::FALSE);
+        self.exec.set(func + 1, error);
+        self.exec.top = func + 2;
+        self.complete(func, 2);
+    }
+
+    fn yield_now(&mut self, n: usize) -> Result<Option<Exit>, Throw> {
+        let mut co = self.current;
         if co.resumer.is_none() {
-            if self.host_coroutine {
+            if self.host_coroutine && self.exec.no_yield == 0 {
                 return Ok(Some(Exit::Yielded));
             }
             return Err(self.fail("attempt to yield from outside a coroutine"));
         }
-        let values = self.take_top(n);
+        if self.exec.no_yield > 0 {
+            return Err(self.fail("attempt to yield across a C-call boundary"));
+        }
+        let first = self.exec.top - n;
         self.coroutine_depth -= 1;
         self.switch_back(Status::Suspended);
-        let func = self.exec.frame().func as usize;
-        self.resume_result(func, true, values.as_slice())?;
+        let done = self.resume_succeeded(co, first, n);
+        co.exec.top = first;
+        done?;
         Ok(None)
     }
 
-    /// Whether a yield would work now.
-    pub fn is_yieldable(&self) -> bool {
-        self.exec.no_yield == 0 && (self.current.resumer.is_some() || self.host_coroutine)
+    /// Whether a yield would work in this coroutine, were it running.
+    pub fn is_yieldable_in(&self, co: Gc<Coroutine>) -> bool {
+        let running = co == self.current;
+        let exec = if running { &self.exec } else { &co.exec };
+        let main = co == self.main || running && co.resumer.is_none();
+        exec.no_yield == 0 && (!main || self.host_coroutine)
     }
 
     /// The function of the current coroutine has returned to its bottom frame.
@@ -757,30 +807,14 @@ impl Vm {
             self.close_coroutine(co)?;
             return Ok(None);
         }
-        let values = self.take_top(self.exec.top);
+        let count = self.exec.top;
         self.exec.frame_count = 0;
         self.switch_back(Status::Dead);
+        let done = self.resume_succeeded(co, 0, count);
         // A dead coroutine needs no stack.
         self.heap.release_exec(&mut co.exec);
-        let func = self.exec.frame().func as usize;
-        self.resume_result(func, true, values.as_slice())?;
+        done?;
         Ok(None)
-    }
-
-    /// Takes the top `n` values on their way from one stack to another.
-    #[inline]
-    fn take_top(&mut self, n: usize) -> Transfer {
-        let first = self.exec.top - n;
-        self.exec.top = first;
-        let mut transfer = Transfer { few: [Value::NIL; FEW], count: n, many: Vec::new() };
-        if n <= FEW {
-            for i in 0..n {
-                transfer.few[i] = self.exec.get(first + i);
-            }
-        } else {
-            transfer.many = (first..first + n).map(|at| self.exec.get(at)).collect();
-        }
-        transfer
     }
 
     /// The coroutine died by an error; the resumer is current again.
@@ -796,7 +830,8 @@ impl Vm {
             self.exec.frame_mut().state = WRAP_FAILED;
             return self.close_coroutine(co);
         }
-        self.resume_result(frame.func as usize, false, &[error])
+        self.resume_refused(error);
+        Ok(())
     }
 
     /// Closes the pending variables of a suspended or dead coroutine, each by a call on the coroutine's own stack.
@@ -850,21 +885,8 @@ impl Vm {
     }
 }
 
-/// Values on their way from one stack to another; few of them need no allocation.
-struct Transfer {
-    few: [Value; FEW],
-    count: usize,
-    many: Vec<Value>,
-}
-
-const FEW: usize = 6;
-
-impl Transfer {
-    fn as_slice(&self) -> &[Value] {
-        if self.count <= FEW { &self.few[..self.count] } else { &self.many }
-    }
-}
-
+/// State of a native whose return hook is running; `aux` says how many results it has.
+pub(crate) const RETURNING: u32 = u32::MAX - 1;
 /// State of a native that waits while a coroutine is being closed.
 pub(crate) const CLOSING: u32 = u32::MAX - 2;
 /// State of a native that is entered after a coroutine has been closed: `ok` and the error are its last two slots.

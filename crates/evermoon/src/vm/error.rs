@@ -11,8 +11,10 @@ use crate::heap::value::{Value, tag};
 
 /// State of a protected frame that is closing variables after an error; the error waits in the slot of its function.
 pub(crate) const UNWINDING: u32 = u32::MAX;
-/// Message handlers running inside each other; the next one is not called.
-const HANDLERS_MAX: usize = 10;
+/// Message handlers that may run inside each other; the next one is told "C stack overflow" (PUC: LUAI_MAXCCALLS).
+const HANDLERS_MAX: usize = 195;
+/// Handlers beyond that until the error is thrown without any.
+const HANDLERS_EXTRA: usize = 20;
 
 impl Vm {
     /// An error with a message and the position of the function that called the running native (or, in a Lua function, of the
@@ -78,7 +80,9 @@ impl Vm {
         };
         match proto.line(self.frame_pc(frame)) {
             Some(line) => format!("{source}:{line}: "),
-            None => format!("{source}:?: "),
+            // Stripped: a native that was called from here says nothing, an instruction says what the reference says.
+            None if frame.kind == kind::LUA && std::ptr::eq(frame, self.exec.frame()) => format!("{source}:-1: "),
+            None => String::new(),
         }
     }
 
@@ -95,51 +99,45 @@ impl Vm {
     }
 
     #[cold]
-    pub(crate) fn index_error(&mut self, object: Value, key: Value) -> Throw {
-        let suffix = match self.variable_name(object) {
-            Some(name) => variable_suffix(Some(name)),
-            // No name for the object: the key may tell where it was (PUC `luaG_typeerror` gives none; kept alike).
-            None => {
-                let _ = key;
-                String::new()
-            }
-        };
-        self.type_error_with(object, "index", &suffix)
+    pub(crate) fn index_error(&mut self, object: Value, _key: Value) -> Throw {
+        self.type_error(object, "index")
     }
 
+    /// A call of something that cannot be called, by the name under which the instruction calls it.
     #[cold]
     pub(crate) fn call_error(&mut self, value: Value) -> Throw {
-        self.type_error(value, "call")
+        let suffix = variable_suffix(self.name_called_by(self.exec.frame()));
+        self.type_error_with(value, "call", &suffix)
     }
 
     #[cold]
     pub(crate) fn arith_error(&mut self, event: Event, a: Value, b: Value) -> Throw {
-        let bitwise = (Event::BAnd as u8..=Event::Shr as u8).contains(&(event as u8)) || event == Event::BNot;
-        if bitwise {
-            if a.is_number() && b.is_number() {
-                // One of them has no integer value.
-                let culprit = if self.to_int(a).is_none() { a } else { b };
-                let suffix = variable_suffix(self.variable_name(culprit));
-                return self.fail(&format!("number{suffix} has no integer representation"));
+        let culprit = if a.is_number() { b } else { a };
+        if (Event::BAnd as u8..=Event::Shr as u8).contains(&(event as u8)) || event == Event::BNot {
+            if !culprit.is_number() {
+                return self.type_error(culprit, "perform bitwise operation on");
             }
-            let culprit = if a.is_number() { b } else { a };
-            if culprit.is_string()
-                && self.to_number(culprit).is_some()
-                && (self.to_number(a).is_some() && self.to_number(b).is_some())
-            {
-                return self.fail("number has no integer representation");
-            }
-            return self.type_error(culprit, "perform bitwise operation on");
+            // One of the two numbers has no integer value.
+            let culprit = if self.to_int(a).is_none() { a } else { b };
+            let suffix = variable_suffix(self.variable_name(culprit));
+            return self.fail_here(&format!("number{suffix} has no integer representation"));
         }
-        // A string that does not convert is as bad as another type.
-        let culprit = if self.to_number(b).is_none() && (a.is_number() || self.to_number(a).is_some()) { b } else { a };
+        if a.is_string() || b.is_string() {
+            // In the reference this comes from the metamethods of strings, which know no variables.
+            let operation = super::meta::EVENT_NAMES[event as usize].trim_start_matches('_');
+            let (x, y) = (a.type_of().name(), b.type_of().name());
+            return self.fail(&format!("attempt to {operation} a '{x}' with a '{y}'"));
+        }
         self.type_error(culprit, "perform arithmetic on")
     }
 
+    /// Neither of the values at `slot` and behind it has a `__concat`.
     #[cold]
-    pub(crate) fn concat_error(&mut self, a: Value, b: Value) -> Throw {
-        let culprit = if a.is_string() || a.is_number() { b } else { a };
-        self.type_error(culprit, "concatenate")
+    pub(crate) fn concat_error(&mut self, slot: usize) -> Throw {
+        let a = self.exec.get(slot);
+        let slot = if a.is_string() || a.is_number() { slot + 1 } else { slot };
+        let suffix = variable_suffix(self.slot_name(slot));
+        self.type_error_with(self.exec.get(slot), "concatenate", &suffix)
     }
 
     #[cold]
@@ -201,7 +199,7 @@ impl Vm {
             self.exec.push(error);
             return match self.begin_call(func, 1, 1, frame_flag::HANDLER | frame_flag::NO_YIELD) {
                 Ok(()) => Exit::Continue,
-                Err(Throw::Error) if self.handlers_active() < HANDLERS_MAX => self.unwind(Throw::Error),
+                Err(Throw::Error) if self.handlers_active() < HANDLERS_MAX + HANDLERS_EXTRA => self.unwind(Throw::Error),
                 Err(_) => self.unwind(Throw::ErrorUnhandled),
             };
         }
@@ -227,10 +225,13 @@ impl Vm {
 
     /// The message handler that is in charge now, unless handlers are already failing in a row.
     fn message_handler(&mut self) -> Option<Value> {
-        if self.handlers_active() >= HANDLERS_MAX {
-            let text = self.heap.string(b"C stack overflow").ok()?;
-            self.error = Value::string(text);
-            return None;
+        match self.handlers_active() {
+            HANDLERS_MAX => self.error = Value::string(self.heap.string(b"C stack overflow").ok()?),
+            n if n >= HANDLERS_MAX + HANDLERS_EXTRA => {
+                self.error = Value::string(self.heap.string(b"error in error handling").ok()?);
+                return None;
+            }
+            _ => {}
         }
         for frame in self.exec.frames().iter().rev() {
             if frame.flags & frame_flag::FINALIZER != 0 {
@@ -303,7 +304,7 @@ impl Vm {
                 self.exec.no_yield -= 1;
             }
             if frame.flags & frame_flag::HOOK != 0 {
-                self.hook_active = false;
+                self.hook_gone();
             }
         }
     }
@@ -337,6 +338,12 @@ impl Vm {
             frame.state = CAUGHT;
             return Ok(None);
         }
+        if self.tracing {
+            self.exec.top = frame.base as usize;
+            if self.hook_native_return(0)? {
+                return Ok(None);
+            }
+        }
         // false and the error, where the results belong.
         let func = frame.func as usize;
         self.exec.set(func, Value::FALSE);
@@ -352,6 +359,7 @@ impl Vm {
         let mut co = self.current;
         co.failed = true;
         co.error = error;
+        self.hook_gone();
         self.switch_back(Status::Dead);
         self.resume_failed(co, error)
     }

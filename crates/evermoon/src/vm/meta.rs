@@ -178,11 +178,11 @@ impl Vm {
                 Event::Unm => 0i64.wrapping_sub(x),
                 Event::Mod => match number::int_mod(x, y) {
                     Some(v) => v,
-                    None => return Err(self.fail("attempt to perform 'n%%0'")),
+                    None => return Err(self.fail("attempt to perform 'n%0'")),
                 },
                 Event::IDiv => match number::int_idiv(x, y) {
                     Some(v) => v,
-                    None => return Err(self.fail("attempt to perform 'n//0'")),
+                    None => return Err(self.fail("attempt to divide by zero")),
                 },
                 Event::Pow => return Ok(Some(Value::float(number::pow(x as f64, y as f64)))),
                 _ => return Ok(Some(Value::float(x as f64 / y as f64))),
@@ -265,7 +265,7 @@ impl Vm {
                     handler = self.metamethod(b, Event::Concat);
                 }
                 if handler.is_nil() {
-                    return Err(self.concat_error(a, b));
+                    return Err(self.concat_error(first + count - 2));
                 }
                 let Outcome::Call(args) = self.push_call(&[handler, a, b]) else { unreachable!("push_call pushes a call") };
                 return Ok((count, Some(args)));

@@ -1,7 +1,8 @@
 //! The virtual machine: frames, the interpreter loop, calls, metamethods, errors, fuel. It names no library and no store.
 //!
 //! Reading order: `mod.rs` (the engine's state), `call.rs` (frames, calls, returns, coroutines), `run.rs` (the loop), `meta.rs` (metamethods),
-//! `error.rs` (throwing and unwinding), `native.rs` (what a library function may use), `hook.rs`, `name.rs` (names for messages).
+//! `error.rs` (throwing and unwinding), `native.rs` (what a library function may use), `hook.rs`, `name.rs` (names for messages),
+//! `traceback.rs`.
 //!
 //! Nothing of a Lua program is ever on the host's stack: a call pushes a [`Frame`](crate::heap::coroutine::Frame), natives return
 //! an [`Act`] instead of calling.
@@ -15,6 +16,7 @@ pub mod name;
 pub mod native;
 #[allow(unsafe_code)]
 pub mod run;
+pub mod traceback;
 pub mod task;
 
 use crate::heap::Heap;
@@ -144,8 +146,6 @@ pub struct Vm {
     pub random: [u64; 4],
     /// Warnings are on (manual: `warn`).
     pub warn_on: bool,
-    /// A hook function is running; hooks are off meanwhile.
-    pub(crate) hook_active: bool,
     /// The host is to be asked in before the run goes on.
     pub(crate) pause_requested: bool,
     /// A finalizer is running.
@@ -210,7 +210,6 @@ impl Vm {
             host: Box::new(host::NoHost),
             random: [0; 4],
             warn_on: false,
-            hook_active: false,
             pause_requested: false,
             finalizing: false,
             finalizers_due: false,

@@ -661,7 +661,8 @@ fn run_loop<const TRACE: bool>(vm: &mut Vm) -> Exit {
                         let at = func.offset_from((*vm).exec.stack) as usize;
                         let params = (*proto).num_params as usize;
                         let top = at + 1 + (*proto).max_stack as usize;
-                        if !(*proto).is_vararg
+                        if !TRACE
+                            && !(*proto).is_vararg
                             && args <= params
                             && top + 2 * SLACK < (*vm).exec.stack_cap
                             && (*vm).exec.frame_count < (*vm).exec.frame_cap
@@ -927,15 +928,21 @@ fn out_of_memory(vm: &mut Vm) -> Exit {
 #[cold]
 #[inline(never)]
 fn trace(vm: &mut Vm) -> Exit {
-    let step = vm.trace_instruction();
-    match step {
-        Ok(false) => Exit::Continue,
-        Ok(true) => vm.drive(),
-        Err(throw) => vm.settle(Err(throw)),
+    // Again after a hook that has already returned, as one instruction may have several events.
+    while vm.tracing {
+        let exit = match vm.trace_instruction() {
+            Ok(false) => break,
+            Ok(true) => vm.drive(),
+            Err(throw) => vm.settle(Err(throw)),
+        };
+        if exit != Exit::Continue {
+            return exit;
+        }
     }
+    Exit::Continue
 }
 
-fn event_of_op(op: Op) -> Event {
+pub(super) fn event_of_op(op: Op) -> Event {
     match op {
         Op::ADD | Op::ADDI | Op::ADDK | Op::ADDKF => Event::Add,
         Op::SUB | Op::SUBI | Op::SUBK | Op::SUBKF => Event::Sub,
@@ -1269,8 +1276,8 @@ fn call_at(vm: &mut Vm, func: usize, args: usize, results: i16) -> Exit {
         }
         let function = vm.natives[callee.bits as usize].function;
         match function(vm) {
-            Ok(Act::Return(n)) => {
-                // The usual end: results to the caller, which is this Lua frame.
+            Ok(Act::Return(n)) if !vm.tracing => {
+                // (If it has just switched hooks on, its return is an event.) The usual end: results to the caller, which is this Lua frame.
                 let n = n as usize;
                 let first = vm.exec.top - n;
                 vm.exec.frame_count -= 1;
@@ -1287,7 +1294,7 @@ fn call_at(vm: &mut Vm, func: usize, args: usize, results: i16) -> Exit {
                     }
                     vm.exec.top = func + wanted;
                 }
-                if vm.heap.debt > 0 || vm.tracing {
+                if vm.heap.debt > 0 {
                     let step = vm.collect_at_native_return();
                     return vm.settle(step);
                 }
