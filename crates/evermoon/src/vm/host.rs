@@ -81,6 +81,10 @@ pub struct Calendar {
 pub trait Host {
     /// Writes program output (`print`, and `io.stdout` where the host has no stream for it).
     fn print(&mut self, _bytes: &[u8]) {}
+    /// Whether the run should come back to the embedder soon (as when much output has gathered). Asked after each write.
+    fn wants_pause(&mut self) -> bool {
+        false
+    }
     /// Writes a warning or other text that is not the program's output.
     fn report(&mut self, _bytes: &[u8]) {}
     /// Standard streams: 0 input, 1 output, 2 error.

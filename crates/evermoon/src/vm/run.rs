@@ -1438,6 +1438,15 @@ fn for_prepare(vm: &mut Vm, word: u32) -> Exit {
     }
 }
 
+/// A number, or a string that spells one.
+fn number_of(v: Value) -> Option<Num> {
+    match v.tag {
+        tag::INT => Some(Num::Int(v.raw_int())),
+        tag::FLOAT => Some(Num::Float(v.raw_float())),
+        _ => number::parse_number(v.as_str()?.bytes()),
+    }
+}
+
 /// Prepares a numeric `for` (manual 3.3.5); false when it does not run.
 fn prepare_loop(vm: &mut Vm, a: u8) -> Result<bool, Throw> {
     let (init, limit, step) = (vm.reg(a), vm.reg(a + 1), vm.reg(a + 2));
@@ -1446,20 +1455,16 @@ fn prepare_loop(vm: &mut Vm, a: u8) -> Result<bool, Throw> {
         if step == 0 {
             return Err(vm.fail("'for' step is zero"));
         }
-        let limit = match limit.tag {
-            tag::INT => Num::Int(limit.raw_int()),
-            tag::FLOAT => Num::Float(limit.raw_float()),
-            _ => return Err(vm.for_error(limit, "limit")),
-        };
+        let Some(limit) = number_of(limit) else { return Err(vm.for_error(limit, "limit")) };
         let Some(count) = number::for_loop_count(first, limit, step) else { return Ok(false) };
         vm.set_reg(a + 1, Value::int(count as i64));
         vm.set_reg(a + 3, init);
         return Ok(true);
     }
-    let float = |v: Value| match v.tag {
-        tag::INT => Some(v.raw_int() as f64),
-        tag::FLOAT => Some(v.raw_float()),
-        _ => None,
+    // Strings convert here, as the reference lets them (its `forprep` uses the same conversion as arithmetic).
+    let float = |v: Value| match number_of(v)? {
+        Num::Int(i) => Some(i as f64),
+        Num::Float(f) => Some(f),
     };
     let Some(last) = float(limit) else { return Err(vm.for_error(limit, "limit")) };
     let Some(by) = float(step) else { return Err(vm.for_error(step, "step")) };
