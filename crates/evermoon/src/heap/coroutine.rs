@@ -113,7 +113,7 @@ pub struct Exec {
     pub(crate) tbc: Vec<u32>,
     /// Frames with `NO_YIELD`, and host entries.
     pub(crate) no_yield: u32,
-    /// Message handlers that are running inside each other.
+    /// Frames of message handlers.
     pub(crate) handlers: u32,
 }
 

@@ -79,6 +79,7 @@ impl Vm {
         }
         if frame.flags & frame_flag::NO_YIELD != 0 {
             self.exec.no_yield += 1;
+            // Handlers' frames let no yield pass.
             self.exec.handlers += (frame.flags & frame_flag::HANDLER != 0) as u32;
         }
         self.exec.frame_count += 1;
