@@ -257,7 +257,7 @@ fn print(vm: &mut Vm) -> NativeResult {
     }
     out.push(b'\n');
     vm.charge(out.len() as u64 / 64);
-    vm.host.print(&out);
+    vm.print(&out);
     vm.ret_none()
 }
 
