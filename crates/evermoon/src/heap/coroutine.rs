@@ -169,11 +169,26 @@ impl Exec {
         self.set(top, v);
         self.top = top + 1;
     }
-    /// Copies `count` slots; the ranges may overlap.
+    /// Copies `count` slots; the ranges may overlap. Few are copied one by one, field by field: they have just been written
+    /// (`value.rs`, on wide loads).
+    #[inline]
     pub fn copy(&mut self, from: usize, to: usize, count: usize) {
+        const FEW: usize = 16;
         assert!(from + count <= self.stack_cap && to + count <= self.stack_cap);
         // SAFETY: both ranges are in the stack.
-        unsafe { std::ptr::copy(self.stack.add(from), self.stack.add(to), count) }
+        unsafe {
+            if count > FEW {
+                std::ptr::copy(self.stack.add(from), self.stack.add(to), count);
+            } else if to <= from {
+                for i in 0..count {
+                    Value::load(self.stack.add(from + i)).store(self.stack.add(to + i));
+                }
+            } else {
+                for i in (0..count).rev() {
+                    Value::load(self.stack.add(from + i)).store(self.stack.add(to + i));
+                }
+            }
+        }
     }
     #[inline(always)]
     pub fn frame(&self) -> &Frame {
