@@ -1420,24 +1420,17 @@ fn prepare_loop(vm: &mut Vm, a: u8) -> Result<bool, Throw> {
         if step == 0 {
             return Err(vm.fail("'for' step is zero"));
         }
-        let limit = match limit.tag {
-            tag::INT => Num::Int(limit.raw_int()),
-            tag::FLOAT => Num::Float(limit.raw_float()),
-            _ => return Err(vm.for_error(limit, "limit")),
-        };
+        // Strings that denote numbers are converted here too, whatever the manual says: the reference does it.
+        let Some(limit) = vm.to_number(limit) else { return Err(vm.for_error(limit, "limit")) };
         let Some(count) = number::for_loop_count(first, limit, step) else { return Ok(false) };
         vm.set_reg(a + 1, Value::int(count as i64));
         vm.set_reg(a + 3, init);
         return Ok(true);
     }
-    let float = |v: Value| match v.tag {
-        tag::INT => Some(v.raw_int() as f64),
-        tag::FLOAT => Some(v.raw_float()),
-        _ => None,
-    };
-    let Some(last) = float(limit) else { return Err(vm.for_error(limit, "limit")) };
-    let Some(by) = float(step) else { return Err(vm.for_error(step, "step")) };
-    let Some(first) = float(init) else { return Err(vm.for_error(init, "initial value")) };
+    let float = |vm: &Vm, v: Value| vm.to_number(v).map(Num::to_float);
+    let Some(last) = float(vm, limit) else { return Err(vm.for_error(limit, "limit")) };
+    let Some(by) = float(vm, step) else { return Err(vm.for_error(step, "step")) };
+    let Some(first) = float(vm, init) else { return Err(vm.for_error(init, "initial value")) };
     if by == 0.0 {
         return Err(vm.fail("'for' step is zero"));
     }
