@@ -792,7 +792,7 @@ fn run_loop<const TRACE: bool>(vm: &mut Vm) -> Exit {
                         let count = (*v.add(1)).bits;
                         if count > 0 {
                             let next = (*v).raw_int().wrapping_add((*step).raw_int());
-                            Value::int(count as i64 - 1).store(v.add(1));
+                            Value::int((count - 1) as i64).store(v.add(1));
                             Value::int(next).store(v);
                             Value::int(next).store(v.add(3));
                             jump!();
