@@ -398,7 +398,7 @@ pub extern "C" fn em_load(number: u32, source: u32, len: u32, name: u32, name_le
     let (Some(source), Some(name)) = (range(source, len), range(name, name_len)) else {
         return e.misuse("the source's range lies outside the memory");
     };
-    let mode = Mode { text: mode & 1 != 0, binary: mode & 2 != 0 };
+    let mode = Mode(match mode & 3 { 0 => b"", 1 => b"t", 2 => b"b", _ => b"bt" });
     let env = Value::table(e.vm.globals);
     match load::load(&mut e.vm, source, name, mode, env) {
         Ok(Ok(function)) => {

@@ -24,7 +24,7 @@ pub struct Chunk<'a> {
     source: Vec<u8>,
     name: Option<Vec<u8>>,
     environment: Option<Table>,
-    mode: Mode,
+    mode: Mode<'static>,
 }
 
 impl Lua {
@@ -61,7 +61,7 @@ impl<'a> Chunk<'a> {
     }
     /// Accepts only this kind.
     pub fn set_mode(mut self, mode: ChunkMode) -> Self {
-        self.mode = Mode { text: mode == ChunkMode::Text, binary: mode == ChunkMode::Binary };
+        self.mode = Mode(if mode == ChunkMode::Text { b"t" } else { b"b" });
         self
     }
 

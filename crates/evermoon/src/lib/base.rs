@@ -1,17 +1,290 @@
 //! The basic library (manual 6.1).
+//!
+//! Natives 0 and 1 are `next` and the iterator of `ipairs`: the loop knows the first by its number, so this library is opened first.
+//! Functions that call back (`print` with `__tostring`, `load` with a reader, `collectgarbage` with finalizers …) are small state machines; their
+//! states are the constants above each of them.
 
-use crate::heap::value::Value;
-use crate::vm::{NativeFn, NativeResult, Throw, Vm};
+use super::load::{self, Mode};
+use crate::heap::number;
+use crate::heap::value::{Value, tag};
+use crate::vm::meta::{Event, num_value};
+use crate::vm::native::CAUGHT;
+use crate::vm::{Act, NativeFn, NativeResult, Throw, Vm};
 
-/// Name and function of each. `next` comes first: the loop knows it as native number 0.
-const FUNCTIONS: &[(&str, NativeFn)] = &[("next", next), ("pairs", pairs), ("print", print)];
+/// Name and function of each; `next` and the iterator come first.
+const FUNCTIONS: &[(&str, NativeFn)] = &[
+    ("assert", assert_),
+    ("collectgarbage", collectgarbage),
+    ("dofile", dofile),
+    ("error", error),
+    ("getmetatable", getmetatable),
+    ("ipairs", ipairs),
+    ("load", load_),
+    ("loadfile", loadfile),
+    ("pairs", pairs),
+    ("pcall", pcall),
+    ("print", print),
+    ("rawequal", rawequal),
+    ("rawget", rawget),
+    ("rawlen", rawlen),
+    ("rawset", rawset),
+    ("select", select),
+    ("setmetatable", setmetatable),
+    ("tonumber", tonumber),
+    ("tostring", tostring),
+    ("type", type_),
+    ("warn", warn),
+    ("xpcall", xpcall),
+];
+
+const NEXT: u32 = 0;
+const IPAIRS_ITERATOR: u32 = 1;
 
 pub fn open(vm: &mut Vm) -> Result<(), Throw> {
     assert!(vm.natives.is_empty(), "the basic library is opened first: 'next' must be native number 0");
     let globals = vm.globals;
+    vm.register_library("", globals, &[("next", next)])?;
+    vm.register("", "ipairs.iterator", ipairs_iterator);
     vm.register_library("", globals, FUNCTIONS)?;
-    vm.raw_set_name(globals, "_G", Value::table(globals))
+    vm.raw_set_name(globals, "_G", Value::table(globals))?;
+    let version = vm.new_string(b"Lua 5.4")?;
+    vm.raw_set_name(globals, "_VERSION", version)?;
+    let loaded = super::loaded(vm)?;
+    vm.raw_set_name(loaded, "_G", Value::table(globals))
 }
+
+// ---- values ----
+
+/// `assert (v [, message])`
+fn assert_(vm: &mut Vm) -> NativeResult {
+    if vm.arg(0).is_truthy() {
+        return Ok(Act::Return(vm.slots() as u32));
+    }
+    vm.check_any(0)?;
+    if vm.has_arg(1) {
+        let message = vm.arg(1);
+        return Err(vm.throw(message));
+    }
+    Err(vm.fail("assertion failed!"))
+}
+
+/// `type (v)`
+fn type_(vm: &mut Vm) -> NativeResult {
+    let v = vm.check_any(0)?;
+    let name = vm.type_names[v.type_of() as usize];
+    vm.ret(name)
+}
+
+/// `rawequal (v1, v2)`
+fn rawequal(vm: &mut Vm) -> NativeResult {
+    let (a, b) = (vm.check_any(0)?, vm.check_any(1)?);
+    vm.ret(Value::bool(a.raw_equals(b)))
+}
+
+/// `rawlen (v)`
+fn rawlen(vm: &mut Vm) -> NativeResult {
+    let v = vm.arg(0);
+    let length = match (v.as_table(), v.as_str()) {
+        (Some(t), _) => t.border() as i64,
+        (_, Some(s)) => s.len() as i64,
+        _ => return Err(vm.arg_type_error(0, "table or string")),
+    };
+    vm.ret(Value::int(length))
+}
+
+/// `rawget (table, index)`
+fn rawget(vm: &mut Vm) -> NativeResult {
+    let t = vm.check_table(0)?;
+    let key = vm.check_any(1)?;
+    vm.ret(t.get(key))
+}
+
+/// `rawset (table, index, value)`
+fn rawset(vm: &mut Vm) -> NativeResult {
+    let t = vm.check_table(0)?;
+    let key = vm.check_any(1)?;
+    let value = vm.check_any(2)?;
+    vm.raw_set(t, key, value)?;
+    vm.ret(Value::table(t))
+}
+
+/// `select (n, ···)`
+fn select(vm: &mut Vm) -> NativeResult {
+    let count = vm.slots() as i64;
+    if let Some(s) = vm.arg(0).as_str()
+        && s.bytes().first() == Some(&b'#')
+    {
+        return vm.ret(Value::int(count - 1));
+    }
+    let n = vm.check_int(0)?;
+    let first = if n < 0 { count.saturating_add(n) } else { n.min(count) };
+    if first < 1 {
+        return Err(vm.arg_error(0, "index out of range"));
+    }
+    Ok(Act::Return((count - first) as u32))
+}
+
+/// `getmetatable (object)`
+fn getmetatable(vm: &mut Vm) -> NativeResult {
+    let v = vm.check_any(0)?;
+    let Some(mt) = vm.metatable_of(v) else { return vm.ret(Value::NIL) };
+    let shown = vm.event_of(mt, Event::Metatable);
+    vm.ret(if shown.is_nil() { Value::table(mt) } else { shown })
+}
+
+/// `setmetatable (table, metatable)`
+fn setmetatable(vm: &mut Vm) -> NativeResult {
+    let mut t = vm.check_table(0)?;
+    let v = vm.arg(1);
+    let mt = v.as_table();
+    if mt.is_none() && !(v.is_nil() && vm.has_arg(1)) {
+        return Err(vm.arg_type_error(1, "nil or table"));
+    }
+    if let Some(old) = t.metatable
+        && !vm.event_of(old, Event::Metatable).is_nil()
+    {
+        return Err(vm.fail("cannot change a protected metatable"));
+    }
+    vm.heap.barrier(t);
+    t.set_metatable(mt);
+    if let Some(mt) = mt
+        && !vm.event_of(mt, Event::Gc).is_nil()
+    {
+        vm.heap.mark_for_finalization(t.header());
+    }
+    vm.ret(Value::table(t))
+}
+
+/// `tonumber (e [, base])`
+fn tonumber(vm: &mut Vm) -> NativeResult {
+    if vm.arg(1).is_nil() {
+        let v = vm.arg(0);
+        if v.is_number() {
+            return vm.ret(v);
+        }
+        return match vm.to_number(v) {
+            Some(n) => vm.ret(num_value(n)),
+            None => {
+                vm.check_any(0)?;
+                vm.ret(Value::NIL)
+            }
+        };
+    }
+    let base = vm.check_int(1)?;
+    let Some(s) = vm.arg(0).as_str() else { return Err(vm.arg_type_error(0, "string")) };
+    if !(2..=36).contains(&base) {
+        return Err(vm.arg_error(1, "base out of range"));
+    }
+    let n = number::parse_in_base(s.bytes(), base as u32);
+    vm.ret(n.map_or(Value::NIL, Value::int))
+}
+
+// ---- text ----
+
+/// `v` as a string (`luaL_tolstring`), or `None` when the call of its `__tostring` has been pushed: then return
+/// `Act::Call { args: 1, results: 1 }`, and give the result to [`tostring_result`].
+pub fn to_string_value(vm: &mut Vm, v: Value) -> Result<Option<Value>, Throw> {
+    let handler = vm.metamethod(v, Event::ToString);
+    if !handler.is_nil() {
+        vm.push(handler);
+        vm.push(v);
+        return Ok(None);
+    }
+    if v.is_string() {
+        return Ok(Some(v));
+    }
+    if v.is_number() {
+        return Ok(Some(Value::string(vm.number_string(v)?)));
+    }
+    let mut text = Vec::new();
+    vm.display(v, &mut text);
+    vm.new_string(&text).map(Some)
+}
+
+/// What a `__tostring` has returned, checked to be a string; a number becomes one.
+pub fn tostring_result(vm: &mut Vm, v: Value) -> Result<Value, Throw> {
+    match v.tag {
+        tag::STR | tag::LONG_STR => Ok(v),
+        tag::INT | tag::FLOAT => Ok(Value::string(vm.number_string(v)?)),
+        _ => Err(vm.fail("'__tostring' must return a string")),
+    }
+}
+
+/// `tostring (v)`
+fn tostring(vm: &mut Vm) -> NativeResult {
+    if vm.state() != 0 {
+        let v = vm.pop();
+        let s = tostring_result(vm, v)?;
+        return vm.ret(s);
+    }
+    let v = vm.check_any(0)?;
+    match to_string_value(vm, v)? {
+        Some(s) => vm.ret(s),
+        None => {
+            vm.set_state(1);
+            Ok(Act::Call { args: 1, results: 1 })
+        }
+    }
+}
+
+/// `print (···)`. State `i + 1`: the result of slot `i`'s `__tostring` is on top. All text is written at once.
+fn print(vm: &mut Vm) -> NativeResult {
+    let mut i = vm.state() as usize;
+    if i > 0 {
+        let v = vm.pop();
+        let s = tostring_result(vm, v)?;
+        vm.set_slot(i - 1, s);
+    }
+    let count = vm.slots();
+    while i < count {
+        let v = vm.arg(i);
+        let handler = vm.metamethod(v, Event::ToString);
+        i += 1;
+        if !handler.is_nil() {
+            vm.push(handler);
+            vm.push(v);
+            vm.set_state(i as u32);
+            return Ok(Act::Call { args: 1, results: 1 });
+        }
+    }
+    let mut out = Vec::with_capacity(64);
+    for i in 0..count {
+        if i > 0 {
+            out.push(b'\t');
+        }
+        let v = vm.arg(i);
+        vm.display(v, &mut out);
+    }
+    out.push(b'\n');
+    vm.charge(out.len() as u64 / 64);
+    vm.host.print(&out);
+    vm.ret_none()
+}
+
+/// `warn (msg1, ···)`
+fn warn(vm: &mut Vm) -> NativeResult {
+    let count = vm.slots();
+    vm.check_str(0)?;
+    for i in 1..count {
+        vm.check_str(i)?;
+    }
+    let mut text = Vec::new();
+    for i in 0..count {
+        if let Some(s) = vm.arg(i).as_str() {
+            text.extend_from_slice(s.bytes());
+        }
+    }
+    match (count, text.as_slice()) {
+        (1, b"@on") => vm.warn_on = true,
+        (1, b"@off") => vm.warn_on = false,
+        // Other control messages are ignored.
+        (1, [b'@', ..]) => {}
+        _ => vm.warning(&text),
+    }
+    vm.ret_none()
+}
+
+// ---- iteration ----
 
 /// `next (table [, index])`
 fn next(vm: &mut Vm) -> NativeResult {
@@ -21,31 +294,359 @@ fn next(vm: &mut Vm) -> NativeResult {
         Ok(Some((key, value))) => {
             vm.push(key);
             vm.push(value);
-            Ok(crate::vm::Act::Return(2))
+            Ok(Act::Return(2))
         }
         Ok(None) => vm.ret(Value::NIL),
-        Err(()) => Err(vm.fail("invalid key to 'next'")),
+        Err(()) => Err(vm.throw_bytes(b"invalid key to 'next'")),
     }
 }
 
+/// `pairs (t)`
 fn pairs(vm: &mut Vm) -> NativeResult {
+    if vm.state() != 0 {
+        return Ok(Act::Return(3));
+    }
     let v = vm.check_any(0)?;
-    vm.push(Value::native(0));
+    let handler = vm.metamethod(v, Event::Pairs);
+    if handler.is_nil() {
+        vm.push(Value::native(NEXT));
+        vm.push(v);
+        vm.push(Value::NIL);
+        return Ok(Act::Return(3));
+    }
+    vm.set_state(1);
+    vm.push(handler);
     vm.push(v);
-    vm.push(Value::NIL);
-    Ok(crate::vm::Act::Return(3))
+    Ok(Act::Call { args: 1, results: 3 })
 }
 
-fn print(vm: &mut Vm) -> NativeResult {
-    let mut out = Vec::new();
-    for i in 0..vm.slots() {
-        if i > 0 {
-            out.push(b'\t');
-        }
-        let v = vm.arg(i);
-        vm.display(v, &mut out);
-    }
-    out.push(b'\n');
-    vm.host.print(&out);
-    vm.ret_none()
+/// `ipairs (t)`
+fn ipairs(vm: &mut Vm) -> NativeResult {
+    let v = vm.check_any(0)?;
+    vm.push(Value::native(IPAIRS_ITERATOR));
+    vm.push(v);
+    vm.push(Value::int(0));
+    Ok(Act::Return(3))
 }
+
+/// What `ipairs` returns. In state 1 the value that `__index` has given is on top, the position below it.
+fn ipairs_iterator(vm: &mut Vm) -> NativeResult {
+    if vm.state() == 0 {
+        let at = vm.check_int(1)?.wrapping_add(1);
+        let object = vm.arg(0);
+        vm.push(Value::int(at));
+        if let Some(t) = object.as_table() {
+            let v = t.get_int(at);
+            if !v.is_nil() {
+                vm.push(v);
+                return Ok(Act::Return(2));
+            }
+            if t.metatable.is_none() {
+                return vm.ret(Value::NIL);
+            }
+        }
+        match vm.index(object, Value::int(at))? {
+            Some(v) => vm.push(v),
+            None => {
+                vm.set_state(1);
+                return Ok(Act::Call { args: 2, results: 1 });
+            }
+        }
+    }
+    let v = vm.arg(vm.slots() - 1);
+    Ok(Act::Return(if v.is_nil() { 1 } else { 2 }))
+}
+
+// ---- errors ----
+
+/// `error (message [, level])`
+fn error(vm: &mut Vm) -> NativeResult {
+    let level = vm.opt_int(1, 1)?;
+    let message = vm.arg(0);
+    if let Some(s) = message.as_str()
+        && level > 0
+    {
+        let frame = usize::try_from(level).ok().and_then(|level| vm.frame_at_level(level));
+        let mut text = vm.position(frame).into_bytes();
+        if !text.is_empty() {
+            text.extend_from_slice(s.bytes());
+            return Err(vm.throw_bytes(&text));
+        }
+    }
+    Err(vm.throw(message))
+}
+
+/// `pcall (f [, arg1, ···])`. The engine returns `false` and the error by itself; success comes back here.
+fn pcall(vm: &mut Vm) -> NativeResult {
+    if vm.state() != 0 {
+        return vm.ret_with(Value::TRUE, 0);
+    }
+    vm.check_any(0)?;
+    vm.protect(None);
+    vm.set_state(1);
+    Ok(Act::Call { args: vm.slots() as u32 - 1, results: -1 })
+}
+
+/// `xpcall (f, msgh [, arg1, ···])`
+fn xpcall(vm: &mut Vm) -> NativeResult {
+    if vm.state() != 0 {
+        return vm.ret_with(Value::TRUE, 1);
+    }
+    let (f, handler) = (vm.arg(0), vm.arg(1));
+    if !handler.is_function() {
+        return Err(vm.arg_type_error(1, "function"));
+    }
+    vm.set_slot(0, handler);
+    vm.set_slot(1, f);
+    vm.protect(Some(0));
+    vm.set_state(1);
+    Ok(Act::Call { args: vm.slots() as u32 - 2, results: -1 })
+}
+
+// ---- chunks ----
+
+/// `load`: slots while a reader is called.
+mod reading {
+    pub const READER: usize = 0;
+    pub const NAME: usize = 1;
+    pub const MODE: usize = 2;
+    pub const ENV: usize = 3;
+    /// The pieces so far, a table.
+    pub const PIECES: usize = 4;
+    pub const COUNT: usize = 5;
+}
+
+/// `load (chunk [, chunkname [, mode [, env]]])`. State 1: the reader has returned a piece.
+fn load_(vm: &mut Vm) -> NativeResult {
+    match vm.state() {
+        0 => {
+            let chunk = vm.arg(0);
+            if chunk.is_string() || chunk.is_number() {
+                let chunk = vm.check_str(0)?;
+                let name = vm.opt_str(1)?.unwrap_or(chunk);
+                let mode = vm.opt_str(2)?;
+                let env = if vm.has_arg(3) { vm.arg(3) } else { Value::table(vm.globals) };
+                return load_bytes(vm, chunk.as_bytes(), name.as_bytes(), mode.map(|m| m.as_bytes()), env);
+            }
+            vm.opt_str(1)?;
+            if !chunk.is_function() {
+                return Err(vm.arg_type_error(0, "function"));
+            }
+            vm.opt_str(2)?;
+            let env = if vm.has_arg(3) { vm.arg(3) } else { Value::table(vm.globals) };
+            vm.set_slots(reading::COUNT)?;
+            vm.set_slot(reading::ENV, env);
+            let pieces = vm.new_table()?;
+            vm.set_slot(reading::PIECES, Value::table(pieces));
+            vm.catch();
+        }
+        CAUGHT => return fail_with_top(vm),
+        _ => {
+            let piece = vm.pop();
+            let end = match piece.tag {
+                tag::NIL => true,
+                tag::STR | tag::LONG_STR => piece.as_str().is_none_or(|s| s.is_empty()),
+                tag::INT | tag::FLOAT => false,
+                _ => return Err(vm.fail("reader function must return a string")),
+            };
+            let Some(pieces) = vm.arg(reading::PIECES).as_table() else { return vm.ret_fail("no pieces") };
+            if end {
+                return load_pieces(vm);
+            }
+            let text = match piece.as_str() {
+                Some(s) => s,
+                None => vm.number_string(piece)?,
+            };
+            vm.raw_set_int(pieces, pieces.border() as i64 + 1, Value::string(text))?;
+        }
+    }
+    vm.set_state(1);
+    let reader = vm.arg(reading::READER);
+    vm.push(reader);
+    Ok(Act::Call { args: 0, results: 1 })
+}
+
+/// Loads what a reader has returned.
+fn load_pieces(vm: &mut Vm) -> NativeResult {
+    let Some(pieces) = vm.arg(reading::PIECES).as_table() else { return vm.ret_fail("no pieces") };
+    let text = |v: &Value| v.as_str().map_or(&b""[..], |s| s.as_bytes());
+    let total = pieces.array().iter().map(|v| text(v).len()).sum();
+    vm.heap.reserve(total)?;
+    let mut chunk = Vec::with_capacity(total);
+    for piece in pieces.array() {
+        chunk.extend_from_slice(text(piece));
+    }
+    let name = vm.opt_str(reading::NAME)?;
+    let mode = vm.opt_str(reading::MODE)?;
+    let env = vm.arg(reading::ENV);
+    load_bytes(vm, &chunk, name.map_or(b"=(load)", |s| s.as_bytes()), mode.map(|m| m.as_bytes()), env)
+}
+
+fn load_bytes(vm: &mut Vm, chunk: &[u8], name: &[u8], mode: Option<&[u8]>, env: Value) -> NativeResult {
+    let mode = mode.map_or(Mode::ANY, Mode);
+    let loaded = load::load(vm, chunk, name, mode, env)?;
+    loaded_or_nil(vm, loaded)
+}
+
+/// A function, or nil and a message.
+fn loaded_or_nil(vm: &mut Vm, loaded: Result<Value, Vec<u8>>) -> NativeResult {
+    match loaded {
+        Ok(function) => vm.ret(function),
+        Err(message) => {
+            let message = vm.new_string(&message)?;
+            vm.push(message);
+            fail_with_top(vm)
+        }
+    }
+}
+
+/// nil and the top slot.
+fn fail_with_top(vm: &mut Vm) -> NativeResult {
+    let message = vm.pop();
+    vm.push(Value::NIL);
+    vm.push(message);
+    Ok(Act::Return(2))
+}
+
+/// `loadfile ([filename [, mode [, env]]])`
+fn loadfile(vm: &mut Vm) -> NativeResult {
+    let path = vm.opt_str(0)?;
+    let mode = vm.opt_str(1)?;
+    let env = if vm.has_arg(2) { vm.arg(2) } else { Value::table(vm.globals) };
+    let mode = mode.map_or(Mode::ANY, |m| Mode(m.as_bytes()));
+    let loaded = load::load_file(vm, path.map(|s| s.as_bytes()), mode, env)?;
+    loaded_or_nil(vm, loaded)
+}
+
+/// `dofile ([filename])`
+fn dofile(vm: &mut Vm) -> NativeResult {
+    if vm.state() != 0 {
+        return Ok(Act::Return(vm.slots() as u32 - 1));
+    }
+    let path = vm.opt_str(0)?;
+    vm.set_slots(1)?;
+    let env = Value::table(vm.globals);
+    match load::load_file(vm, path.map(|s| s.as_bytes()), Mode::ANY, env)? {
+        Ok(function) => {
+            vm.set_state(1);
+            vm.push(function);
+            Ok(Act::Call { args: 0, results: -1 })
+        }
+        Err(message) => Err(vm.throw_bytes(&message)),
+    }
+}
+
+// ---- memory ----
+
+const OPTIONS: &[&str] = &[
+    "collect",
+    "stop",
+    "restart",
+    "count",
+    "step",
+    "isrunning",
+    "generational",
+    "incremental",
+    "setpause",
+    "setstepmul",
+];
+
+/// States of `collectgarbage` while finalizers run: what it returns afterwards.
+const RETURN_ZERO: u32 = 1;
+const RETURN_TRUE: u32 = 2;
+const RETURN_FALSE: u32 = 3;
+
+/// `collectgarbage ([opt [, arg]])`. There is one collector, an incremental one: "generational" is remembered, and changes nothing.
+fn collectgarbage(vm: &mut Vm) -> NativeResult {
+    if vm.state() != 0 {
+        return finalize_all(vm);
+    }
+    let option = OPTIONS[vm.check_option(0, Some("collect"), OPTIONS)?];
+    let arg = match option {
+        "step" | "setpause" | "setstepmul" => vm.opt_int(1, 0)?,
+        _ => 0,
+    };
+    let params = match option {
+        "incremental" => [vm.opt_int(1, 0)?, vm.opt_int(2, 0)?, vm.opt_int(3, 0)?],
+        "generational" => [vm.opt_int(1, 0)?, vm.opt_int(2, 0)?, 0],
+        _ => [0; 3],
+    };
+    if vm.heap.gc.suspended {
+        // Inside a finalizer every option fails.
+        return vm.ret(Value::NIL);
+    }
+    let percent = |n: i64| n.clamp(0, 1000) as u32;
+    let result = match option {
+        "stop" => {
+            vm.heap.gc.stopped = true;
+            Value::int(0)
+        }
+        "restart" => {
+            vm.heap.gc.stopped = false;
+            vm.heap.debt = vm.heap.debt.max(0);
+            Value::int(0)
+        }
+        "count" => Value::float(vm.heap.bytes() as f64 / 1024.0),
+        "isrunning" => Value::bool(!vm.heap.gc.stopped),
+        "setpause" => Value::int(std::mem::replace(&mut vm.heap.gc.pause, percent(arg)) as i64),
+        "setstepmul" => Value::int(std::mem::replace(&mut vm.heap.gc.step_mul, percent(arg)) as i64),
+        "incremental" | "generational" => {
+            if option == "incremental" {
+                let gc = &mut vm.heap.gc;
+                let [pause, step_mul, step_size] = params;
+                if pause != 0 {
+                    gc.pause = percent(pause);
+                }
+                if step_mul != 0 {
+                    gc.step_mul = percent(step_mul);
+                }
+                if step_size != 0 {
+                    gc.step_size = step_size.clamp(0, 40) as u32;
+                }
+            }
+            let old = std::mem::replace(&mut vm.heap.gc.generational, option == "generational");
+            return vm.ret_bytes(if old { b"generational" } else { b"incremental" });
+        }
+        "step" => {
+            let done = step(vm, arg);
+            vm.set_state(if done { RETURN_TRUE } else { RETURN_FALSE });
+            return finalize_all(vm);
+        }
+        _ => {
+            vm.collect();
+            vm.set_state(RETURN_ZERO);
+            return finalize_all(vm);
+        }
+    };
+    vm.ret(result)
+}
+
+/// One step of the collector, or as many as `kilobytes` of allocation would cause. True when a cycle ended.
+fn step(vm: &mut Vm, kilobytes: i64) -> bool {
+    let stopped = std::mem::replace(&mut vm.heap.gc.stopped, false);
+    let step_kilobytes = ((1i64 << vm.heap.gc.step_size.min(40)) >> 10).max(1);
+    let steps = (kilobytes.max(0) / step_kilobytes).max(1);
+    let mut done = false;
+    for _ in 0..steps {
+        done = vm.collect_step();
+        if done {
+            break;
+        }
+    }
+    vm.heap.gc.stopped = stopped;
+    done
+}
+
+/// Calls the finalizers that are due, one after the other, then returns what the state says.
+fn finalize_all(vm: &mut Vm) -> NativeResult {
+    if vm.call_finalizer()? {
+        return Ok(Act::Again);
+    }
+    let result = match vm.state() {
+        RETURN_TRUE => Value::TRUE,
+        RETURN_FALSE => Value::FALSE,
+        _ => Value::int(0),
+    };
+    vm.ret(result)
+}
+

@@ -8,15 +8,40 @@ use crate::vm::error::chunk_id;
 use crate::vm::{Throw, Vm};
 use std::sync::Arc;
 
-/// Which kinds of chunk are welcome (`load`'s mode).
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Mode {
-    pub text: bool,
-    pub binary: bool,
+/// Which kinds of chunk are welcome, as `load`'s mode says it: text if it has a `t`, binary if it has a `b`.
+#[derive(Clone, Copy, Debug)]
+pub struct Mode<'a>(pub &'a [u8]);
+
+impl Mode<'_> {
+    pub const ANY: Mode<'static> = Mode(b"bt");
 }
 
-impl Mode {
-    pub const ANY: Mode = Mode { text: true, binary: true };
+/// Loads a file that the host reads (`None`: its standard input), without a byte order mark and a first line that starts with `#`.
+pub fn load_file(
+    vm: &mut Vm,
+    path: Option<&[u8]>,
+    mode: Mode<'_>,
+    env: Value,
+) -> Result<Result<Value, Vec<u8>>, Throw> {
+    let bytes = match vm.host.read_file(path) {
+        Ok(bytes) => bytes,
+        Err(e) => {
+            // A directory opens, but does not read.
+            const EISDIR: i32 = 21;
+            let what: &[u8] = if e.code == EISDIR { b"cannot read " } else { b"cannot open " };
+            return Ok(Err([what, path.unwrap_or(b"stdin"), b": ", e.message.as_bytes()].concat()));
+        }
+    };
+    let name = match path {
+        Some(path) => [b"@", path].concat(),
+        None => b"=stdin".to_vec(),
+    };
+    let mut chunk = parser::skip_shebang(&bytes);
+    // A binary chunk may follow the first line.
+    if chunk.len() < bytes.len() && chunk.starts_with(b"\n\x1b") {
+        chunk = &chunk[1..];
+    }
+    load(vm, chunk, &name, mode, env)
 }
 
 /// Compiles or undumps a chunk to a main function whose first upvalue is `env` (the rest are nil). The outer error is the engine's (memory);
@@ -25,19 +50,13 @@ pub fn load(
     vm: &mut Vm,
     bytes: &[u8],
     name: &[u8],
-    mode: Mode,
+    mode: Mode<'_>,
     env: Value,
 ) -> Result<Result<Value, Vec<u8>>, Throw> {
     let binary = bytes.first() == Some(&0x1b);
-    if !(if binary { mode.binary } else { mode.text }) {
-        let kind = if binary { "binary" } else { "text" };
-        let allowed = match (mode.text, mode.binary) {
-            (true, true) => "bt",
-            (true, false) => "t",
-            (false, true) => "b",
-            (false, false) => "",
-        };
-        return Ok(Err(format!("attempt to load a {kind} chunk (mode is '{allowed}')").into_bytes()));
+    if !mode.0.contains(if binary { &b'b' } else { &b't' }) {
+        let kind: &[u8] = if binary { b"binary" } else { b"text" };
+        return Ok(Err([b"attempt to load a ", kind, b" chunk (mode is '", mode.0, b"')"].concat()));
     }
     vm.charge(bytes.len() as u64 / 16);
     let proto = if binary {

@@ -7,36 +7,60 @@ pub mod pattern;
 pub mod utf8core;
 pub mod xoshiro;
 pub mod base;
+pub mod coroutine;
 pub mod debug;
 pub mod format;
 pub mod load;
+pub mod math;
 pub mod pack;
+pub mod package;
+pub mod sort;
 pub mod string;
 pub mod strpattern;
+pub mod table;
 pub mod utf8;
 
 use crate::heap::object::Gc;
 use crate::heap::table::Table;
 use crate::heap::value::Value;
-use crate::vm::{Throw, Vm};
+use crate::vm::{NativeFn, Throw, Vm};
 
-/// Opens the pure libraries in the global table.
+/// Opens the libraries in the global table. `base` comes first (its natives have fixed numbers).
 pub fn open(vm: &mut Vm) -> Result<(), Throw> {
     base::open(vm)?;
+    package::open(vm)?;
+    coroutine::open(vm)?;
     string::open(vm)?;
     utf8::open(vm)?;
+    table::open(vm)?;
+    math::open(vm)?;
     debug::open(vm)
 }
 
-/// `package.loaded`, which every library enters itself into.
+/// `package.loaded`, made if it is not there yet.
 pub fn loaded(vm: &mut Vm) -> Result<Gc<Table>, Throw> {
     let registry = vm.registry;
-    if let Some(t) = vm.raw_get_name(registry, "_LOADED")?.as_table() {
-        return Ok(t);
+    if let Some(loaded) = vm.raw_get_name(registry, "_LOADED")?.as_table() {
+        return Ok(loaded);
     }
-    let t = vm.new_table()?;
-    vm.raw_set_name(registry, "_LOADED", Value::table(t))?;
-    Ok(t)
+    let loaded = vm.new_table()?;
+    vm.raw_set_name(registry, "_LOADED", Value::table(loaded))?;
+    Ok(loaded)
+}
+
+/// Makes a library's table with its functions, and publishes it.
+pub fn open_library(vm: &mut Vm, name: &'static str, functions: &[(&'static str, NativeFn)]) -> Result<Gc<Table>, Throw> {
+    let table = vm.new_table()?;
+    vm.register_library(name, table, functions)?;
+    publish(vm, name, table)?;
+    Ok(table)
+}
+
+/// Makes a library known: as a global, and as a loaded module.
+pub(crate) fn publish(vm: &mut Vm, name: &str, library: Gc<Table>) -> Result<(), Throw> {
+    let (globals, loaded) = (vm.globals, loaded(vm)?);
+    vm.raw_set_name(globals, name, Value::table(library))?;
+    vm.raw_set_name(loaded, name, Value::table(library))
 }
 
 /// A message handler for the host's entries: it keeps the error value as it is and remembers the traceback.

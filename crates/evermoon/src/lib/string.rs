@@ -203,12 +203,11 @@ fn rep(vm: &mut Vm) -> NativeResult {
     if n <= 0 {
         return vm.ret_bytes(b"");
     }
+    // As in the reference, a separator too many is counted here.
     let unit = text.len() + sep.len();
-    let Some(total) = (n as u64).checked_mul(unit as u64).map(|all| all - sep.len() as u64) else {
-        return Err(vm.fail("resulting string too large"));
-    };
-    let total = usize::try_from(total).unwrap_or(usize::MAX);
+    let total = usize::try_from(n).unwrap_or(usize::MAX).saturating_mul(unit);
     check_size(vm, total)?;
+    let total = total - sep.len();
     if total == 0 {
         return vm.ret_bytes(b"");
     }

@@ -348,7 +348,11 @@ impl Vm {
         if self.exec.frame_count > 0 {
             self.open_top();
         }
-        self.ensure_stack(args.len() + 2)?;
+        self.ensure_stack(args.len() + 3)?;
+        if self.exec.top == 0 {
+            // A handler in slot 0 would read as none.
+            self.exec.push(Value::NIL);
+        }
         let func = self.exec.top;
         self.exec.push(handler.unwrap_or(Value::NIL));
         let flags = if self.host_coroutine && self.exec.frame_count == 0 { 0 } else { frame_flag::NO_YIELD };
@@ -678,7 +682,6 @@ impl Vm {
     }
 
     fn resume(&mut self, mut co: Gc<Coroutine>, args: usize, wrap: bool) -> Result<(), Throw> {
-        let func = self.exec.frame().func as usize;
         self.exec.frame_mut().top = wrap as u32;
         if co.status != Status::Suspended {
             let text = match co.status {
@@ -689,78 +692,113 @@ impl Vm {
                 return Err(self.fail(text));
             }
             let message = self.new_string(text.as_bytes())?;
-            return self.resume_result(func, false, &[message]);
+            self.resume_refused(message);
+            return Ok(());
         }
         if self.coroutine_depth >= COROUTINE_DEPTH_MAX {
             if wrap {
                 return Err(self.fail("C stack overflow"));
             }
             let message = self.new_string(b"C stack overflow")?;
-            return self.resume_result(func, false, &[message]);
+            self.resume_refused(message);
+            return Ok(());
         }
-        let values = self.take_top(args);
+        // The arguments move over while errors are still the resumer's.
+        if co.exec.top + args + 2 * SLACK > co.exec.stack_cap {
+            self.grow_other_stack(co, args)?;
+        }
+        let first = self.exec.top - args;
+        for at in first..first + args {
+            let v = self.exec.get(at);
+            co.exec.push(v);
+        }
+        self.exec.top = first;
         self.current.status = Status::Normal;
         co.resumer = Some(self.current);
         co.status = Status::Running;
         self.coroutine_depth += 1;
         self.switch_to(co);
         // From here on errors belong to the coroutine.
-        self.ensure_stack(args)?;
-        let started = self.exec.frame_count > 0;
-        if !started {
-            self.push_frame(BOTTOM_FRAME)?;
-        }
-        for &v in values.as_slice() {
-            self.exec.push(v);
-        }
-        if started {
+        if self.exec.frame_count > 0 {
             // Its top frame is the native that yielded: the values are that native's results.
-            self.complete(self.exec.top - args, args);
+            let first = self.exec.top - args;
+            self.complete(first, args);
             Ok(())
         } else {
-            self.begin_call(self.exec.top - args - 1, args, ALL, 0)
+            self.push_frame(BOTTOM_FRAME)?;
+            let func = self.exec.top - args - 1;
+            self.begin_call(func, args, ALL, 0)
         }
     }
 
-    /// The results of a finished `resume` or `wrap` native, which is the top frame again.
-    fn resume_result(&mut self, func: usize, ok: bool, values: &[Value]) -> Result<(), Throw> {
-        let wrap = self.exec.frame().top != 0;
-        self.exec.top = func;
-        self.ensure_stack(values.len() + 1)?;
-        if !wrap {
-            self.exec.push(Value::bool(ok));
+    /// Room for values in a coroutine that is not running.
+    #[cold]
+    fn grow_other_stack(&mut self, mut co: Gc<Coroutine>, values: usize) -> Result<(), Throw> {
+        let needed = co.exec.top + values + 2 * SLACK;
+        if needed > self.limits.stack_max {
+            return Err(self.fail("too many arguments to resume"));
         }
-        for &v in values {
-            self.exec.push(v);
-        }
-        let count = self.exec.top - func;
-        self.complete(func, count);
+        let cap = needed.max(co.exec.stack_cap * 2).min(self.limits.stack_max + SLACK);
+        self.heap.reserve((cap - co.exec.stack_cap) * 16)?;
+        let change = co.exec.grow_stack(&mut self.heap.pools, cap);
+        self.heap.account(change);
         Ok(())
     }
 
-    fn yield_now(&mut self, n: usize) -> Result<Option<Exit>, Throw> {
-        let co = self.current;
-        if self.exec.no_yield > 0 {
-            return Err(self.fail("attempt to yield across a C-call boundary"));
+    /// Ends a `resume` or `wrap` native, which is the top frame again, with `true` and values from the stack of the coroutine that it resumed.
+    fn resume_succeeded(&mut self, co: Gc<Coroutine>, first: usize, count: usize) -> Result<(), Throw> {
+        let frame = *self.exec.frame();
+        let func = frame.func as usize;
+        self.exec.top = func;
+        self.ensure_stack(count + 1)?;
+        let wrap = frame.top != 0;
+        if !wrap {
+            self.exec.push(Value::TRUE);
         }
+        for at in first..first + count {
+            let v = co.exec.get(at);
+            self.exec.push(v);
+        }
+        self.complete(func, self.exec.top - func);
+        Ok(())
+    }
+
+    /// Ends a `resume` native, which is the top frame again, with `false` and an error.
+    fn resume_refused(&mut self, error: Value) {
+        let func = self.exec.frame().func as usize;
+        self.exec.set(func, Value::FALSE);
+        self.exec.set(func + 1, error);
+        self.exec.top = func + 2;
+        self.complete(func, 2);
+    }
+
+    fn yield_now(&mut self, n: usize) -> Result<Option<Exit>, Throw> {
+        let mut co = self.current;
         if co.resumer.is_none() {
-            if self.host_coroutine {
+            if self.host_coroutine && self.exec.no_yield == 0 {
                 self.pending = n as u32;
                 return Ok(Some(Exit::Yielded));
             }
             return Err(self.fail("attempt to yield from outside a coroutine"));
         }
-        let values = self.take_top(n);
+        if self.exec.no_yield > 0 {
+            return Err(self.fail("attempt to yield across a C-call boundary"));
+        }
+        let first = self.exec.top - n;
         self.coroutine_depth -= 1;
         self.switch_back(Status::Suspended);
-        let func = self.exec.frame().func as usize;
-        self.resume_result(func, true, values.as_slice())?;
+        let done = self.resume_succeeded(co, first, n);
+        co.exec.top = first;
+        done?;
         Ok(None)
     }
 
-    /// Whether a yield would work now.
-    pub fn is_yieldable(&self) -> bool {
-        self.exec.no_yield == 0 && (self.current.resumer.is_some() || self.host_coroutine)
+    /// Whether a yield would work in this coroutine, were it running.
+    pub fn is_yieldable_in(&self, co: Gc<Coroutine>) -> bool {
+        let running = co == self.current;
+        let exec = if running { &self.exec } else { &co.exec };
+        let main = co == self.main || running && co.resumer.is_none();
+        exec.no_yield == 0 && (!main || self.host_coroutine)
     }
 
     /// The function of the current coroutine has returned to its bottom frame.
@@ -774,30 +812,14 @@ impl Vm {
             self.close_coroutine(co)?;
             return Ok(None);
         }
-        let values = self.take_top(self.exec.top);
+        let count = self.exec.top;
         self.exec.frame_count = 0;
         self.switch_back(Status::Dead);
+        let done = self.resume_succeeded(co, 0, count);
         // A dead coroutine needs no stack.
         self.heap.release_exec(&mut co.exec);
-        let func = self.exec.frame().func as usize;
-        self.resume_result(func, true, values.as_slice())?;
+        done?;
         Ok(None)
-    }
-
-    /// Takes the top `n` values on their way from one stack to another.
-    #[inline]
-    fn take_top(&mut self, n: usize) -> Transfer {
-        let first = self.exec.top - n;
-        self.exec.top = first;
-        let mut transfer = Transfer { few: [Value::NIL; FEW], count: n, many: Vec::new() };
-        if n <= FEW {
-            for i in 0..n {
-                transfer.few[i] = self.exec.get(first + i);
-            }
-        } else {
-            transfer.many = (first..first + n).map(|at| self.exec.get(at)).collect();
-        }
-        transfer
     }
 
     /// The coroutine died by an error; the resumer is current again.
@@ -813,7 +835,8 @@ impl Vm {
             self.exec.frame_mut().state = WRAP_FAILED;
             return self.close_coroutine(co);
         }
-        self.resume_result(frame.func as usize, false, &[error])
+        self.resume_refused(error);
+        Ok(())
     }
 
     /// Closes the pending variables of a suspended or dead coroutine, each by a call on the coroutine's own stack.
@@ -864,21 +887,6 @@ impl Vm {
             up.slot = &raw mut up.closed;
             self.heap.upvalue_closed(up);
         }
-    }
-}
-
-/// Values on their way from one stack to another; few of them need no allocation.
-struct Transfer {
-    few: [Value; FEW],
-    count: usize,
-    many: Vec<Value>,
-}
-
-const FEW: usize = 6;
-
-impl Transfer {
-    fn as_slice(&self) -> &[Value] {
-        if self.count <= FEW { &self.few[..self.count] } else { &self.many }
     }
 }
 

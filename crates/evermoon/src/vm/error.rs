@@ -11,8 +11,10 @@ use crate::heap::value::{Value, tag};
 
 /// State of a protected frame that is closing variables after an error; the error waits in the slot of its function.
 pub(crate) const UNWINDING: u32 = u32::MAX;
-/// Message handlers running inside each other; the next one is not called.
-const HANDLERS_MAX: usize = 10;
+/// Message handlers that may run inside each other; the next one is told "C stack overflow" (PUC: LUAI_MAXCCALLS).
+const HANDLERS_MAX: usize = 195;
+/// Handlers beyond that until the error is thrown without any.
+const HANDLERS_EXTRA: usize = 20;
 
 impl Vm {
     /// An error with a message and the position of the function that called the running native (or, in a Lua function, of the
@@ -197,7 +199,7 @@ impl Vm {
             self.exec.push(error);
             return match self.begin_call(func, 1, 1, frame_flag::HANDLER | frame_flag::NO_YIELD) {
                 Ok(()) => Exit::Continue,
-                Err(Throw::Error) if self.handlers_active() < HANDLERS_MAX => self.unwind(Throw::Error),
+                Err(Throw::Error) if self.handlers_active() < HANDLERS_MAX + HANDLERS_EXTRA => self.unwind(Throw::Error),
                 Err(_) => self.unwind(Throw::ErrorUnhandled),
             };
         }
@@ -223,10 +225,13 @@ impl Vm {
 
     /// The message handler that is in charge now, unless handlers are already failing in a row.
     fn message_handler(&mut self) -> Option<Value> {
-        if self.handlers_active() >= HANDLERS_MAX {
-            let text = self.heap.string(b"C stack overflow").ok()?;
-            self.error = Value::string(text);
-            return None;
+        match self.handlers_active() {
+            HANDLERS_MAX => self.error = Value::string(self.heap.string(b"C stack overflow").ok()?),
+            n if n >= HANDLERS_MAX + HANDLERS_EXTRA => {
+                self.error = Value::string(self.heap.string(b"error in error handling").ok()?);
+                return None;
+            }
+            _ => {}
         }
         for frame in self.exec.frames().iter().rev() {
             if frame.flags & frame_flag::FINALIZER != 0 {

@@ -69,6 +69,8 @@ pub struct Calendar {
     pub wday: i64,
     pub yday: i64,
     pub isdst: Option<bool>,
+    /// Seconds east of Greenwich.
+    pub offset: i32,
 }
 
 /// What the embedder offers. Every method has a refusing default.
@@ -132,10 +134,12 @@ pub trait Host {
     fn moment(&mut self, _calendar: &mut Calendar) -> Option<i64> {
         None
     }
-    /// Ends the process; does not return if it can.
-    fn exit(&mut self, _code: i32) {}
-    /// Sets the locale as C does; only "C" is known to the engine.
-    fn setlocale(&mut self, _name: Option<&[u8]>, _category: &str) -> Option<Vec<u8>> {
+    /// The name of the local time zone (`%Z`), in or out of daylight saving time.
+    fn zone_name(&mut self, _isdst: bool) -> Option<String> {
+        None
+    }
+    /// A number nobody can guess, for `math.randomseed()`. A host that offers none keeps its programs deterministic.
+    fn entropy(&mut self) -> Option<u64> {
         None
     }
     /// The embedder's own data, for its natives.

@@ -439,3 +439,11 @@ impl Vm {
         self.interrupt = Some(message.into());
     }
 }
+
+impl Drop for Vm {
+    fn drop(&mut self) {
+        // The heap frees the stacks of coroutines: the running one's go back to its object.
+        let mut current = self.current;
+        current.exec = std::mem::replace(&mut self.exec, Exec::none());
+    }
+}
