@@ -1,10 +1,10 @@
 //! `--list` and `--check`: looking at chunks without running them.
 
 use crate::options::{Mode, Options};
-use crate::session::{EXIT_FAILED, read_file, system_message};
+use crate::session::{EXIT_FAILED, chunk_of, read_file, system_message};
 use evermoon::bytecode::{chunk, listing, proto::Proto, verify};
 use evermoon::compile::compile;
-use evermoon::syntax::parser::{Limits, parse, skip_shebang};
+use evermoon::syntax::parser::{Limits, parse};
 use evermoon::vm::error::chunk_id;
 use std::io::Write;
 use std::process::ExitCode;
@@ -49,7 +49,7 @@ fn load(path: &[u8]) -> Result<(Proto, Option<Vec<u8>>), String> {
         (read_file(path), [b"@", path].concat())
     };
     let bytes = bytes.map_err(|e| format!("cannot open {shown}: {}", system_message(&e)))?;
-    let source = skip_shebang(&bytes);
+    let source = chunk_of(&bytes);
     if source.first() == Some(&0x1b) {
         let proto = chunk::undump(source, &chunk::Limits::default())
             .map_err(|e| format!("{shown}: {e}"))?;

@@ -14,6 +14,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub const EXIT_FAILED: u8 = 1;
 pub const EXIT_FUEL: u8 = 2;
 
+/// Where modules are looked for: the reference's places, Debian's, and here.
+const PATH: &str = "/usr/local/share/lua/5.4/?.lua;/usr/local/share/lua/5.4/?/init.lua;\
+    /usr/share/lua/5.4/?.lua;/usr/share/lua/5.4/?/init.lua;./?.lua;./?/init.lua";
+/// There are no C libraries, but `require` names the places where the reference looks for them.
+const CPATH: &str = "/usr/local/lib/lua/5.4/?.so;/usr/local/lib/lua/5.4/loadall.so;./?.so";
+
 pub struct Session {
     pub lua: Lua,
     /// How messages begin; nothing in the interactive loop.
@@ -48,8 +54,20 @@ impl Session {
             args,
             idle,
         };
-        session.set_arg(options.script).map_err(|e| e.to_string())?;
+        let ready = session.set_arg(options.script).and_then(|()| session.set_paths(options.ignore_environment));
+        ready.map_err(|e| e.to_string())?;
         Ok(session)
+    }
+
+    fn set_paths(&self, ignore_environment: bool) -> LuaResult<()> {
+        let Some(package) = self.library("package") else { return Ok(()) };
+        for (field, names, default) in
+            [("path", ["LUA_PATH_5_4", "LUA_PATH"], PATH), ("cpath", ["LUA_CPATH_5_4", "LUA_CPATH"], CPATH)]
+        {
+            let path = if ignore_environment { default.into() } else { search_path(names, default) };
+            package.raw_set(field, path.as_slice())?;
+        }
+        Ok(())
     }
 
     /// The global `arg`: the script's name at 0, its arguments behind, what came before it at negative indices.
@@ -163,7 +181,7 @@ impl Session {
     pub fn call(&self, function: &Function, args: MultiValue) -> LuaResult<MultiValue> {
         self.lua.interrupter().clear();
         self.idle.store(false, Ordering::Relaxed);
-        let results = function.call(args);
+        let results = function.call_as_main(args);
         self.idle.store(true, Ordering::Relaxed);
         results
     }
@@ -211,6 +229,29 @@ impl Session {
         self.lua.close();
         self.flush();
     }
+}
+
+/// What of a file's contents is the chunk. A binary chunk may follow a first line that starts with `#`.
+pub fn chunk_of(bytes: &[u8]) -> &[u8] {
+    let chunk = skip_shebang(bytes);
+    if chunk.len() < bytes.len() && chunk.starts_with(b"\n\x1b") { &chunk[1..] } else { chunk }
+}
+
+/// The path for searching modules: from the environment, where `;;` stands for the default.
+fn search_path(names: [&str; 2], default: &str) -> Vec<u8> {
+    let Some(path) = names.iter().find_map(std::env::var_os) else { return default.into() };
+    let path = path.as_encoded_bytes();
+    let Some(at) = path.windows(2).position(|two| two == b";;") else { return path.into() };
+    let mut full = path[..at].to_vec();
+    if at > 0 {
+        full.push(b';');
+    }
+    full.extend_from_slice(default.as_bytes());
+    if at + 2 < path.len() {
+        full.push(b';');
+        full.extend_from_slice(&path[at + 2..]);
+    }
+    full
 }
 
 /// Ctrl-C: kills an idle process, interrupts a running program, and kills one that does not stop for the second time.
