@@ -154,7 +154,7 @@ impl Builder {
     }
     /// The most slots of one Lua stack (a million unless said).
     pub fn stack(mut self, slots: usize) -> Self {
-        self.limits.stack_max = slots.clamp(200, 1 << 28);
+        self.limits.stack_max = slots.clamp(200, 1 << 23);
         self
     }
     /// The deepest nesting of calls (200 000 unless said).
