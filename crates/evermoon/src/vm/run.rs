@@ -1271,11 +1271,18 @@ fn call(vm: &mut Vm, word: u32) -> Exit {
 #[inline(always)]
 fn call_at(vm: &mut Vm, func: usize, args: usize, results: i16) -> Exit {
     let callee = vm.exec.get(func);
-    if callee.tag == tag::NATIVE && !vm.tracing {
+    let native = match callee.tag {
+        tag::NATIVE => Some(callee.bits as usize),
+        tag::NATIVE_CLOSURE => callee.as_native_closure().map(|c| c.native as usize),
+        _ => None,
+    };
+    if let Some(native) = native
+        && !vm.tracing
+    {
         if let Err(throw) = vm.begin_call(func, args, results, 0) {
             return vm.settle(Err(throw));
         }
-        let function = vm.natives[callee.bits as usize].function;
+        let function = vm.natives[native].function;
         match function(vm) {
             Ok(Act::Return(n)) if !vm.tracing => {
                 // (If it has just switched hooks on, its return is an event.) The usual end: results to the caller, which is this Lua frame.
@@ -1354,6 +1361,7 @@ fn tail_call(vm: &mut Vm, word: u32) -> Exit {
     vm.exec.frame_count -= 1;
     if frame.flags & frame_flag::NO_YIELD != 0 {
         vm.exec.no_yield -= 1;
+        vm.exec.handlers -= (frame.flags & frame_flag::HANDLER != 0) as u32;
     }
     let step = vm.begin_call(to, args, frame.results, frame.flags & !frame_flag::OUTWARD | frame_flag::TAIL);
     match step {
