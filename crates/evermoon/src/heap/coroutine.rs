@@ -113,6 +113,8 @@ pub struct Exec {
     pub(crate) tbc: Vec<u32>,
     /// Frames with `NO_YIELD`, and host entries.
     pub(crate) no_yield: u32,
+    /// Message handlers that are running inside each other.
+    pub(crate) handlers: u32,
 }
 
 /// A coroutine object.
@@ -144,6 +146,7 @@ impl Exec {
             open: Vec::new(),
             tbc: Vec::new(),
             no_yield: 0,
+            handlers: 0,
         }
     }
 

@@ -327,10 +327,19 @@ impl Heap {
 
     /// Loads a verified prototype, nested ones included.
     pub fn load_proto(&mut self, plain: &plain::Proto) -> Result<Gc<Proto>, OutOfMemory> {
+        // Equal long strings of one chunk are one object, as the reference's lexer makes them.
+        self.load_nested(plain, &mut std::collections::BTreeMap::new())
+    }
+
+    fn load_nested<'a>(
+        &mut self,
+        plain: &'a plain::Proto,
+        long: &mut std::collections::BTreeMap<&'a [u8], Gc<Str>>,
+    ) -> Result<Gc<Proto>, OutOfMemory> {
         let bytes = 128 + plain.code.len() * 12 + plain.consts.len() * 16 + plain.locals.len() * 24;
         self.reserve(bytes)?;
         // The depth of nesting is bounded by the parser and by undump.
-        let protos = plain.protos.iter().map(|p| self.load_proto(p)).collect::<Result<Box<[_]>, _>>()?;
+        let protos = plain.protos.iter().map(|p| self.load_nested(p, long)).collect::<Result<Box<[_]>, _>>()?;
         let code: Box<[Insn]> = plain.code.iter().map(|i| Insn { word: i.0, cache: 0 }).collect();
         let consts = plain
             .consts
@@ -342,6 +351,14 @@ impl Heap {
                     plain::Const::True => Value::TRUE,
                     plain::Const::Int(i) => Value::int(*i),
                     plain::Const::Float(f) => Value::float(*f),
+                    plain::Const::Str(s) if s.len() > string::SHORT_MAX => Value::string(match long.get(&**s) {
+                        Some(known) => *known,
+                        None => {
+                            let new = self.string(s)?;
+                            long.insert(s, new);
+                            new
+                        }
+                    }),
                     plain::Const::Str(s) => Value::string(self.string(s)?),
                 })
             })

@@ -125,6 +125,7 @@ impl Vm {
             self.exec.frame_count = 0;
             self.exec.top = 0;
             self.exec.no_yield = 0;
+            self.exec.handlers = 0;
         }
         let mut inner = self.current;
         inner.status = Status::Suspended;
