@@ -683,7 +683,13 @@ impl Vm {
     #[cold]
     #[inline(never)]
     pub(crate) fn collect_at_native_return(&mut self) -> Result<(), Throw> {
+        let top = self.exec.frame();
+        if top.kind == kind::LUA && matches!(self.current_instr().op(), Some(Op::CALL | Op::TAILCALL | Op::TFORCALL)) {
+            // What is above the results is dead.
+            self.exec.live_limit = self.exec.top;
+        }
         self.collect_step();
+        self.exec.live_limit = 0;
         if !self.heap.gc.to_finalize.is_empty() && self.exec.frame().kind == kind::LUA {
             self.call_finalizer()?;
         }

@@ -690,6 +690,7 @@ fn run_loop<const TRACE: bool>(vm: &mut Vm) -> Exit {
                             (*ci).func = at as u32;
                             (*ci).top = top as u32;
                             (*ci).state = 0;
+                            (*ci).aux = 0;
                             (*ci).results = (i >> 24) as i16 - 1;
                             (*ci).kind = kind::LUA;
                             (*ci).flags = 0;
@@ -916,7 +917,21 @@ fn slice_over(vm: &mut Vm) -> Exit {
 #[cold]
 #[inline(never)]
 fn collect(vm: &mut Vm) -> Exit {
+    // The compiler gives these instructions the first free register, so what is above their result is dead. Old temporaries there
+    // must not keep objects alive for as long as a loop runs.
+    let mut i = vm.current_instr();
+    if i.op() == Some(Op::EXTRAARG) {
+        // NEWTABLE has taken its second word.
+        vm.step_back();
+        i = vm.current_instr();
+        let frame = vm.exec.frame_mut();
+        frame.pc = frame.pc.wrapping_add(1);
+    }
+    if matches!(i.op(), Some(Op::NEWTABLE | Op::CLOSURE | Op::CONCAT)) {
+        vm.exec.live_limit = vm.exec.frame().base as usize + i.a() as usize + 1;
+    }
     vm.collect_step();
+    vm.exec.live_limit = 0;
     if vm.heap.gc.to_finalize.is_empty() {
         return Exit::Continue;
     }
