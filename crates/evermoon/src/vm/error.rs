@@ -197,9 +197,12 @@ impl Vm {
             let func = self.exec.top;
             self.exec.push(handler);
             self.exec.push(error);
-            return match self.begin_call(func, 1, 1, frame_flag::HANDLER | frame_flag::NO_YIELD) {
+            // It counts as active already, so that it gets the room that only handlers have.
+            self.exec.handlers += 1;
+            let begun = self.begin_call(func, 1, 1, frame_flag::HANDLER | frame_flag::NO_YIELD);
+            self.exec.handlers -= 1;
+            return match begun {
                 Ok(()) => Exit::Continue,
-                Err(Throw::Error) if self.handlers_active() < HANDLERS_MAX + HANDLERS_EXTRA => self.unwind(Throw::Error),
                 Err(_) => self.unwind(Throw::ErrorUnhandled),
             };
         }
