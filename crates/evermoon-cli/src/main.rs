@@ -15,13 +15,13 @@ fn main() {
         Ok(f) => f,
         Err(e) => { eprintln!("{}", String::from_utf8_lossy(&e)); std::process::exit(1) }
     };
-    vm.enter(f, &[], None).ok().unwrap();
+    let entry = vm.enter_at(f, &[], None).ok().unwrap();
     loop {
         match vm.run() {
             Exit::Slice => {}
             Exit::Done => { vm.leave(); break }
             Exit::Failed => { let mut o = Vec::new(); let e = vm.error; vm.display(e, &mut o); drop(vm); eprintln!("{}", String::from_utf8_lossy(&o)); std::process::exit(1) }
-            Exit::HostCall if vm.exit_requested.is_some() => { let code = vm.exit_requested.unwrap().code; drop(vm); std::process::exit(code) }
+            Exit::HostCall if vm.exit_requested.is_some() => { let e = vm.exit_requested.unwrap(); let code = e.code; if e.close { vm.unwind_entry(entry); while vm.run() == Exit::Slice {} } drop(vm); std::process::exit(code) }
             e => panic!("{e:?}"),
         }
     }

@@ -455,20 +455,44 @@ pub extern "C" fn em_raw_len(number: u32, handle: u32) -> f64 {
     }
 }
 
-/// `em_array_len(engine, table) -> f64`: n if the table's keys are just 1 to n (0 for an empty table), else -1.
+/// `em_table_shape(engine, table) -> f64`: n if the table's keys are just 1 to n (0 for an empty table), -1 if they are all strings, -2 otherwise,
+/// -3 for what is not a table's handle.
 #[unsafe(no_mangle)]
-pub extern "C" fn em_array_len(number: u32, handle: u32) -> f64 {
-    let Some(e) = engine(number) else { return -1.0 };
-    let Ok(t) = table(e, handle) else { return -1.0 };
-    let (mut key, mut hint, mut len) = (Value::NIL, u32::MAX, 0i64);
+pub extern "C" fn em_table_shape(number: u32, handle: u32) -> f64 {
+    let Some(e) = engine(number) else { return -3.0 };
+    let Ok(t) = table(e, handle) else { return -3.0 };
+    let (mut key, mut hint) = (Value::NIL, u32::MAX);
+    let (mut count, mut max, mut names) = (0i64, 0i64, 0i64);
     while let Ok(Some((next, _))) = t.next(key, &mut hint) {
-        if !next.is_int() || next.raw_int() != len + 1 {
-            return -1.0;
+        count += 1;
+        if next.is_int() && next.raw_int() > 0 {
+            max = max.max(next.raw_int());
+        } else if next.is_string() {
+            names += 1;
+        } else {
+            return -2.0;
         }
-        len += 1;
         key = next;
     }
-    len as f64
+    match () {
+        _ if names == 0 && max == count => count as f64,
+        _ if names == count => -1.0,
+        _ => -2.0,
+    }
+}
+
+/// `em_identity(engine, handle) -> number`: the same for two handles that hold the same object, as long as it lives. 0 for what is no handle.
+#[unsafe(no_mangle)]
+pub extern "C" fn em_identity(number: u32, handle: u32) -> u32 {
+    let Some(e) = engine(number) else { return 0 };
+    e.held(handle).map_or(0, |v| v.bits as u32)
+}
+
+/// `em_has_metatable(engine, handle) -> 1 or 0`
+#[unsafe(no_mangle)]
+pub extern "C" fn em_has_metatable(number: u32, handle: u32) -> u32 {
+    let Some(e) = engine(number) else { return 0 };
+    e.held(handle).is_ok_and(|v| e.vm.metatable_of(v).is_some()) as u32
 }
 
 /// `em_metatable(engine, handle) -> handle` of the metatable of what a handle holds; 0 if it has none.

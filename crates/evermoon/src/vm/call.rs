@@ -79,6 +79,7 @@ impl Vm {
         }
         if frame.flags & frame_flag::NO_YIELD != 0 {
             self.exec.no_yield += 1;
+            // Handlers' frames let no yield pass.
             self.exec.handlers += (frame.flags & frame_flag::HANDLER != 0) as u32;
         }
         self.exec.frame_count += 1;
@@ -233,7 +234,7 @@ impl Vm {
     }
 
     fn complete_special(&mut self, frame: &Frame, first: usize, count: usize) {
-        self.exec.top = frame.aux as usize;
+        self.exec.top = frame.saved_top();
         if frame.flags & frame_flag::HANDLER != 0 {
             self.error = if count > 0 { self.exec.get(first) } else { Value::NIL };
             self.handler_returned = true;
@@ -466,16 +467,16 @@ impl Vm {
         match i.op() {
             Some(Op::EQ | Op::LT | Op::LE | Op::LTI | Op::LEI | Op::GTI | Op::GEI) => self.finish_test(v.is_truthy()),
             Some(Op::CONCAT) => {
-                // The result replaces the two operands; `aux` says how many values are left.
-                let left = self.exec.frame().aux as usize;
+                // The result replaces the two operands; the frame knows how many values are left.
+                let left = self.exec.frame().concat_left();
                 let a = base + i.a() as usize;
                 self.exec.set(a + left - 2, v);
-                self.exec.frame_mut().aux = left as u32 - 1;
+                self.exec.frame_mut().set_concat_left(left - 1);
                 self.exec.top = a + left - 1;
                 if left - 1 > 1 {
                     self.step_back();
                 } else {
-                    self.exec.frame_mut().aux = 0;
+                    self.exec.frame_mut().set_concat_left(0);
                 }
             }
             Some(op) if op.has(crate::bytecode::op::flag::WRITES_A) => self.exec.set(base + i.a() as usize, v),

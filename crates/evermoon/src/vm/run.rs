@@ -792,7 +792,7 @@ fn run_loop<const TRACE: bool>(vm: &mut Vm) -> Exit {
                         let count = (*v.add(1)).bits;
                         if count > 0 {
                             let next = (*v).raw_int().wrapping_add((*step).raw_int());
-                            Value::int(count as i64 - 1).store(v.add(1));
+                            Value::int((count - 1) as i64).store(v.add(1));
                             Value::int(next).store(v);
                             Value::int(next).store(v.add(3));
                             jump!();
@@ -1232,19 +1232,20 @@ fn concat(vm: &mut Vm, word: u32) -> Exit {
     let frame = vm.exec.frame();
     let first = frame.base as usize + i.a() as usize;
     // A restart after a metamethod's call goes on with what is left.
-    let count = if frame.aux != 0 { frame.aux as usize } else { i.b() as usize };
+    let left = frame.concat_left();
+    let count = if left != 0 { left } else { i.b() as usize };
     match vm.concat(first, count) {
         Ok((_, None)) => {
-            vm.exec.frame_mut().aux = 0;
+            vm.exec.frame_mut().set_concat_left(0);
             if vm.heap.debt > 0 { collect(vm) } else { Exit::Continue }
         }
         Ok((left, Some(args))) => {
-            vm.exec.frame_mut().aux = left as u32;
+            vm.exec.frame_mut().set_concat_left(left);
             let step = vm.call_meta(args, 1, frame_flag::FINISH);
             vm.settle(step)
         }
         Err(throw) => {
-            vm.exec.frame_mut().aux = 0;
+            vm.exec.frame_mut().set_concat_left(0);
             vm.settle(Err(throw))
         }
     }
@@ -1377,6 +1378,7 @@ fn tail_call(vm: &mut Vm, word: u32) -> Exit {
     vm.exec.top = to + 1 + args;
     vm.exec.frame_count -= 1;
     if frame.flags & frame_flag::NO_YIELD != 0 {
+        // `begin_call` counts the flags again.
         vm.exec.no_yield -= 1;
         vm.exec.handlers -= (frame.flags & frame_flag::HANDLER != 0) as u32;
     }
@@ -1438,15 +1440,6 @@ fn for_prepare(vm: &mut Vm, word: u32) -> Exit {
     }
 }
 
-/// A number, or a string that spells one.
-fn number_of(v: Value) -> Option<Num> {
-    match v.tag {
-        tag::INT => Some(Num::Int(v.raw_int())),
-        tag::FLOAT => Some(Num::Float(v.raw_float())),
-        _ => number::parse_number(v.as_str()?.bytes()),
-    }
-}
-
 /// Prepares a numeric `for` (manual 3.3.5); false when it does not run.
 fn prepare_loop(vm: &mut Vm, a: u8) -> Result<bool, Throw> {
     let (init, limit, step) = (vm.reg(a), vm.reg(a + 1), vm.reg(a + 2));
@@ -1455,20 +1448,17 @@ fn prepare_loop(vm: &mut Vm, a: u8) -> Result<bool, Throw> {
         if step == 0 {
             return Err(vm.fail("'for' step is zero"));
         }
-        let Some(limit) = number_of(limit) else { return Err(vm.for_error(limit, "limit")) };
+        let Some(limit) = vm.to_number(limit) else { return Err(vm.for_error(limit, "limit")) };
         let Some(count) = number::for_loop_count(first, limit, step) else { return Ok(false) };
         vm.set_reg(a + 1, Value::int(count as i64));
         vm.set_reg(a + 3, init);
         return Ok(true);
     }
-    // Strings convert here, as the reference lets them (its `forprep` uses the same conversion as arithmetic).
-    let float = |v: Value| match number_of(v)? {
-        Num::Int(i) => Some(i as f64),
-        Num::Float(f) => Some(f),
-    };
-    let Some(last) = float(limit) else { return Err(vm.for_error(limit, "limit")) };
-    let Some(by) = float(step) else { return Err(vm.for_error(step, "step")) };
-    let Some(first) = float(init) else { return Err(vm.for_error(init, "initial value")) };
+    let float = |v: Value| vm.to_number(v).map(Num::to_float);
+    let (first, last, by) = (float(init), float(limit), float(step));
+    let Some(last) = last else { return Err(vm.for_error(limit, "limit")) };
+    let Some(by) = by else { return Err(vm.for_error(step, "step")) };
+    let Some(first) = first else { return Err(vm.for_error(init, "initial value")) };
     if by == 0.0 {
         return Err(vm.fail("'for' step is zero"));
     }
