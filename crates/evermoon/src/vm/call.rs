@@ -268,7 +268,7 @@ impl Vm {
             let step = match frame.kind {
                 kind::LUA => return Exit::Continue,
                 kind::NATIVE if frame.state == UNWINDING => self.continue_unwinding(),
-                kind::NATIVE if frame.state == RETURNING => self.native_returns(frame.aux as usize).map(|()| None),
+                kind::NATIVE if frame.state == RETURNING => self.native_returns(frame.top as usize).map(|()| None),
                 kind::NATIVE => self.run_native(),
                 kind::ENTRY if frame.state == UNWINDING => self.continue_unwinding(),
                 kind::ENTRY => return Exit::Done,
@@ -927,7 +927,7 @@ impl Vm {
     }
 }
 
-/// State of a native whose return hook is running; `aux` says how many results it has.
+/// State of a native whose return hook is running; `top` says how many results it has.
 pub(crate) const RETURNING: u32 = u32::MAX - 1;
 /// State of a native that waits while a coroutine is being closed.
 pub(crate) const CLOSING: u32 = u32::MAX - 2;

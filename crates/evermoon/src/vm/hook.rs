@@ -260,7 +260,7 @@ impl Vm {
         let frame = self.exec.frame_mut();
         if frame.state != super::error::UNWINDING {
             frame.state = RETURNING;
-            frame.aux = n;
+            frame.top = n;
         }
         // It no longer catches what comes: the hook is not part of what it protects.
         frame.flags &= !frame_flag::PROTECTED;
