@@ -121,10 +121,8 @@ impl Vm {
         for &v in values {
             self.push(v);
         }
-        let first = self.exec.top - values.len();
         debug_assert_eq!(self.slots(), slots + values.len());
-        self.complete(first, values.len());
-        Ok(())
+        self.native_ends(values.len())
     }
 
     /// The value in a slot of the handle table, for a host that keeps track of its slots itself.
