@@ -268,7 +268,7 @@ impl Vm {
                 self.drop_frames(index);
                 self.close_upvalues(frame.func as usize);
                 self.exec.tbc.retain(|&slot| slot < frame.func);
-                self.exec.top = frame.aux as usize;
+                self.exec.top = self.saved_top(&frame);
                 self.finalizer_ended();
                 self.warn_finalizer_error();
                 return Exit::Continue;

@@ -690,6 +690,7 @@ fn run_loop<const TRACE: bool>(vm: &mut Vm) -> Exit {
                             (*ci).func = at as u32;
                             (*ci).top = top as u32;
                             (*ci).state = 0;
+                            (*ci).aux = 0;
                             (*ci).results = (i >> 24) as i16 - 1;
                             (*ci).kind = kind::LUA;
                             (*ci).flags = 0;
@@ -792,7 +793,7 @@ fn run_loop<const TRACE: bool>(vm: &mut Vm) -> Exit {
                         let count = (*v.add(1)).bits;
                         if count > 0 {
                             let next = (*v).raw_int().wrapping_add((*step).raw_int());
-                            Value::int(count as i64 - 1).store(v.add(1));
+                            Value::int((count - 1) as i64).store(v.add(1));
                             Value::int(next).store(v);
                             Value::int(next).store(v.add(3));
                             jump!();
@@ -1243,10 +1244,8 @@ fn concat(vm: &mut Vm, word: u32) -> Exit {
             let step = vm.call_meta(args, 1, frame_flag::FINISH);
             vm.settle(step)
         }
-        Err(throw) => {
-            vm.exec.frame_mut().aux = 0;
-            vm.settle(Err(throw))
-        }
+        // What is left stays, should the instruction be tried again after a collection.
+        Err(throw) => vm.settle(Err(throw)),
     }
 }
 
@@ -1375,7 +1374,6 @@ fn tail_call(vm: &mut Vm, word: u32) -> Exit {
     let step = vm.begin_call(to, args, frame.results, frame.flags & !frame_flag::OUTWARD | frame_flag::TAIL);
     match step {
         Ok(()) => {
-            vm.exec.frame_mut().aux = frame.aux;
             if vm.ticks <= 0 { slice_over(vm) } else { Exit::Continue }
         }
         Err(throw) => vm.settle(Err(throw)),
@@ -1438,20 +1436,16 @@ fn prepare_loop(vm: &mut Vm, a: u8) -> Result<bool, Throw> {
         if step == 0 {
             return Err(vm.fail("'for' step is zero"));
         }
-        let limit = match limit.tag {
-            tag::INT => Num::Int(limit.raw_int()),
-            tag::FLOAT => Num::Float(limit.raw_float()),
-            _ => return Err(vm.for_error(limit, "limit")),
-        };
+        let Some(limit) = vm.to_number(limit) else { return Err(vm.for_error(limit, "limit")) };
         let Some(count) = number::for_loop_count(first, limit, step) else { return Ok(false) };
         vm.set_reg(a + 1, Value::int(count as i64));
         vm.set_reg(a + 3, init);
         return Ok(true);
     }
-    let float = |v: Value| match v.tag {
-        tag::INT => Some(v.raw_int() as f64),
-        tag::FLOAT => Some(v.raw_float()),
-        _ => None,
+    // Strings that are numbers will do, and make the loop one over floats.
+    let float = |v: Value| match vm.to_number(v)? {
+        Num::Int(n) => Some(n as f64),
+        Num::Float(f) => Some(f),
     };
     let Some(last) = float(limit) else { return Err(vm.for_error(limit, "limit")) };
     let Some(by) = float(step) else { return Err(vm.for_error(step, "step")) };
