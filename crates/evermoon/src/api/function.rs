@@ -38,6 +38,16 @@ impl Function {
         R::from_lua_multi(results, &lua)
     }
 
+    /// Calls it with a native function below it in the stack, which tracebacks end with: `[C]: in ?`. Programs that the reference's
+    /// `lua` runs see the same.
+    pub fn call_as_main<R: FromLuaMulti>(&self, args: impl IntoLuaMulti) -> Result<R> {
+        let lua = self.0.lua()?;
+        let mut args = args.into_lua_multi(&lua)?;
+        args.push_front(Value::Function(self.clone()));
+        let results = lua.operate(lua.inner.natives.main, &args)?;
+        R::from_lua_multi(results, &lua)
+    }
+
     /// Calls it, waiting for host functions that answer later with the executor's help: any executor of one thread will do.
     ///
     /// ```

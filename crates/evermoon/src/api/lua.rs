@@ -16,7 +16,7 @@ use super::userdata::{AnyUserData, Graveyard, HostData};
 use super::value::{LightUserData, LuaString, MultiValue, Value};
 use super::{FromLua, IntoLua};
 use crate::heap::value::{Type, Value as Raw, tag};
-use crate::stdlib::xoshiro::Xoshiro;
+use crate::stdlib::{self, xoshiro::Xoshiro};
 use crate::vm::host::Host;
 use crate::vm::{self, Throw, Vm};
 use std::any::TypeId;
@@ -154,7 +154,7 @@ impl Builder {
     }
     /// The most slots of one Lua stack (a million unless said).
     pub fn stack(mut self, slots: usize) -> Self {
-        self.limits.stack_max = slots.clamp(200, 1 << 28);
+        self.limits.stack_max = slots.clamp(200, 1 << 23);
         self
     }
     /// The deepest nesting of calls (200 000 unless said).
@@ -182,12 +182,13 @@ impl Builder {
     pub fn build(self) -> Result<Lua> {
         let mut vm = Vm::new(self.limits);
         vm.host = self.host;
-        let (n1, n2) = self.seed.unwrap_or((0, 0));
-        vm.random = Xoshiro::seed(n1, n2).state();
         vm.heap.bytes_max = self.memory.unwrap_or(vm.heap.bytes_max);
         let report = Rc::new(RefCell::new(None));
         let made = open_libraries(&mut vm, self.libraries)
             .and_then(|()| operations::register(&mut vm, &report));
+        if let Some((n1, n2)) = self.seed {
+            vm.random = Xoshiro::seed(n1, n2).state();
+        }
         let natives = match made {
             Ok(natives) => natives,
             Err(throw) => return Err(plain_error(&mut vm, throw)),
@@ -224,8 +225,25 @@ impl Builder {
 }
 
 /// Opens the libraries that were asked for.
-fn open_libraries(vm: &mut Vm, _libraries: StdLib) -> Result<(), Throw> {
-    crate::stdlib::open(vm)
+fn open_libraries(vm: &mut Vm, libraries: StdLib) -> Result<(), Throw> {
+    type Open = fn(&mut Vm) -> Result<(), Throw>;
+    let all: [(StdLib, Open); 7] = [
+        (StdLib::PACKAGE, stdlib::package::open),
+        (StdLib::COROUTINE, stdlib::coroutine::open),
+        (StdLib::STRING, stdlib::string::open),
+        (StdLib::UTF8, stdlib::utf8::open),
+        (StdLib::TABLE, stdlib::table::open),
+        (StdLib::MATH, stdlib::math::open),
+        (StdLib::DEBUG, stdlib::debug::open),
+    ];
+    // The basic functions come first: the interpreter knows some of them by number.
+    stdlib::base::open(vm)?;
+    for (library, open) in all {
+        if libraries.contains(library) {
+            open(vm)?;
+        }
+    }
+    Ok(())
 }
 
 /// An error for which nothing runs.

@@ -18,6 +18,7 @@ pub(crate) struct Natives {
     pub(crate) equals: Raw,
     pub(crate) tostring: Raw,
     pub(crate) resume: Raw,
+    pub(crate) main: Raw,
     pub(crate) handler: Raw,
     /// The native of host functions.
     pub(crate) host: u32,
@@ -52,6 +53,7 @@ pub(crate) fn register(vm: &mut Vm, report: &Rc<RefCell<Option<Report>>>) -> Res
         equals: vm.register("host", "equals", equals),
         tostring: vm.register("host", "tostring", tostring),
         resume: vm.register("host", "resume", resume),
+        main: vm.register("host", "main", main),
         handler,
         host: vm.register("host", "function", host_function).bits as u32,
         error_metatable,
@@ -147,6 +149,15 @@ fn resume(vm: &mut Vm) -> NativeResult {
         Some(co) => Ok(Act::Resume { co, args, wrap: false }),
         None => Err(vm.arg_type_error(0, "coroutine")),
     }
+}
+
+/// function, values → what the function returns. It only stands in the stack, as the program that embeds the reference does.
+fn main(vm: &mut Vm) -> NativeResult {
+    if vm.state() == CALLED {
+        return Ok(Act::Return(vm.slots() as u32));
+    }
+    let args = vm.slots() as u32 - 1;
+    wait(vm, args, -1)
 }
 
 /// The text of an error object.

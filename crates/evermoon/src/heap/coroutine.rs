@@ -88,6 +88,24 @@ pub struct Frame {
     pub flags: u8,
 }
 
+/// Where the count of `CONCAT` begins in [`Frame::aux`]: a stack has fewer slots than this has bits for, an instruction at most 255 operands.
+const CONCAT_SHIFT: u32 = 24;
+const _: () = assert!(STACK_MAX + STACK_ERROR_EXTRA < 1 << CONCAT_SHIFT);
+
+impl Frame {
+    /// The top that the caller of a special frame (finalizer, `__close`, hook) gets back.
+    pub(crate) fn saved_top(&self) -> usize {
+        (self.aux & ((1 << CONCAT_SHIFT) - 1)) as usize
+    }
+    /// Operands that a `CONCAT` in this frame has left while a metamethod runs; 0 for none.
+    pub(crate) fn concat_left(&self) -> usize {
+        (self.aux >> CONCAT_SHIFT) as usize
+    }
+    pub(crate) fn set_concat_left(&mut self, left: usize) {
+        self.aux = self.aux & ((1 << CONCAT_SHIFT) - 1) | (left as u32) << CONCAT_SHIFT;
+    }
+}
+
 /// A coroutine's status as `coroutine.status` tells it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
@@ -114,6 +132,8 @@ pub struct Exec {
     pub(crate) tbc: Vec<u32>,
     /// Frames with `NO_YIELD`, and host entries.
     pub(crate) no_yield: u32,
+    /// Frames of message handlers.
+    pub(crate) handlers: u32,
 }
 
 /// A coroutine object.
@@ -145,6 +165,7 @@ impl Exec {
             open: Vec::new(),
             tbc: Vec::new(),
             no_yield: 0,
+            handlers: 0,
         }
     }
 
@@ -167,11 +188,26 @@ impl Exec {
         self.set(top, v);
         self.top = top + 1;
     }
-    /// Copies `count` slots; the ranges may overlap.
+    /// Copies `count` slots; the ranges may overlap. Few are copied one by one, field by field: they have just been written
+    /// (`value.rs`, on wide loads).
+    #[inline]
     pub fn copy(&mut self, from: usize, to: usize, count: usize) {
+        const FEW: usize = 16;
         assert!(from + count <= self.stack_cap && to + count <= self.stack_cap);
         // SAFETY: both ranges are in the stack.
-        unsafe { std::ptr::copy(self.stack.add(from), self.stack.add(to), count) }
+        unsafe {
+            if count > FEW {
+                std::ptr::copy(self.stack.add(from), self.stack.add(to), count);
+            } else if to <= from {
+                for i in 0..count {
+                    Value::load(self.stack.add(from + i)).store(self.stack.add(to + i));
+                }
+            } else {
+                for i in (0..count).rev() {
+                    Value::load(self.stack.add(from + i)).store(self.stack.add(to + i));
+                }
+            }
+        }
     }
     #[inline(always)]
     pub fn frame(&self) -> &Frame {

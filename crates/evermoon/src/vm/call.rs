@@ -79,6 +79,8 @@ impl Vm {
         }
         if frame.flags & frame_flag::NO_YIELD != 0 {
             self.exec.no_yield += 1;
+            // Handlers' frames let no yield pass.
+            self.exec.handlers += (frame.flags & frame_flag::HANDLER != 0) as u32;
         }
         self.exec.frame_count += 1;
         *self.exec.frame_mut() = frame;
@@ -480,16 +482,16 @@ impl Vm {
                 self.finish_test(v.is_truthy() != negated);
             }
             Some(Op::CONCAT) => {
-                // The result replaces the two operands; `aux` says how many values are left.
-                let left = self.exec.frame().aux as usize;
+                // The result replaces the two operands; the frame knows how many values are left.
+                let left = self.exec.frame().concat_left();
                 let a = base + i.a() as usize;
                 self.exec.set(a + left - 2, v);
-                self.exec.frame_mut().aux = left as u32 - 1;
+                self.exec.frame_mut().set_concat_left(left - 1);
                 self.exec.top = a + left - 1;
                 if left - 1 > 1 {
                     self.step_back();
                 } else {
-                    self.exec.frame_mut().aux = 0;
+                    self.exec.frame_mut().set_concat_left(0);
                 }
             }
             Some(op) if op.has(crate::bytecode::op::flag::WRITES_A) => self.exec.set(base + i.a() as usize, v),
@@ -661,6 +663,33 @@ impl Vm {
         self.finalizing = false;
         self.heap.gc.suspended = false;
         self.finalizers_due = !self.heap.gc.to_finalize.is_empty();
+    }
+
+    /// Sets to nil what the top Lua frame's current instruction shows to be garbage: above the variables, a constructor's table and a
+    /// call's results are the last registers in use. Otherwise a temporary of long ago could keep an object alive for as long as the
+    /// function runs. Stripped code does not tell which registers are variables, and keeps everything.
+    pub(crate) fn forget_dead_registers(&mut self) {
+        let Some(&frame) = self.exec.frames().last() else { return };
+        let Some(proto) = self.frame_proto(&frame) else { return };
+        let pc = self.frame_pc(&frame);
+        let at = |pc: usize| proto.code().get(pc).map_or(Instr(0), |i| Instr(i.word));
+        let first = match (at(pc).op(), at(pc.wrapping_sub(1)).op()) {
+            (Some(Op::EXTRAARG), Some(Op::NEWTABLE)) => frame.base as usize + at(pc - 1).a() as usize + 1,
+            (Some(Op::CALL), _) => {
+                let func = frame.base as usize + at(pc).a() as usize;
+                if at(pc).c() > 0 { func + at(pc).c() as usize - 1 } else { self.exec.top.max(func) }
+            }
+            _ => return,
+        };
+        let locals = &proto.info().locals;
+        if locals.is_empty() && proto.info().lines.is_empty() {
+            return;
+        }
+        let pc = pc as u32;
+        let variables = locals.iter().take_while(|l| l.start_pc <= pc).filter(|l| pc < l.end_pc).count();
+        for slot in first.max(frame.base as usize + variables)..frame.top as usize {
+            self.exec.set(slot, Value::NIL);
+        }
     }
 
     /// A collector step after a native has returned.
@@ -886,6 +915,7 @@ impl Vm {
         };
         co.exec.frame_count = 0;
         co.exec.no_yield = 0;
+        co.exec.handlers = 0;
         self.current.status = Status::Normal;
         co.resumer = Some(self.current);
         co.status = Status::Running;

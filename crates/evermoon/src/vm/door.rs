@@ -1,6 +1,7 @@
 //! What the embedder's side needs of the VM beyond `enter`, `run` and `leave`: giving up an entry, and coroutines that the host drives.
 
 use super::Vm;
+use super::error::UNWINDING;
 use super::meta::Event;
 use super::native::Throw;
 use crate::heap::coroutine::{Coroutine, Status, frame_flag, kind};
@@ -43,6 +44,29 @@ impl Vm {
             self.drop_stack(entry.frame, func);
         }
         self.handler_returned = false;
+    }
+
+    /// Gives up a run in good order, as `os.exit(code, true)` wants it: drops everything above the entry, and lets the entry close the
+    /// variables that were to be closed. Run again until [`Exit::Failed`](super::Exit::Failed), whose error is nil unless a
+    /// `__close` method failed; then `leave`. Coroutines that were running inside are dropped as they are.
+    pub fn unwind_entry(&mut self, entry: Entry) {
+        while self.current != entry.coroutine && self.current.resumer.is_some() {
+            self.drop_stack(0, 0);
+            self.coroutine_depth = self.coroutine_depth.saturating_sub(1);
+            self.switch_back(Status::Dead);
+        }
+        if entry.frame >= self.exec.frame_count {
+            return;
+        }
+        if self.exec.frames()[entry.frame..].iter().any(|f| f.flags & frame_flag::FINALIZER != 0) {
+            self.finalizer_ended();
+        }
+        self.drop_frames(entry.frame + 1);
+        let func = self.exec.frame().func as usize;
+        self.exec.set(func, Value::NIL);
+        self.exec.frame_mut().state = UNWINDING;
+        self.handler_returned = false;
+        self.exit_requested = None;
     }
 
     fn drop_stack(&mut self, frame: usize, slot: usize) {

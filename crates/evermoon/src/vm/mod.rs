@@ -72,6 +72,14 @@ pub struct Handle {
     pub generation: u32,
 }
 
+/// The program has asked to end the process (`os.exit`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ExitRequest {
+    pub code: i32,
+    /// To close the state first: pending to-be-closed variables and finalizers.
+    pub close: bool,
+}
+
 /// Limits of a run; each ends in a clean error.
 #[derive(Clone, Debug)]
 pub struct Limits {
@@ -136,6 +144,8 @@ pub struct Vm {
     pub(crate) fuel_used: u64,
     /// What the host asked to be told (see [`Exit::HostCall`]); the meaning is the library's or the API's.
     pub pending: u32,
+    /// Set together with [`Exit::HostCall`] when the program wants to exit. A host that runs on all the same raises an error there.
+    pub exit_requested: Option<ExitRequest>,
     /// Set by the host to stop the run at the next slice.
     pub(crate) interrupt: Option<Box<str>>,
     /// Values that the embedder holds, each with the generation of its slot.
@@ -205,6 +215,7 @@ impl Vm {
             slice_start: 0,
             fuel_used: 0,
             pending: 0,
+            exit_requested: None,
             interrupt: None,
             handles: Vec::new(),
             free_handles: Vec::new(),
@@ -325,6 +336,7 @@ impl Vm {
 
     /// A step of the collector; true when a cycle passed its end.
     pub fn collect_step(&mut self) -> bool {
+        self.forget_dead_registers();
         if cfg!(feature = "stress") && !self.heap.gc.stopped && !self.heap.gc.suspended {
             // The hostile build: every safe point collects everything.
             self.collect();
@@ -406,6 +418,14 @@ impl Vm {
         if buffer.capacity() <= SCRATCH_MAX {
             buffer.clear();
             self.scratch = buffer;
+        }
+    }
+
+    /// Writes program output, and comes back to the host soon if it wants to.
+    pub fn print(&mut self, bytes: &[u8]) {
+        self.host.print(bytes);
+        if self.host.wants_pause() {
+            self.request_pause();
         }
     }
 

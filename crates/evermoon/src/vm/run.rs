@@ -1233,14 +1233,15 @@ fn concat(vm: &mut Vm, word: u32) -> Exit {
     let frame = vm.exec.frame();
     let first = frame.base as usize + i.a() as usize;
     // A restart after a metamethod's call goes on with what is left.
-    let count = if frame.aux != 0 { frame.aux as usize } else { i.b() as usize };
+    let left = frame.concat_left();
+    let count = if left != 0 { left } else { i.b() as usize };
     match vm.concat(first, count) {
         Ok((_, None)) => {
-            vm.exec.frame_mut().aux = 0;
+            vm.exec.frame_mut().set_concat_left(0);
             if vm.heap.debt > 0 { collect(vm) } else { Exit::Continue }
         }
         Ok((left, Some(args))) => {
-            vm.exec.frame_mut().aux = left as u32;
+            vm.exec.frame_mut().set_concat_left(left);
             let step = vm.call_meta(args, 1, frame_flag::FINISH);
             vm.settle(step)
         }
@@ -1287,11 +1288,18 @@ fn call(vm: &mut Vm, word: u32) -> Exit {
 #[inline(always)]
 fn call_at(vm: &mut Vm, func: usize, args: usize, results: i16) -> Exit {
     let callee = vm.exec.get(func);
-    if callee.tag == tag::NATIVE && !vm.tracing {
+    let native = match callee.tag {
+        tag::NATIVE => Some(callee.bits as usize),
+        tag::NATIVE_CLOSURE => callee.as_native_closure().map(|c| c.native as usize),
+        _ => None,
+    };
+    if let Some(native) = native
+        && !vm.tracing
+    {
         if let Err(throw) = vm.begin_call(func, args, results, 0) {
             return vm.settle(Err(throw));
         }
-        let function = vm.natives[callee.bits as usize].function;
+        let function = vm.natives[native].function;
         match function(vm) {
             Ok(Act::Return(n)) if !vm.tracing => {
                 // (If it has just switched hooks on, its return is an event.) The usual end: results to the caller, which is this Lua frame.
@@ -1369,7 +1377,9 @@ fn tail_call(vm: &mut Vm, word: u32) -> Exit {
     vm.exec.top = to + 1 + args;
     vm.exec.frame_count -= 1;
     if frame.flags & frame_flag::NO_YIELD != 0 {
+        // `begin_call` counts the flags again.
         vm.exec.no_yield -= 1;
+        vm.exec.handlers -= (frame.flags & frame_flag::HANDLER != 0) as u32;
     }
     let step = vm.begin_call(to, args, frame.results, frame.flags & !frame_flag::OUTWARD | frame_flag::TAIL);
     match step {
