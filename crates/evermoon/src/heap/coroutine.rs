@@ -79,8 +79,8 @@ pub struct Frame {
     pub top: u32,
     /// Lua: how many variable arguments. Native: its state (0 on entry).
     pub state: u32,
-    /// A value that the frame's flags give a meaning to: a saved top, which a Lua frame shares with the operands that a suspended `CONCAT`
-    /// has left (see the methods below).
+    /// Lua, while a metamethod runs for it: how many values a `CONCAT` has left, or that a comparison is to be negated; else 0.
+    /// Native: how many slots or results it keeps.
     pub aux: u32,
     /// Results wanted by the caller, -1 for all.
     pub results: i16,

@@ -244,8 +244,20 @@ impl Vm {
         }
     }
 
+    /// Keeps a top below the function of a special call, which is pushed next: the frame's own fields belong to the callee.
+    pub(crate) fn save_top(&mut self, top: usize) {
+        self.exec.push(Value::int(top as i64));
+    }
+
+    /// The top that was kept for when this special frame ends.
+    pub(crate) fn saved_top(&self, frame: &Frame) -> usize {
+        let saved = self.exec.get(frame.func as usize - 1);
+        debug_assert!(saved.is_int());
+        saved.raw_int() as usize
+    }
+
     fn complete_special(&mut self, frame: &Frame, first: usize, count: usize) {
-        self.exec.top = frame.saved_top();
+        self.exec.top = if frame.flags & frame_flag::HANDLER != 0 { frame.func as usize } else { self.saved_top(frame) };
         if frame.flags & frame_flag::HANDLER != 0 {
             self.error = if count > 0 { self.exec.get(first) } else { Value::NIL };
             self.handler_returned = true;
@@ -503,7 +515,10 @@ impl Vm {
         let v = self.exec.get(slot);
         let base = self.exec.frame().base as usize;
         match i.op() {
-            Some(Op::EQ | Op::LT | Op::LE | Op::LTI | Op::LEI | Op::GTI | Op::GEI) => self.finish_test(v.is_truthy()),
+            Some(Op::EQ | Op::LT | Op::LE | Op::LTI | Op::LEI | Op::GTI | Op::GEI) => {
+                let negated = std::mem::take(&mut self.exec.frame_mut().aux) != 0;
+                self.finish_test(v.is_truthy() != negated);
+            }
             Some(Op::CONCAT) => {
                 // The result replaces the two operands; the frame knows how many values are left.
                 let left = self.exec.frame().concat_left();
@@ -632,13 +647,13 @@ impl Vm {
             let frame_top = self.exec.frame().top as usize;
             self.exec.top = top.max(frame_top);
             let handler = self.metamethod(value, Event::Close);
+            self.ensure_stack(4)?;
+            self.save_top(top);
             let func = self.exec.top;
-            self.ensure_stack(3)?;
             self.exec.push(handler);
             self.exec.push(value);
             self.exec.push(Value::NIL);
             self.begin_call(func, 2, 0, frame_flag::CLOSE)?;
-            self.exec.frame_mut().aux = top as u32;
             return Ok(true);
         }
         self.close_upvalues(level);
@@ -663,16 +678,14 @@ impl Vm {
                 self.open_top();
             }
             self.ensure_stack(4)?;
+            self.save_top(saved);
             let func = self.exec.top;
             self.exec.push(handler);
             self.exec.push(object);
             self.finalizing = true;
             self.heap.gc.suspended = true;
             match self.begin_call(func, 1, 0, frame_flag::FINALIZER | frame_flag::NO_YIELD) {
-                Ok(()) => {
-                    self.exec.frame_mut().aux = saved as u32;
-                    return Ok(true);
-                }
+                Ok(()) => return Ok(true),
                 // It cannot be called at all: also that is only worth a warning.
                 Err(_) => {
                     self.exec.top = saved;
@@ -855,10 +868,10 @@ impl Vm {
                 self.pending = n as u32;
                 return Ok(Some(Exit::Yielded));
             }
-            return Err(self.fail("attempt to yield from outside a coroutine"));
+            return Err(self.throw_bytes(b"attempt to yield from outside a coroutine"));
         }
         if self.exec.no_yield > 0 {
-            return Err(self.fail("attempt to yield across a C-call boundary"));
+            return Err(self.throw_bytes(b"attempt to yield across a C-call boundary"));
         }
         let first = self.exec.top - n;
         self.coroutine_depth -= 1;

@@ -274,7 +274,7 @@ impl Vm {
                 self.drop_frames(index);
                 self.close_upvalues(frame.func as usize);
                 self.exec.tbc.retain(|&slot| slot < frame.func);
-                self.exec.top = frame.saved_top();
+                self.exec.top = self.saved_top(&frame);
                 self.finalizer_ended();
                 self.warn_finalizer_error();
                 return Exit::Continue;

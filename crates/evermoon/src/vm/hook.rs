@@ -292,7 +292,8 @@ impl Vm {
             frame.pc = frame.pc.wrapping_add(1);
             self.open_top();
         }
-        self.ensure_stack(3)?;
+        self.ensure_stack(4)?;
+        self.save_top(saved);
         let func = self.exec.top;
         self.exec.push(hook.function);
         self.exec.push(name);
@@ -309,7 +310,6 @@ impl Vm {
             self.hook_gone();
             return Err(throw);
         }
-        self.exec.frame_mut().aux = saved as u32;
         Ok(true)
     }
 }

@@ -8,6 +8,7 @@ use super::native::Throw;
 use crate::heap::number::{self, Num};
 use crate::heap::object::Gc;
 use crate::heap::table::Table;
+use crate::heap::coroutine::kind;
 use crate::heap::value::{Value, tag};
 
 /// Events, in the order of [`EVENT_NAMES`]. The first eight have absence flags in tables.
@@ -215,6 +216,17 @@ impl Vm {
             let mut handler = self.metamethod(a, event);
             if handler.is_nil() {
                 handler = self.metamethod(b, event);
+            }
+            if handler.is_nil() && event == Event::Le && self.exec.frame().kind == kind::LUA {
+                // As the reference is usually built: `a <= b` is then `not (b < a)`.
+                handler = self.metamethod(b, Event::Lt);
+                if handler.is_nil() {
+                    handler = self.metamethod(a, Event::Lt);
+                }
+                if !handler.is_nil() {
+                    self.exec.frame_mut().aux = 1;
+                    return Ok(self.push_call(&[handler, b, a]));
+                }
             }
             if handler.is_nil() {
                 return Err(self.compare_error(a, b));

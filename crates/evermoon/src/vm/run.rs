@@ -1259,10 +1259,8 @@ fn concat(vm: &mut Vm, word: u32) -> Exit {
             let step = vm.call_meta(args, 1, frame_flag::FINISH);
             vm.settle(step)
         }
-        Err(throw) => {
-            vm.exec.frame_mut().set_concat_left(0);
-            vm.settle(Err(throw))
-        }
+        // What is left stays, should the instruction be tried again after a collection.
+        Err(throw) => vm.settle(Err(throw)),
     }
 }
 
@@ -1400,7 +1398,6 @@ fn tail_call(vm: &mut Vm, word: u32) -> Exit {
     let step = vm.begin_call(to, args, frame.results, frame.flags & !frame_flag::OUTWARD | frame_flag::TAIL);
     match step {
         Ok(()) => {
-            vm.exec.frame_mut().aux = frame.aux;
             if vm.ticks <= 0 { slice_over(vm) } else { Exit::Continue }
         }
         Err(throw) => vm.settle(Err(throw)),
@@ -1469,11 +1466,14 @@ fn prepare_loop(vm: &mut Vm, a: u8) -> Result<bool, Throw> {
         vm.set_reg(a + 3, init);
         return Ok(true);
     }
-    let float = |v: Value| vm.to_number(v).map(Num::to_float);
-    let (first, last, by) = (float(init), float(limit), float(step));
-    let Some(last) = last else { return Err(vm.for_error(limit, "limit")) };
-    let Some(by) = by else { return Err(vm.for_error(step, "step")) };
-    let Some(first) = first else { return Err(vm.for_error(init, "initial value")) };
+    // Strings that are numbers will do, and make the loop one over floats.
+    let float = |v: Value| match vm.to_number(v)? {
+        Num::Int(n) => Some(n as f64),
+        Num::Float(f) => Some(f),
+    };
+    let Some(last) = float(limit) else { return Err(vm.for_error(limit, "limit")) };
+    let Some(by) = float(step) else { return Err(vm.for_error(step, "step")) };
+    let Some(first) = float(init) else { return Err(vm.for_error(init, "initial value")) };
     if by == 0.0 {
         return Err(vm.fail("'for' step is zero"));
     }
