@@ -4,7 +4,6 @@
 //! (`object.rs`, invariant 3). Allocation never collects. So code between two safe points, natives included, holds values freely.
 //!
 //! Memory is counted in *logical bytes*, the same on every platform, because a program can see the collector's pace.
-#![allow(unsafe_code)]
 
 pub mod alloc;
 pub mod coroutine;

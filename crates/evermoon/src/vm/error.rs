@@ -6,7 +6,7 @@
 use super::meta::Event;
 use super::native::{CATCH, CAUGHT, Throw};
 use super::{Exit, Vm};
-use crate::heap::coroutine::{Frame, SLACK, STACK_ERROR_EXTRA, Status, frame_flag, kind};
+use crate::heap::coroutine::{Frame, STACK_ERROR_EXTRA, Status, frame_flag, kind};
 use crate::heap::value::{Value, tag};
 
 /// State of a protected frame that is closing variables after an error; the error waits in the slot of its function.
@@ -274,7 +274,7 @@ impl Vm {
                 self.drop_frames(index);
                 self.close_upvalues(frame.func as usize);
                 self.exec.tbc.retain(|&slot| slot < frame.func);
-                self.exec.top = frame.aux as usize;
+                self.exec.top = self.saved_top(&frame);
                 self.finalizer_ended();
                 self.warn_finalizer_error();
                 return Exit::Continue;
@@ -334,21 +334,24 @@ impl Vm {
         self.close_upvalues(frame.base as usize);
         let error = self.exec.get(error_slot(&frame));
         self.error = error;
-        self.shrink_stacks();
         if frame.kind == kind::ENTRY {
             self.exec.top = frame.base as usize;
+            self.shrink_stacks();
             return Ok(Some(Exit::Failed));
         }
         if frame.top == CATCH {
             self.exec.top = error_slot(&frame) + 1;
+            self.shrink_stacks();
             let frame = self.exec.frame_mut();
             frame.flags &= !frame_flag::PROTECTED;
             frame.state = CAUGHT;
             return Ok(None);
         }
         if self.tracing {
-            self.exec.top = frame.base as usize;
-            if self.hook_native_return(0)? {
+            self.exec.top = frame.base as usize + 1;
+            self.exec.push(Value::FALSE);
+            self.exec.push(error);
+            if self.hook_native_return(2)? {
                 return Ok(None);
             }
         }
@@ -358,35 +361,8 @@ impl Vm {
         self.exec.set(func + 1, error);
         self.exec.top = func + 2;
         self.complete(func, 2);
+        self.shrink_stacks();
         Ok(None)
-    }
-
-    /// Gives back what an overflow or a deep recursion has left unused, above all the room that only handlers may have.
-    fn shrink_stacks(&mut self) {
-        const WORTH_IT: usize = 1 << 13;
-        const REGISTERS_MAX: usize = 256;
-        let exec = &mut self.exec;
-        if exec.handlers > 0 || exec.stack_cap.max(exec.frame_cap) < WORTH_IT {
-            return;
-        }
-        let mut change = 0;
-        // The frames below were entered before: their registers end at most a frame's size above `top`.
-        let used = exec.top + REGISTERS_MAX + 2 * SLACK;
-        if exec.stack_cap > WORTH_IT && used < exec.stack_cap / 8 {
-            change += exec.grow_stack(&mut self.heap.pools, (2 * used).max(WORTH_IT / 2));
-        }
-        if exec.frame_cap > WORTH_IT && exec.frame_count < exec.frame_cap / 8 {
-            let cap = (2 * exec.frame_count).max(WORTH_IT / 2);
-            change += exec.grow_frames(&mut self.heap.pools, cap);
-        }
-        // Near the limits the extra room goes, so that the next overflow finds it.
-        if exec.frame_cap > self.limits.frames_max && exec.frame_count < self.limits.frames_max {
-            change += exec.grow_frames(&mut self.heap.pools, self.limits.frames_max);
-        }
-        if exec.stack_cap > self.limits.stack_max + SLACK && used < self.limits.stack_max {
-            change += exec.grow_stack(&mut self.heap.pools, self.limits.stack_max);
-        }
-        self.heap.account(change);
     }
 
     fn coroutine_failed(&mut self) -> Result<(), Throw> {
@@ -419,9 +395,15 @@ impl Vm {
     }
 }
 
-/// Where a protected frame that is closing variables keeps the error: in the slot of its function, or behind the slots that it keeps.
+/// Where a protected frame that is closing variables keeps the error: in its first slot, which no callee's variable shares, since that
+/// slot or a later one holds the callee; or behind the slots that it keeps. An entry has its handler's slot for it.
 fn error_slot(frame: &Frame) -> usize {
-    if frame.kind == kind::NATIVE && frame.top == CATCH { (frame.base + frame.aux) as usize } else { frame.func as usize }
+    let slot = match frame.kind {
+        kind::NATIVE if frame.top == CATCH => frame.base + frame.aux,
+        kind::NATIVE => frame.base,
+        _ => frame.func,
+    };
+    slot as usize
 }
 
 /// ` (kind 'name')` for a message, or nothing.
