@@ -5,6 +5,7 @@ use evermoon::bytecode::chunk::{self, dump, undump};
 use evermoon::bytecode::verify::verify;
 use evermoon::compile::compile;
 use evermoon::syntax::parser::{Limits, parse};
+use evermoon_fuzz::tokens;
 use libfuzzer_sys::fuzz_target;
 
 #[path = "../../crates/evermoon/tests/bytecode/program.rs"]
@@ -14,112 +15,13 @@ mod rng;
 #[path = "../../crates/evermoon/tests/bytecode/walk.rs"]
 mod walk;
 
-/// A token for each byte, so that most changes of a byte leave something that parses.
-const TOKENS: &[&str] = &[
-    "and",
-    "break",
-    "do",
-    "else",
-    "elseif",
-    "end",
-    "false",
-    "for",
-    "function",
-    "goto",
-    "if",
-    "in",
-    "local",
-    "nil",
-    "not",
-    "or",
-    "repeat",
-    "return",
-    "then",
-    "true",
-    "until",
-    "while",
-    "+",
-    "-",
-    "*",
-    "/",
-    "%",
-    "^",
-    "#",
-    "&",
-    "~",
-    "|",
-    "<<",
-    ">>",
-    "//",
-    "==",
-    "~=",
-    "<=",
-    ">=",
-    "<",
-    ">",
-    "=",
-    "(",
-    ")",
-    "{",
-    "}",
-    "[",
-    "]",
-    "::",
-    ";",
-    ":",
-    ",",
-    ".",
-    "..",
-    "...",
-    "a",
-    "b",
-    "c",
-    "d",
-    "_ENV",
-    "self",
-    "l",
-    "<close>",
-    "<const>",
-    "0",
-    "1",
-    "-1",
-    "255",
-    "70000",
-    "0.5",
-    "1e300",
-    "'s'",
-    "'a string that is longer than the forty bytes of a name'",
-    "::l::",
-    "goto l",
-    "local a",
-    "local x <close> = a",
-    "local k <const> = 1",
-    "function f(a, b)",
-    "(function(...)",
-    "for a in b do",
-    "for a = 1, 2 do",
-    "while a do",
-    "if a then",
-    "do",
-    "end",
-    "end",
-    "end",
-    "end)",
-];
-
 fuzz_target!(|data: &[u8]| {
     let Some((&kind, data)) = data.split_first() else {
         return;
     };
     match kind % 3 {
         0 => check(data),
-        1 => {
-            let tokens: Vec<&str> = data
-                .iter()
-                .map(|&byte| TOKENS[usize::from(byte) % TOKENS.len()])
-                .collect();
-            check(tokens.join(" ").as_bytes());
-        }
+        1 => check(tokens::source(data).as_bytes()),
         _ => {
             let mut seed = [0; 8];
             let size = data.len().min(8);

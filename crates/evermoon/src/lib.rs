@@ -1,6 +1,7 @@
 //! Evermoon: a Lua 5.4 whose world survives.
 #![deny(unsafe_code)]
 
+pub mod api;
 pub mod bytecode;
 pub mod compile;
 #[allow(unsafe_code)]
@@ -9,3 +10,6 @@ pub mod heap;
 pub mod stdlib;
 pub mod syntax;
 pub mod vm;
+
+pub use api::*;
+pub use vm::host::Host;

@@ -4,6 +4,9 @@
 //! 1. A block of an object pool begins with a `Header`; kind 0 means free, and then bytes 8..16 hold the next free block.
 //! 2. Pages are never moved and given back only when the pools are dropped, so that the sweeper can walk them.
 //! 3. Buffers carry no header: their owner passes the same size to `buffer_free` that it asked for.
+//!
+//! AddressSanitizer sees nothing of what happens inside a page. With the feature `asan` the pools tell it: blocks that are not in use are
+//! poisoned (but for a free object's first 16 bytes, which the sweeper reads), and rest a while before they are used again.
 #![allow(unsafe_code)]
 
 use super::object::Header;
@@ -25,6 +28,12 @@ pub(super) struct Page {
 }
 
 struct Class {
+    /// How much of a free block stays readable: the header of an object, nothing of a buffer.
+    #[cfg(feature = "asan")]
+    readable: usize,
+    /// Freed blocks that are not used again yet.
+    #[cfg(feature = "asan")]
+    resting: std::collections::VecDeque<*mut FreeBlock>,
     free: *mut FreeBlock,
     bump: *mut u8,
     bump_end: *mut u8,
@@ -58,8 +67,12 @@ fn layout(size: usize) -> Layout {
 }
 
 impl Class {
-    const fn new() -> Class {
+    const fn new(_readable: usize) -> Class {
         Class {
+            #[cfg(feature = "asan")]
+            readable: _readable,
+            #[cfg(feature = "asan")]
+            resting: std::collections::VecDeque::new(),
             free: std::ptr::null_mut(),
             bump: std::ptr::null_mut(),
             bump_end: std::ptr::null_mut(),
@@ -72,6 +85,7 @@ impl Class {
     fn take(&mut self, size: usize, system_bytes: &mut usize) -> *mut u8 {
         let block = self.free;
         if !block.is_null() {
+            sanitizer::unpoison(block.cast(), size);
             // SAFETY: invariant 1: a free block links to the next.
             self.free = unsafe { (*block).next };
             return block.cast();
@@ -93,31 +107,84 @@ impl Class {
             *system_bytes += bytes;
             self.bump = start;
             self.bump_end = start.wrapping_add(bytes);
+            #[cfg(feature = "asan")]
+            for at in (0..bytes).step_by(size) {
+                sanitizer::poison(start.wrapping_add(at), self.readable, size);
+            }
         }
         let block = self.bump;
         self.bump = block.wrapping_add(size);
+        sanitizer::unpoison(block, size);
         block
     }
 
     /// # Safety
-    /// `block` came from `take` of this class and is not in use.
+    /// `block` came from `take` of this class with this size and is not in use.
     #[inline(always)]
-    unsafe fn give(&mut self, block: *mut u8) {
+    unsafe fn give(&mut self, block: *mut u8, size: usize) {
         let block: *mut FreeBlock = block.cast();
         // SAFETY: the caller's promise; a block is at least 16 bytes.
-        unsafe {
-            (&raw mut (*block).header.kind).write(0);
-            (&raw mut (*block).next).write(self.free);
-        }
+        unsafe { (&raw mut (*block).header.kind).write(0) }
+        #[cfg(feature = "asan")]
+        let Some(block) = self.rest(block, size) else { return };
+        #[cfg(not(feature = "asan"))]
+        let _ = size;
+        // SAFETY: as above.
+        unsafe { (&raw mut (*block).next).write(self.free) }
+        #[cfg(feature = "asan")]
+        sanitizer::poison(block.cast(), self.readable, size);
         self.free = block;
+    }
+
+    /// Lets a freed block rest; one that has rested long enough, with its link writable, comes back.
+    #[cfg(feature = "asan")]
+    fn rest(&mut self, block: *mut FreeBlock, size: usize) -> Option<*mut FreeBlock> {
+        sanitizer::poison(block.cast(), self.readable, size);
+        self.resting.push_back(block);
+        if self.resting.len() <= RESTING_MAX {
+            return None;
+        }
+        let block = self.resting.pop_front()?;
+        sanitizer::unpoison(block.cast(), size);
+        Some(block)
+    }
+}
+
+/// Blocks of a class that rest at most: enough to outlast what an instruction or a native frees.
+#[cfg(feature = "asan")]
+const RESTING_MAX: usize = 1000;
+
+/// What AddressSanitizer is told. Nothing, unless the feature says that it is linked.
+mod sanitizer {
+    #[cfg(feature = "asan")]
+    unsafe extern "C" {
+        fn __asan_poison_memory_region(start: *const u8, size: usize);
+        fn __asan_unpoison_memory_region(start: *const u8, size: usize);
+    }
+
+    /// A block is not in use, but for its first `readable` bytes.
+    #[cfg(feature = "asan")]
+    pub(super) fn poison(block: *mut u8, readable: usize, size: usize) {
+        // SAFETY: only marks addresses of a page of ours.
+        unsafe { __asan_poison_memory_region(block.wrapping_add(readable), size - readable) }
+    }
+
+    /// A block is in use.
+    #[inline(always)]
+    pub(super) fn unpoison(_block: *mut u8, _size: usize) {
+        #[cfg(feature = "asan")]
+        // SAFETY: only marks addresses of a page of ours.
+        unsafe {
+            __asan_unpoison_memory_region(_block, _size)
+        }
     }
 }
 
 impl Pools {
     pub fn new() -> Pools {
         Pools {
-            objects: [const { Class::new() }; CLASSES],
-            buffers: [const { Class::new() }; CLASSES],
+            objects: [const { Class::new(GRAIN) }; CLASSES],
+            buffers: [const { Class::new(0) }; CLASSES],
             large: Vec::new(),
             system_bytes: 0,
         }
@@ -152,7 +219,7 @@ impl Pools {
     pub(super) unsafe fn object_free(&mut self, block: *mut u8, size: usize) {
         debug_assert!(size <= POOLED_MAX);
         // SAFETY: the caller's promise.
-        unsafe { self.objects[class_of(size)].give(block) }
+        unsafe { self.objects[class_of(size)].give(block, class_of(size) * GRAIN) }
     }
 
     /// # Safety
@@ -192,7 +259,7 @@ impl Pools {
         // SAFETY: the caller's promise.
         unsafe {
             if size <= POOLED_MAX {
-                self.buffers[class_of(size)].give(block);
+                self.buffers[class_of(size)].give(block, class_of(size) * GRAIN);
             } else {
                 self.system_bytes -= size;
                 dealloc(block, layout(size));
@@ -241,10 +308,17 @@ impl Pools {
     }
 }
 
+impl Default for Pools {
+    fn default() -> Self {
+        Pools::new()
+    }
+}
+
 impl Drop for Pools {
     fn drop(&mut self) {
         for class in self.objects.iter().chain(&self.buffers) {
             for page in &class.pages {
+                sanitizer::unpoison(page.start, page.bytes);
                 // SAFETY: each page was allocated with this layout and is freed once.
                 unsafe { dealloc(page.start, layout(page.bytes)) }
             }

@@ -113,6 +113,8 @@ pub struct Exec {
     pub(crate) tbc: Vec<u32>,
     /// Frames with `NO_YIELD`, and host entries.
     pub(crate) no_yield: u32,
+    /// Frames of message handlers.
+    pub(crate) handlers: u32,
 }
 
 /// A coroutine object.
@@ -144,6 +146,7 @@ impl Exec {
             open: Vec::new(),
             tbc: Vec::new(),
             no_yield: 0,
+            handlers: 0,
         }
     }
 
@@ -166,11 +169,26 @@ impl Exec {
         self.set(top, v);
         self.top = top + 1;
     }
-    /// Copies `count` slots; the ranges may overlap.
+    /// Copies `count` slots; the ranges may overlap. Few are copied one by one, field by field: they have just been written
+    /// (`value.rs`, on wide loads).
+    #[inline]
     pub fn copy(&mut self, from: usize, to: usize, count: usize) {
+        const FEW: usize = 16;
         assert!(from + count <= self.stack_cap && to + count <= self.stack_cap);
         // SAFETY: both ranges are in the stack.
-        unsafe { std::ptr::copy(self.stack.add(from), self.stack.add(to), count) }
+        unsafe {
+            if count > FEW {
+                std::ptr::copy(self.stack.add(from), self.stack.add(to), count);
+            } else if to <= from {
+                for i in 0..count {
+                    Value::load(self.stack.add(from + i)).store(self.stack.add(to + i));
+                }
+            } else {
+                for i in (0..count).rev() {
+                    Value::load(self.stack.add(from + i)).store(self.stack.add(to + i));
+                }
+            }
+        }
     }
     #[inline(always)]
     pub fn frame(&self) -> &Frame {

@@ -48,6 +48,8 @@ pub struct Collector {
     pub stopped: bool,
     /// Stopped because a finalizer runs or the engine is closing.
     pub suspended: bool,
+    /// Every step is a whole cycle, and each allocation makes a step due: for tests.
+    pub stress: bool,
     gray: Vec<Gc<Header>>,
     pub(super) gray_again: Vec<Gc<Header>>,
     weak_values: Vec<Gc<Table>>,
@@ -89,6 +91,7 @@ impl Collector {
             generational: false,
             stopped: false,
             suspended: false,
+            stress: false,
             gray: Vec::new(),
             gray_again: Vec::new(),
             weak_values: Vec::new(),
@@ -109,6 +112,12 @@ impl Collector {
 }
 
 impl Heap {
+    /// Collects at every chance: what a program does must not depend on it, but for what it sees of the collector.
+    pub fn set_stress(&mut self, on: bool) {
+        self.gc.stress = on;
+        self.debt = self.debt.max(0);
+    }
+
     /// Registers an object whose metatable has a `__gc` field (manual 2.5.3).
     pub fn mark_for_finalization(&mut self, mut object: Gc<Header>) {
         if object.mark & mark::FINALIZER == 0 {
@@ -142,6 +151,12 @@ impl Heap {
         if self.gc.stopped || self.gc.suspended {
             self.debt = -(16 << 10);
             return false;
+        }
+        if self.gc.stress {
+            self.gc_full(roots);
+            // Due again after the next allocation, be it of a single block.
+            self.debt = 0;
+            return true;
         }
         let step_bytes = 1isize << self.gc.step_size.min(40);
         match self.gc.phase {

@@ -257,7 +257,7 @@ fn print(vm: &mut Vm) -> NativeResult {
     }
     out.push(b'\n');
     vm.charge(out.len() as u64 / 64);
-    vm.host.print(&out);
+    vm.print(&out);
     vm.ret_none()
 }
 
@@ -621,18 +621,28 @@ fn collectgarbage(vm: &mut Vm) -> NativeResult {
     vm.ret(result)
 }
 
-/// One step of the collector, or as many as `kilobytes` of allocation would cause. True when a cycle ended.
+/// One step of the collector, or what it does for the allocation of so many kilobytes. True when a cycle ended. In generational mode a
+/// basic step is a whole cycle.
 fn step(vm: &mut Vm, kilobytes: i64) -> bool {
     let stopped = std::mem::replace(&mut vm.heap.gc.stopped, false);
-    let step_kilobytes = ((1i64 << vm.heap.gc.step_size.min(40)) >> 10).max(1);
-    let steps = (kilobytes.max(0) / step_kilobytes).max(1);
-    let mut done = false;
-    for _ in 0..steps {
-        done = vm.collect_step();
-        if done {
-            break;
+    let step_bytes = 1isize << vm.heap.gc.step_size.clamp(10, 40);
+    let done = if kilobytes > 0 {
+        let bytes = kilobytes.saturating_mul(1024).min(isize::MAX as i64 / 4) as isize;
+        let mut left = vm.heap.debt.saturating_add(bytes);
+        let mut done = false;
+        vm.heap.debt = left.min(0);
+        while left > 0 && !done {
+            vm.heap.debt = left.min(step_bytes);
+            done = vm.collect_step();
+            left -= step_bytes;
         }
-    }
+        done
+    } else if vm.heap.gc.generational {
+        vm.collect();
+        true
+    } else {
+        vm.collect_step()
+    };
     vm.heap.gc.stopped = stopped;
     done
 }

@@ -75,7 +75,10 @@ pub(super) fn format(vm: &mut Vm) -> NativeResult {
                 vm.push(value);
                 vm.set_state(arg as u32);
                 vm.give_scratch(out);
-                return Ok(Act::Call { args: 1, results: 1 });
+                return Ok(Act::Call {
+                    args: 1,
+                    results: 1,
+                });
             }
         }
         at += raw.len();
@@ -96,7 +99,13 @@ fn format_error(vm: &mut Vm, e: FormatError) -> Throw {
 }
 
 /// Appends one argument as its specification says.
-fn convert(vm: &mut Vm, out: &mut Vec<u8>, raw: RawSpec, arg: usize, value: Value) -> Result<(), Throw> {
+fn convert(
+    vm: &mut Vm,
+    out: &mut Vec<u8>,
+    raw: RawSpec,
+    arg: usize,
+    value: Value,
+) -> Result<(), Throw> {
     macro_rules! spec {
         () => {
             raw.check().map_err(|e| format_error(vm, e))?
@@ -150,7 +159,13 @@ fn convert(vm: &mut Vm, out: &mut Vec<u8>, raw: RawSpec, arg: usize, value: Valu
 }
 
 /// `%s` of a value whose `__tostring` has been called already if it has one.
-fn push_string(vm: &mut Vm, out: &mut Vec<u8>, raw: RawSpec, arg: usize, value: Value) -> Result<(), Throw> {
+fn push_string(
+    vm: &mut Vm,
+    out: &mut Vec<u8>,
+    raw: RawSpec,
+    arg: usize,
+    value: Value,
+) -> Result<(), Throw> {
     if let Some(s) = value.as_str() {
         let text = s.as_bytes();
         check_size(vm, out.len() + text.len())?;
@@ -169,7 +184,13 @@ fn push_string(vm: &mut Vm, out: &mut Vec<u8>, raw: RawSpec, arg: usize, value: 
     push_modified(vm, out, raw, arg, &text)
 }
 
-fn push_modified(vm: &mut Vm, out: &mut Vec<u8>, raw: RawSpec, arg: usize, text: &[u8]) -> Result<(), Throw> {
+fn push_modified(
+    vm: &mut Vm,
+    out: &mut Vec<u8>,
+    raw: RawSpec,
+    arg: usize,
+    text: &[u8],
+) -> Result<(), Throw> {
     if text.contains(&0) {
         return Err(vm.arg_error(arg, "string contains zeros"));
     }

@@ -1,6 +1,7 @@
 //! The standard library, one file a library. The files named here are its pure cores: they know neither heap nor VM,
 //! so they can be tested against the reference byte by byte, and the library functions that use them stay short.
 
+pub mod calendar;
 pub mod cformat;
 pub mod packfmt;
 pub mod pattern;
@@ -11,8 +12,10 @@ pub mod closure;
 pub mod coroutine;
 pub mod debug;
 pub mod format;
+pub mod io;
 pub mod load;
 pub mod math;
+pub mod os;
 pub mod pack;
 pub mod package;
 pub mod sort;
@@ -36,6 +39,13 @@ pub fn open(vm: &mut Vm) -> Result<(), Throw> {
     table::open(vm)?;
     math::open(vm)?;
     debug::open(vm)
+}
+
+/// Opens `io` and all of `os`: for an embedder that trusts its programs with files and processes. What they reach is still up to
+/// the host. (`os::open` with `Offer::Time` is the part for a sandbox.)
+pub fn open_os_io(vm: &mut Vm) -> Result<(), Throw> {
+    os::open(vm, os::Offer::All)?;
+    io::open(vm)
 }
 
 /// `package.loaded`, made if it is not there yet.

@@ -21,7 +21,10 @@ pub(super) fn pack(vm: &mut Vm) -> NativeResult {
     let mut options = Options::new(vm.check_str(0)?.as_bytes());
     let mut out = vm.take_scratch();
     let mut arg = 0;
-    while let Some(item) = options.next(out.len()).map_err(|e| pack_error(vm, e, arg))? {
+    while let Some(item) = options
+        .next(out.len())
+        .map_err(|e| pack_error(vm, e, arg))?
+    {
         if item.align + item.size > 64 {
             check_size(vm, out.len() + item.align + item.size)?;
         }
@@ -120,8 +123,11 @@ pub(super) fn unpack(vm: &mut Vm) -> NativeResult {
             Kind::Float | Kind::Double => Value::float(packfmt::read_float(bytes, item.little)),
             Kind::Chars => vm.new_string(bytes)?,
             Kind::Counted => {
-                let n = packfmt::read_int(bytes, item.little, false).map_err(|e| pack_error(vm, e, 0))?;
-                let end = usize::try_from(n as u64).ok().and_then(|len| at.checked_add(len));
+                let n = packfmt::read_int(bytes, item.little, false)
+                    .map_err(|e| pack_error(vm, e, 0))?;
+                let end = usize::try_from(n as u64)
+                    .ok()
+                    .and_then(|len| at.checked_add(len));
                 let Some(text) = end.and_then(|end| data.get(at..end)) else {
                     return Err(short(vm));
                 };

@@ -277,9 +277,19 @@ enum Back {
     /// `x?` took its byte: go on at `p` without it.
     Optional { s: u32, p: u32 },
     /// `x*`, `x+`: `count` bytes from `s` were taken; try fewer, down to `least`.
-    Longest { s: u32, count: u32, p: u32, least: u8 },
+    Longest {
+        s: u32,
+        count: u32,
+        p: u32,
+        least: u8,
+    },
     /// `x-`: the rest was tried at `s`; take one more.
-    Shortest { s: u32, p: u32, item: u32, single: Single },
+    Shortest {
+        s: u32,
+        p: u32,
+        item: u32,
+        single: Single,
+    },
     /// A capture was opened: forget it.
     Open,
     /// Capture `i` was closed: open it again.
@@ -287,7 +297,7 @@ enum Back {
 }
 
 /// How many of them a matcher holds without a vector.
-const BACK_INLINE: usize = 12;
+const BACK_INLINE: usize = 8;
 
 /// The pattern's recursion as data: at most `MAX_DEPTH - 1` entries, the first few without a vector.
 struct BackStack {
@@ -328,7 +338,9 @@ impl BackStack {
         }
     }
     fn iter(&self) -> impl Iterator<Item = &Back> {
-        self.inline[..self.len.min(BACK_INLINE)].iter().chain(&self.more)
+        self.inline[..self.len.min(BACK_INLINE)]
+            .iter()
+            .chain(&self.more)
     }
 }
 
@@ -363,13 +375,16 @@ pub struct Matcher<'a> {
     set_count: usize,
     /// If every match begins with a byte of some kind: which.
     first: Option<Single>,
+    /// That has been looked into.
+    first_known: bool,
 }
 
 impl<'a> Matcher<'a> {
     /// `pat` comes without its anchor; an anchored search makes one attempt only. Neither is longer than a Lua string can be.
-    #[inline]
+    #[inline(always)]
     pub fn new(src: &'a [u8], pat: &'a [u8], anchored: bool, budget: i64) -> Matcher<'a> {
-        let mut matcher = Matcher {
+        // Nothing is done with it here, so that it is made where it stays: it is large.
+        Matcher {
             src,
             pat,
             anchored,
@@ -380,16 +395,17 @@ impl<'a> Matcher<'a> {
             suspended: false,
             level: 0,
             captures: [Slot { start: 0, len: 0 }; MAX_CAPTURES],
-            back: BackStack { inline: [Back::Open; BACK_INLINE], more: Vec::new(), len: 0 },
+            back: BackStack {
+                inline: [Back::Open; BACK_INLINE],
+                more: Vec::new(),
+                len: 0,
+            },
             sets: [[0; 4]; SETS],
             set_at: [(0, 0); SETS],
             set_count: 0,
             first: None,
-        };
-        if !anchored {
-            matcher.first = matcher.first_item();
+            first_known: anchored,
         }
-        matcher
     }
 
     /// The first match that begins at or behind `init` (at `init`, if anchored), which is at most the subject's length. One that
@@ -403,6 +419,10 @@ impl<'a> Matcher<'a> {
 
     /// Goes on after `OutOfBudget`, with the same `not_ending_at`. The caller has filled the budget.
     pub fn resume(&mut self, not_ending_at: Option<usize>) -> Found {
+        if !self.first_known {
+            self.first = self.first_item();
+            self.first_known = true;
+        }
         loop {
             if !self.suspended {
                 if let Some(first) = self.first {
@@ -447,9 +467,17 @@ impl<'a> Matcher<'a> {
             };
         }
         match self.captures[i] {
-            Slot { len: UNFINISHED, .. } => Err(PatternError::UnfinishedCapture),
-            Slot { start, len: POSITION } => Ok(Capture::Position(start as usize)),
-            Slot { start, len } => Ok(Capture::Text { start: start as usize, end: start as usize + len as usize }),
+            Slot {
+                len: UNFINISHED, ..
+            } => Err(PatternError::UnfinishedCapture),
+            Slot {
+                start,
+                len: POSITION,
+            } => Ok(Capture::Position(start as usize)),
+            Slot { start, len } => Ok(Capture::Text {
+                start: start as usize,
+                end: start as usize + len as usize,
+            }),
         }
     }
 
@@ -476,10 +504,16 @@ impl<'a> Matcher<'a> {
             match rest.get(at + 1) {
                 Some(b'%') => push(b"%")?,
                 Some(b'0') => push(self.src.get(start..end).unwrap_or(&[]))?,
-                Some(digit @ b'1'..=b'9') => match self.capture((digit - b'1') as usize, start, end)? {
-                    Capture::Text { start, end } => push(self.src.get(start..end).unwrap_or(&[]))?,
-                    Capture::Position(i) => push(number::uint_text(i as u64 + 1, &mut [0; number::NUM_BUF]))?,
-                },
+                Some(digit @ b'1'..=b'9') => {
+                    match self.capture((digit - b'1') as usize, start, end)? {
+                        Capture::Text { start, end } => {
+                            push(self.src.get(start..end).unwrap_or(&[]))?
+                        }
+                        Capture::Position(i) => {
+                            push(number::uint_text(i as u64 + 1, &mut [0; number::NUM_BUF]))?
+                        }
+                    }
+                }
                 _ => return Err(PatternError::InvalidReplacement),
             }
             rest = &rest[at + 2..];
@@ -492,8 +526,18 @@ impl<'a> Matcher<'a> {
     /// The suspended state, for `restore`.
     pub fn save(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(24 + 8 * self.level + 16 * self.back.len);
-        let mut put = |words: &[u32]| words.iter().for_each(|w| out.extend_from_slice(&w.to_le_bytes()));
-        put(&[self.start as u32, self.s as u32, self.p as u32, self.suspended as u32, self.level as u32]);
+        let mut put = |words: &[u32]| {
+            words
+                .iter()
+                .for_each(|w| out.extend_from_slice(&w.to_le_bytes()))
+        };
+        put(&[
+            self.start as u32,
+            self.s as u32,
+            self.p as u32,
+            self.suspended as u32,
+            self.level as u32,
+        ]);
         for slot in &self.captures[..self.level] {
             put(&[slot.start, slot.len]);
         }
@@ -509,45 +553,64 @@ impl<'a> Matcher<'a> {
         out
     }
 
-    /// A matcher in a state that was saved for the same subject and pattern. Total: other bytes give `None`, or a matcher
+    /// Takes over a state that was saved for the same subject and pattern; then `resume`. Total: other bytes give false, or a state
     /// that finds something else, but never one that goes out of bounds.
-    pub fn restore(src: &'a [u8], pat: &'a [u8], anchored: bool, budget: i64, saved: &[u8]) -> Option<Matcher<'a>> {
-        let mut m = Matcher::new(src, pat, anchored, budget);
-        let mut words = saved.as_chunks::<4>().0.iter().map(|w| u32::from_le_bytes(*w) as usize);
+    pub fn restore(&mut self, saved: &[u8]) -> bool {
+        self.back.clear();
+        self.try_restore(saved).is_some()
+    }
+
+    fn try_restore(&mut self, saved: &[u8]) -> Option<()> {
+        let words = saved.as_chunks::<4>().0.iter();
+        let mut words = words.map(|w| u32::from_le_bytes(*w) as usize);
         let mut word = |most: usize| words.next().filter(|&w| w <= most);
-        let (src_len, pat_len) = (src.len(), pat.len());
-        m.start = word(src_len)?;
-        m.s = word(src_len)?;
-        m.p = word(pat_len)?;
-        m.suspended = word(1)? == 1;
-        m.level = word(MAX_CAPTURES)?;
-        for slot in &mut m.captures[..m.level] {
+        let (src_len, pat_len) = (self.src.len(), self.pat.len());
+        self.start = word(src_len)?;
+        self.s = word(src_len)?;
+        self.p = word(pat_len)?;
+        self.suspended = word(1)? == 1;
+        self.level = word(MAX_CAPTURES)?;
+        for slot in &mut self.captures[..self.level] {
             let start = word(src_len)?;
             let len = word(u32::MAX as usize)? as u32;
             if len < POSITION && start + len as usize > src_len {
                 return None;
             }
-            *slot = Slot { start: start as u32, len };
+            *slot = Slot {
+                start: start as u32,
+                len,
+            };
         }
         while let Some(kind) = word(5) {
             let (s, p, n) = (word(src_len)?, word(pat_len)?, word(u32::MAX as usize)?);
             let entry = match kind {
-                0 => Back::Optional { s: s as u32, p: p as u32 },
-                1 | 2 if s + n <= src_len => {
-                    Back::Longest { s: s as u32, count: n as u32, p: p as u32, least: kind as u8 - 1 }
-                }
+                0 => Back::Optional {
+                    s: s as u32,
+                    p: p as u32,
+                },
+                1 | 2 if s + n <= src_len => Back::Longest {
+                    s: s as u32,
+                    count: n as u32,
+                    p: p as u32,
+                    least: kind as u8 - 1,
+                },
                 3 if n < pat_len => {
-                    let end = m.item_end(n).ok()?;
-                    let single = m.single(n, end);
-                    Back::Shortest { s: s as u32, p: p as u32, item: n as u32, single }
+                    let end = self.item_end(n).ok()?;
+                    let single = self.single(n, end);
+                    Back::Shortest {
+                        s: s as u32,
+                        p: p as u32,
+                        item: n as u32,
+                        single,
+                    }
                 }
                 4 => Back::Open,
                 5 if n < MAX_CAPTURES => Back::Close { i: n as u8 },
                 _ => return None,
             };
-            m.back.push(entry).ok()?;
+            self.back.push(entry).ok()?;
         }
-        Some(m)
+        Some(())
     }
 
     // -- Items
@@ -565,7 +628,10 @@ impl<'a> Matcher<'a> {
 
     /// Where the set whose bracket is at `p` ends. A `]` that comes first is a member.
     fn set_end(&self, p: usize) -> Result<usize, PatternError> {
-        if let Some(&(_, end)) = self.set_at[..self.set_count].iter().find(|&&(at, _)| at == p) {
+        if let Some(&(_, end)) = self.set_at[..self.set_count]
+            .iter()
+            .find(|&&(at, _)| at == p)
+        {
             return Ok(end);
         }
         let mut p = p + 1;
@@ -599,7 +665,10 @@ impl<'a> Matcher<'a> {
     }
 
     fn set(&mut self, p: usize, end: usize) -> Single {
-        if let Some(i) = self.set_at[..self.set_count].iter().position(|&(at, _)| at == p) {
+        if let Some(i) = self.set_at[..self.set_count]
+            .iter()
+            .position(|&(at, _)| at == p)
+        {
             return Single::Set(i as u8);
         }
         let i = self.set_count;
@@ -640,8 +709,14 @@ impl<'a> Matcher<'a> {
         let end = match single {
             Single::Any => None,
             Single::Byte(b) => rest.iter().position(|&c| c != b),
-            Single::Class { mask, negated: false } => rest.iter().position(|&c| KIND[c as usize] & mask == 0),
-            Single::Class { mask, negated: true } => rest.iter().position(|&c| KIND[c as usize] & mask != 0),
+            Single::Class {
+                mask,
+                negated: false,
+            } => rest.iter().position(|&c| KIND[c as usize] & mask == 0),
+            Single::Class {
+                mask,
+                negated: true,
+            } => rest.iter().position(|&c| KIND[c as usize] & mask != 0),
             Single::Set(i) => {
                 let set = self.sets[i as usize];
                 rest.iter().position(|&c| !in_set(&set, c))
@@ -661,8 +736,17 @@ impl<'a> Matcher<'a> {
         match single {
             Single::Any => 0,
             Single::Byte(b) => position(rest, b).unwrap_or(rest.len()),
-            Single::Class { mask, negated } => self.scan_over(Single::Class { mask, negated: !negated }, s),
-            _ => rest.iter().position(|&c| self.matches(single, c)).unwrap_or(rest.len()),
+            Single::Class { mask, negated } => self.scan_over(
+                Single::Class {
+                    mask,
+                    negated: !negated,
+                },
+                s,
+            ),
+            _ => rest
+                .iter()
+                .position(|&c| self.matches(single, c))
+                .unwrap_or(rest.len()),
         }
     }
 
@@ -677,7 +761,13 @@ impl<'a> Matcher<'a> {
             b'(' | b')' => return None,
             b'$' if p + 1 == self.pat.len() => return None,
             b'%' => match self.pat.get(p + 1) {
-                Some(b'b') => return self.pat.get(p + 3).and(self.pat.get(p + 2)).map(|&open| Single::Byte(open)),
+                Some(b'b') => {
+                    return self
+                        .pat
+                        .get(p + 3)
+                        .and(self.pat.get(p + 2))
+                        .map(|&open| Single::Byte(open));
+                }
                 Some(b'f' | b'0'..=b'9') => return None,
                 _ => {}
             },
@@ -736,14 +826,19 @@ impl<'a> Matcher<'a> {
                     let Some(slot) = self.captures.get_mut(self.level) else {
                         return Err(PatternError::TooManyCaptures);
                     };
-                    *slot = Slot { start: s as u32, len: if position { POSITION } else { UNFINISHED } };
+                    *slot = Slot {
+                        start: s as u32,
+                        len: if position { POSITION } else { UNFINISHED },
+                    };
                     self.level += 1;
                     self.back.push(Back::Open)?;
                     p += 1 + position as usize;
                     continue;
                 }
                 b')' => {
-                    let open = self.captures[..self.level].iter().rposition(|slot| slot.len == UNFINISHED);
+                    let open = self.captures[..self.level]
+                        .iter()
+                        .rposition(|slot| slot.len == UNFINISHED);
                     let i = open.ok_or(PatternError::InvalidPatternCapture)?;
                     // (Saturating for states that were damaged while saved.)
                     self.captures[i].len = (s as u32).saturating_sub(self.captures[i].start);
@@ -798,7 +893,10 @@ impl<'a> Matcher<'a> {
                 Some(b'?') => {
                     let takes = self.src.get(s).is_some_and(|&c| self.matches(single, c));
                     if takes {
-                        self.back.push(Back::Optional { s: s as u32, p: end as u32 + 1 })?;
+                        self.back.push(Back::Optional {
+                            s: s as u32,
+                            p: end as u32 + 1,
+                        })?;
                     }
                     Some(s + takes as usize)
                 }
@@ -826,14 +924,19 @@ impl<'a> Matcher<'a> {
                 Back::Optional { s, p } => return Ok(Some((s as usize, p as usize))),
                 Back::Longest { s, count, p, least } => {
                     if count > least as u32
-                        && let Some(s) = self.take(s as usize, count as usize - 1, p as usize, least as usize)?
+                        && let Some(s) =
+                            self.take(s as usize, count as usize - 1, p as usize, least as usize)?
                     {
                         return Ok(Some((s, p as usize)));
                     }
                 }
                 Back::Shortest { s, p, item, single } => {
-                    if self.src.get(s as usize).is_some_and(|&c| self.matches(single, c))
-                        && let Some(s) = self.shortest(s as usize + 1, single, item as usize, p as usize)?
+                    if self
+                        .src
+                        .get(s as usize)
+                        .is_some_and(|&c| self.matches(single, c))
+                        && let Some(s) =
+                            self.shortest(s as usize + 1, single, item as usize, p as usize)?
                     {
                         return Ok(Some((s, p as usize)));
                     }
@@ -872,7 +975,12 @@ impl<'a> Matcher<'a> {
                 Some(at) => count = least + at,
             }
         }
-        self.back.push(Back::Longest { s: s as u32, count: count as u32, p: p as u32, least: least as u8 })?;
+        self.back.push(Back::Longest {
+            s: s as u32,
+            count: count as u32,
+            p: p as u32,
+            least: least as u8,
+        })?;
         Ok(Some(s + count))
     }
 
@@ -883,7 +991,9 @@ impl<'a> Matcher<'a> {
             let rest = &self.src[s..];
             let skip = match single {
                 Single::Any => position(rest, byte),
-                _ => rest.iter().position(|&c| c == byte || !self.matches(single, c)),
+                _ => rest
+                    .iter()
+                    .position(|&c| c == byte || !self.matches(single, c)),
             };
             self.budget -= skip.unwrap_or(rest.len()) as i64 >> 3;
             match skip {
@@ -891,7 +1001,12 @@ impl<'a> Matcher<'a> {
                 _ => return Ok(None),
             }
         }
-        self.back.push(Back::Shortest { s: s as u32, p: p as u32, item: item as u32, single })?;
+        self.back.push(Back::Shortest {
+            s: s as u32,
+            p: p as u32,
+            item: item as u32,
+            single,
+        })?;
         Ok(Some(s))
     }
 
@@ -924,7 +1039,10 @@ impl<'a> Matcher<'a> {
     fn back_reference(&mut self, s: usize, digit: u8) -> Outcome {
         let error = PatternError::InvalidCaptureIndex((digit - b'0') as u32);
         let i = digit.checked_sub(b'1').ok_or(error)? as usize;
-        let slot = *self.captures[..self.level].get(i).filter(|slot| slot.len != UNFINISHED).ok_or(error)?;
+        let slot = *self.captures[..self.level]
+            .get(i)
+            .filter(|slot| slot.len != UNFINISHED)
+            .ok_or(error)?;
         let (start, len) = (slot.start as usize, slot.len as usize);
         if len > self.src.len() - s {
             return Ok(None); // POSITION is that large too
@@ -1256,7 +1374,11 @@ mod tests {
     }
 
     /// Finds with a pause, and a save and a restore, after every `slice` steps; the steps in all, too.
-    fn find_in_slices(src: &[u8], pat: &str, slice: i64) -> (Result<Option<String>, PatternError>, i64) {
+    fn find_in_slices(
+        src: &[u8],
+        pat: &str,
+        slice: i64,
+    ) -> (Result<Option<String>, PatternError>, i64) {
         let (anchored, body) = split_anchor(pat.as_bytes());
         let mut m = Matcher::new(src, body, anchored, slice);
         let mut steps = 0;
@@ -1264,12 +1386,15 @@ mod tests {
         while found == Err(PatternError::OutOfBudget) {
             steps += slice - m.budget;
             let saved = m.save();
-            m = Matcher::restore(src, body, anchored, slice, &saved).expect("what was saved is restored");
+            m = Matcher::new(src, body, anchored, slice);
+            assert!(m.restore(&saved), "what was saved is restored");
             found = m.resume(None);
         }
         steps += slice - m.budget;
         let shown = found.and_then(|found| {
-            let Some((start, end)) = found else { return Ok(None) };
+            let Some((start, end)) = found else {
+                return Ok(None);
+            };
             let mut shown = format!("{start} {end}");
             for i in 0..m.value_count() {
                 shown += &format!(" {:?}", m.capture(i, start, end)?);
@@ -1286,7 +1411,10 @@ mod tests {
             ("key = value # rest", "(%w+)%s*=%s*((%w)%w*)()"),
             ("aaaaaaaaaaaaaaaaab", "(a-)(a*)(a?)(a+)[^b]?%3b$"),
             ("f(a(b)c)d x", "^.-(%b())[^%s][%a]-()%f[%z]"),
-            ("xx[1][22]abcdefgh", "[^y]-[[][%d]+[]][a][b]-[cd]*[^z][%W%w]$"),
+            (
+                "xx[1][22]abcdefgh",
+                "[^y]-[[][%d]+[]][a][b]-[cd]*[^z][%W%w]$",
+            ),
             (&long, &"a?".repeat(190)),
             (&long, &"a-".repeat(250)),
             ("aaaaaaaaaaaaaaaaaaaaa", "a*a*a*a*a*[^a]"),
@@ -1294,14 +1422,21 @@ mod tests {
         ] {
             let whole = find_in_slices(src.as_bytes(), pat, 1 << 40);
             for slice in [1, 2, 3, 7, 50] {
-                assert_eq!(find_in_slices(src.as_bytes(), pat, slice), whole, "{pat:?} by {slice}");
+                assert_eq!(
+                    find_in_slices(src.as_bytes(), pat, slice),
+                    whole,
+                    "{pat:?} by {slice}"
+                );
             }
         }
     }
 
     #[test]
     fn damaged_states_do_no_harm() {
-        let (src, pat) = (b"aaaaabaaaaaaaaaaaab", b"(a-)(a*)(a?)()[^b]+%3b[a]-[%w]?[c][d][e][f]-b$");
+        let (src, pat) = (
+            b"aaaaabaaaaaaaaaaaab",
+            b"(a-)(a*)(a?)()[^b]+%3b[a]-[%w]?[c][d][e][f]-b$",
+        );
         let mut m = Matcher::new(src, pat, false, 37);
         assert_eq!(m.find(0, None), Err(PatternError::OutOfBudget));
         let saved = m.save();
@@ -1309,14 +1444,15 @@ mod tests {
             for change in [1, 2, 7, 20, 128, 255] {
                 let mut saved = saved.clone();
                 saved[at] ^= change;
-                if let Some(mut m) = Matcher::restore(src, pat, false, 100_000, &saved) {
+                let mut m = Matcher::new(src, pat, false, 100_000);
+                if m.restore(&saved) {
                     let _ = m.resume(None);
                     for i in 0..m.value_count() {
                         let _ = m.capture(i, 0, 0);
                     }
                 }
             }
-            let _ = Matcher::restore(src, pat, false, 1000, &saved[..at]);
+            let _ = Matcher::new(src, pat, false, 1000).restore(&saved[..at]);
         }
     }
 

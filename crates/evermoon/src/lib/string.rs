@@ -3,7 +3,7 @@
 //! Strings are bytes and letters are those of the "C" locale. Results are made in place or on the host's stack where they are
 //! short; nothing here calls Lua, so no function of this file keeps any state.
 
-use super::{format, loaded, pack, strpattern};
+use super::{format, open_library, pack, strpattern};
 use crate::bytecode::chunk;
 use crate::heap::object::Gc;
 use crate::heap::string::Str;
@@ -31,15 +31,10 @@ const FUNCTIONS: &[(&str, NativeFn)] = &[
 ];
 
 pub fn open(vm: &mut Vm) -> Result<(), Throw> {
-    let library = vm.new_table()?;
-    vm.register_library("string", library, FUNCTIONS)?;
-    let value = Value::table(library);
-    let (globals, loaded) = (vm.globals, loaded(vm)?);
-    vm.raw_set_name(globals, "string", value)?;
-    vm.raw_set_name(loaded, "string", value)?;
+    let library = open_library(vm, "string", FUNCTIONS)?;
     // Arithmetic on strings is the machine's (`vm/meta.rs`), so this is all there is to it.
     let metatable = vm.new_table()?;
-    vm.raw_set_name(metatable, "__index", value)?;
+    vm.raw_set_name(metatable, "__index", Value::table(library))?;
     vm.type_metatables[Type::String as usize] = Some(metatable);
     Ok(())
 }
@@ -74,7 +69,11 @@ fn slice(s: &[u8], first: i64, last: i64) -> &[u8] {
     let start = start_position(first, s.len());
     let end = end_position(last, s.len());
     // `end` is at most the length, so both are indices if the part is not empty.
-    if start > end { &[] } else { &s[start as usize - 1..end as usize] }
+    if start > end {
+        &[]
+    } else {
+        &s[start as usize - 1..end as usize]
+    }
 }
 
 /// Whether a string of so many bytes may be made now.
@@ -203,12 +202,13 @@ fn rep(vm: &mut Vm) -> NativeResult {
     if n <= 0 {
         return vm.ret_bytes(b"");
     }
+    // As in the reference, a separator too many is counted here.
     let unit = text.len() + sep.len();
-    let Some(total) = (n as u64).checked_mul(unit as u64).map(|all| all - sep.len() as u64) else {
-        return Err(vm.fail("resulting string too large"));
-    };
-    let total = usize::try_from(total).unwrap_or(usize::MAX);
+    let total = usize::try_from(n)
+        .unwrap_or(usize::MAX)
+        .saturating_mul(unit);
     check_size(vm, total)?;
+    let total = total - sep.len();
     if total == 0 {
         return vm.ret_bytes(b"");
     }

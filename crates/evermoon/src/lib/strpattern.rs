@@ -6,7 +6,7 @@
 //!
 //! `gsub` calls functions and metamethods, so everything it must remember is in its slots (see [`slot`]).
 
-use super::pattern::{self, Capture, Matcher, PatternError};
+use super::pattern::{self, Capture, Found, Matcher, PatternError};
 use super::string::{check_size, start_position};
 use crate::heap::object::Gc;
 use crate::heap::table::Table;
@@ -27,10 +27,14 @@ struct Metered<'a> {
 }
 
 impl<'a> Metered<'a> {
-    #[inline]
+    #[inline(always)]
     fn new(vm: &Vm, src: &'a [u8], pat: &'a [u8], anchored: bool) -> Metered<'a> {
         let given = Self::budget(vm);
-        Metered { matcher: Matcher::new(src, pat, anchored, given), given, carried: 0 }
+        Metered {
+            matcher: Matcher::new(src, pat, anchored, given),
+            given,
+            carried: 0,
+        }
     }
 
     #[inline]
@@ -38,14 +42,19 @@ impl<'a> Metered<'a> {
         vm.fuel_left().saturating_mul(STEPS_PER_FUEL).min(STEPS_MAX) as i64
     }
 
-    /// One that goes on where [`Metered::save`] stopped. (Slots that were tampered with begin afresh.)
+    /// Finds from `init` on, or goes on where [`Metered::save`] stopped. (A state that was tampered with begins afresh.)
     #[cold]
-    fn restored(vm: &Vm, src: &'a [u8], pat: &'a [u8], anchored: bool, saved: Value) -> Metered<'a> {
-        let given = Self::budget(vm);
-        let matcher = saved.as_str().and_then(|s| Matcher::restore(src, pat, anchored, given, s.as_bytes()));
-        match matcher {
-            Some(matcher) => Metered { matcher, given, carried: 0 },
-            None => Metered::new(vm, src, pat, anchored),
+    fn go_on(
+        &mut self,
+        saved: Value,
+        carried: Value,
+        init: usize,
+        not_ending_at: Option<usize>,
+    ) -> Found {
+        self.carry(carried);
+        match saved.as_str() {
+            Some(s) if self.matcher.restore(s.as_bytes()) => self.matcher.resume(not_ending_at),
+            _ => self.matcher.find(init, not_ending_at),
         }
     }
 
@@ -88,7 +97,9 @@ fn capture_value(
     found: (usize, usize),
 ) -> Result<Value, Throw> {
     match matcher.capture(i, found.0, found.1) {
-        Ok(Capture::Text { start, end }) => Ok(Value::string(vm.heap.string(src.get(start..end).unwrap_or(&[]))?)),
+        Ok(Capture::Text { start, end }) => Ok(Value::string(
+            vm.heap.string(src.get(start..end).unwrap_or(&[]))?,
+        )),
         Ok(Capture::Position(at)) => Ok(Value::int(at as i64 + 1)),
         Err(e) => Err(pattern_error(vm, e)),
     }
@@ -137,21 +148,18 @@ fn find_or_match(vm: &mut Vm, find: bool) -> NativeResult {
     if find && (vm.arg(3).is_truthy() || !pattern::has_specials(pat)) {
         let at = pattern::find_plain(src, pat, init);
         vm.charge((at.unwrap_or(src.len()) - init) as u64 >> 8);
-        let Some(at) = at else { return vm.ret(Value::NIL) };
+        let Some(at) = at else {
+            return vm.ret(Value::NIL);
+        };
         vm.push(Value::int(at as i64 + 1));
         vm.push(Value::int((at + pat.len()) as i64));
         return Ok(Act::Return(2));
     }
     let (anchored, body) = pattern::split_anchor(pat);
-    let (metered, found) = if vm.state() == 0 {
-        let mut metered = Metered::new(vm, src, body, anchored);
-        let found = metered.matcher.find(init, None);
-        (metered, found)
-    } else {
-        let mut metered = Metered::restored(vm, src, body, anchored, vm.arg(4));
-        metered.carry(vm.arg(5));
-        let found = metered.matcher.resume(None);
-        (metered, found)
+    let mut metered = Metered::new(vm, src, body, anchored);
+    let found = match vm.state() {
+        0 => metered.matcher.find(init, None),
+        _ => metered.go_on(vm.arg(4), vm.arg(5), init, None),
     };
     match found {
         Ok(Some(found)) => {
@@ -196,30 +204,39 @@ pub(super) fn gmatch(vm: &mut Vm) -> NativeResult {
     let pat = vm.check_str(1)?;
     let init = vm.opt_int(2, 1)?;
     let init = start_position(init, src.len()).min(src.len() as u64 + 2) - 1;
-    let upvals = [Value::string(src), Value::string(pat), Value::int(init as i64), Value::int(-1)];
+    let upvals = [
+        Value::string(src),
+        Value::string(pat),
+        Value::int(init as i64),
+        Value::int(-1),
+    ];
     let iterator = vm.heap.native_closure(vm.native_number(), &upvals)?;
     vm.ret(Value::native_closure(iterator))
 }
 
 /// State 1: a match under way is in slots 0 and 1.
 fn gmatch_next(vm: &mut Vm) -> NativeResult {
-    let Some(closure) = vm.callee() else { return vm.ret_none() };
-    let &[src, pat, at, last] = closure.upvals() else { return vm.ret_none() };
-    let (Some(src), Some(pat)) = (src.as_str(), pat.as_str()) else { return vm.ret_none() };
+    let Some(closure) = vm.callee() else {
+        return vm.ret_none();
+    };
+    let &[src, pat, at, last] = closure.upvals() else {
+        return vm.ret_none();
+    };
+    let (Some(src), Some(pat)) = (src.as_str(), pat.as_str()) else {
+        return vm.ret_none();
+    };
     let (src, pat) = (src.as_bytes(), pat.as_bytes());
-    let Some(at) = usize::try_from(at.raw_int()).ok().filter(|&at| at <= src.len()) else {
+    let Some(at) = usize::try_from(at.raw_int())
+        .ok()
+        .filter(|&at| at <= src.len())
+    else {
         return vm.ret_none();
     };
     let last = usize::try_from(last.raw_int()).ok();
-    let (metered, found) = if vm.state() == 0 {
-        let mut metered = Metered::new(vm, src, pat, false);
-        let found = metered.matcher.find(at, last);
-        (metered, found)
-    } else {
-        let mut metered = Metered::restored(vm, src, pat, false, vm.arg(0));
-        metered.carry(vm.arg(1));
-        let found = metered.matcher.resume(last);
-        (metered, found)
+    let mut metered = Metered::new(vm, src, pat, false);
+    let found = match vm.state() {
+        0 => metered.matcher.find(at, last),
+        _ => metered.go_on(vm.arg(0), vm.arg(1), at, last),
     };
     match found {
         Ok(Some(found)) => {
@@ -284,11 +301,16 @@ struct Gsub<'a> {
     at: usize,
     count: i64,
     copied: usize,
-    /// The result so far: a list of strings, numbers, and parts of the subject as light values (start and length, 32 bits each).
+    /// The result so far: a list of strings and parts of the subject as light values (start and length, 32 bits each).
     pieces: Option<Gc<Table>>,
     /// The end of the result so far, behind the pieces.
     out: Vec<u8>,
+    /// The slots hold what never changes.
+    stored: bool,
 }
+
+/// Room for pieces at first.
+const PIECES: u32 = 16;
 
 /// `string.gsub (s, pattern, repl [, n])`
 pub(super) fn gsub(vm: &mut Vm) -> NativeResult {
@@ -296,7 +318,17 @@ pub(super) fn gsub(vm: &mut Vm) -> NativeResult {
     let pat = vm.check_str(slot::PAT)?.as_bytes();
     let (anchored, body) = pattern::split_anchor(pat);
     let state = vm.state();
-    let mut g = Gsub { src, repl: Value::NIL, max: 0, at: 0, count: 0, copied: 0, pieces: None, out: Vec::new() };
+    let mut g = Gsub {
+        src,
+        repl: Value::NIL,
+        max: 0,
+        at: 0,
+        count: 0,
+        copied: 0,
+        pieces: None,
+        out: Vec::new(),
+        stored: false,
+    };
     let mut metered = Metered::new(vm, src, body, anchored);
     let mut under_way = false;
     if state == 0 {
@@ -308,12 +340,13 @@ pub(super) fn gsub(vm: &mut Vm) -> NativeResult {
             _ => return Err(vm.arg_type_error(slot::REPL, "string/function/table")),
         }
     } else {
-        let value = if state == CALLED { vm.pop() } else { Value::NIL };
+        let value = if state == CALLED {
+            vm.pop()
+        } else {
+            Value::NIL
+        };
         g.restore(vm);
         under_way = vm.arg(slot::MATCH).is_string();
-        if under_way {
-            metered = Metered::restored(vm, src, body, anchored, vm.arg(slot::MATCH));
-        }
         metered.carry(vm.arg(slot::CARRIED));
         if state == CALLED {
             let start = index_slot(vm, slot::START, g.at);
@@ -325,10 +358,21 @@ pub(super) fn gsub(vm: &mut Vm) -> NativeResult {
         }
     }
     g.out = vm.take_scratch();
-    let plain = g.repl.as_str().map(|s| s.as_bytes()).filter(|s| !s.contains(&b'%'));
+    let plain = g
+        .repl
+        .as_str()
+        .map(|s| s.as_bytes())
+        .filter(|s| !s.contains(&b'%'));
     while g.count < g.max && !(anchored && g.count > 0) {
+        if metered.matcher.budget <= 0 && !under_way {
+            return g.suspend(vm, &metered, false); // matches of nothing take no steps
+        }
         let last = if g.count > 0 { Some(g.at) } else { None };
-        let found = if under_way { metered.matcher.resume(last) } else { metered.matcher.find(g.at, last) };
+        let found = if under_way {
+            metered.go_on(vm.arg(slot::MATCH), vm.arg(slot::CARRIED), g.at, last)
+        } else {
+            metered.matcher.find(g.at, last)
+        };
         under_way = false;
         let (start, end) = match found {
             Ok(Some(found)) => found,
@@ -350,7 +394,11 @@ pub(super) fn gsub(vm: &mut Vm) -> NativeResult {
             g.append_source(vm, start)?;
             let limit = vm.limits.string_max;
             check_size(vm, g.out.len())?;
-            if let Err(e) = metered.matcher.push_replacement(&mut g.out, with.as_bytes(), start, end, limit) {
+            if let Err(e) =
+                metered
+                    .matcher
+                    .push_replacement(&mut g.out, with.as_bytes(), start, end, limit)
+            {
                 metered.charge(vm);
                 return Err(pattern_error(vm, e));
             }
@@ -365,7 +413,10 @@ pub(super) fn gsub(vm: &mut Vm) -> NativeResult {
                     Some(v) => value = v,
                     None => {
                         vm.set_state(CALLED);
-                        return Ok(Act::Call { args: 2, results: 1 });
+                        return Ok(Act::Call {
+                            args: 2,
+                            results: 1,
+                        });
                     }
                 }
                 metered.given = metered.matcher.budget;
@@ -380,7 +431,10 @@ pub(super) fn gsub(vm: &mut Vm) -> NativeResult {
             push_captures(vm, &metered.matcher, src, (start, end), count)?;
             vm.charge(1);
             vm.set_state(CALLED);
-            return Ok(Act::Call { args: count as u32, results: 1 });
+            return Ok(Act::Call {
+                args: count as u32,
+                results: 1,
+            });
         }
     }
     metered.charge(vm);
@@ -400,23 +454,29 @@ impl Gsub<'_> {
         self.at = index_slot(vm, slot::AT, self.src.len());
         self.count = vm.arg(slot::COUNT).raw_int();
         self.pieces = vm.arg(slot::PIECES).as_table();
+        self.stored = self.pieces.is_some();
         self.copied = index_slot(vm, slot::COPIED, self.at);
     }
 
     /// Puts everything into the slots, and settles the bill.
     fn store(&mut self, vm: &mut Vm, start: usize, metered: &Metered) -> Result<(), Throw> {
         let carried = metered.charge(vm);
-        if self.pieces.is_none() {
-            self.pieces = Some(vm.new_table()?);
+        if !self.stored {
+            let pieces = vm.new_table()?;
+            let presized = vm.heap.table_presize(pieces, PIECES, 0);
+            presized.map_err(|e| vm.store_error(e))?;
+            self.pieces = Some(pieces);
+            self.stored = true;
+            vm.set_slots(slot::SLOTS)?;
+            vm.set_slot(slot::REPL, self.repl);
+            vm.set_slot(slot::MAX, Value::int(self.max));
+            vm.set_slot(slot::PIECES, Value::table(pieces));
         }
         self.flush(vm)?;
         vm.set_slots(slot::SLOTS)?;
-        vm.set_slot(slot::REPL, self.repl);
-        vm.set_slot(slot::MAX, Value::int(self.max));
         vm.set_slot(slot::AT, Value::int(self.at as i64));
         vm.set_slot(slot::START, Value::int(start as i64));
         vm.set_slot(slot::COUNT, Value::int(self.count));
-        vm.set_slot(slot::PIECES, self.pieces.map_or(Value::NIL, Value::table));
         vm.set_slot(slot::COPIED, Value::int(self.copied as i64));
         vm.set_slot(slot::MATCH, Value::NIL);
         vm.set_slot(slot::CARRIED, Value::int(carried as i64));
@@ -479,7 +539,12 @@ impl Gsub<'_> {
             if len > 0 {
                 self.push_piece(vm, Value::light((self.copied as u64) << 32 | len))?;
             }
-            self.push_piece(vm, value)?;
+            let text = if value.is_string() {
+                value
+            } else {
+                Value::string(vm.number_string(value)?)
+            };
+            self.push_piece(vm, text)?;
         } else {
             self.append_source(vm, start)?;
             match value.as_str() {
@@ -518,28 +583,33 @@ impl Gsub<'_> {
 
     /// All pieces, and the end.
     fn join(&self, vm: &mut Vm, pieces: Gc<Table>, tail: &[u8]) -> Result<Value, Throw> {
-        let mut text = Vec::new();
-        for i in 1..=pieces.border() as i64 {
+        let count = pieces.border() as i64;
+        let bytes = |i: i64| {
             let piece = pieces.get_int(i);
-            match piece.tag {
-                tag::LIGHT => {
+            match piece.as_str() {
+                Some(s) => s.as_bytes(),
+                // What is neither a string nor a part of the subject was put there by others.
+                None if piece.tag != tag::LIGHT => &[],
+                None => {
                     let (start, len) = ((piece.bits >> 32) as usize, piece.bits as u32 as usize);
-                    let part = self.src.get(start..start + len).unwrap_or(&[]);
-                    check_size(vm, text.len() + part.len())?;
-                    text.extend_from_slice(part);
+                    self.src.get(start..start + len).unwrap_or(&[])
                 }
-                tag::STR | tag::LONG_STR => {
-                    if let Some(s) = piece.as_str() {
-                        check_size(vm, text.len() + s.len())?;
-                        text.extend_from_slice(s.as_bytes());
-                    }
-                }
-                _ => vm.display(piece, &mut text),
             }
+        };
+        let mut total = tail.len();
+        for i in 1..=count {
+            total += bytes(i).len();
         }
-        check_size(vm, text.len() + tail.len())?;
-        text.extend_from_slice(tail);
-        vm.charge(text.len() as u64 >> 8);
-        vm.new_string(&text)
+        check_size(vm, total)?;
+        vm.charge(total as u64 >> 8);
+        let text = vm.heap.string_filled(total, |mut text| {
+            let parts = (1..=count).map(bytes).chain([tail]);
+            for part in parts {
+                let (here, rest) = text.split_at_mut(part.len());
+                here.copy_from_slice(part);
+                text = rest;
+            }
+        })?;
+        Ok(Value::string(text))
     }
 }

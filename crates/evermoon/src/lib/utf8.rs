@@ -1,24 +1,25 @@
 //! The utf8 library (manual 6.5) over `utf8core.rs`.
 
 use super::string::ensure_results;
-use super::{loaded, utf8core};
+use super::{open_library, utf8core};
 use crate::heap::value::Value;
 use crate::vm::{Act, NativeFn, NativeResult, Throw, Vm};
 
-const FUNCTIONS: &[(&str, NativeFn)] =
-    &[("char", char), ("codepoint", codepoint), ("len", len), ("offset", offset), ("codes", codes)];
+const FUNCTIONS: &[(&str, NativeFn)] = &[
+    ("char", char),
+    ("codepoint", codepoint),
+    ("len", len),
+    ("offset", offset),
+    ("codes", codes),
+];
 
 pub fn open(vm: &mut Vm) -> Result<(), Throw> {
-    let library = vm.new_table()?;
-    vm.register_library("utf8", library, FUNCTIONS)?;
+    let library = open_library(vm, "utf8", FUNCTIONS)?;
     // What `codes` returns; it finds them behind itself.
     vm.register("utf8", "codes.strict", next_strict);
     vm.register("utf8", "codes.lax", next_lax);
     let pattern = vm.new_string(utf8core::CHAR_PATTERN)?;
-    vm.raw_set_name(library, "charpattern", pattern)?;
-    let (globals, loaded) = (vm.globals, loaded(vm)?);
-    vm.raw_set_name(globals, "utf8", Value::table(library))?;
-    vm.raw_set_name(loaded, "utf8", Value::table(library))
+    vm.raw_set_name(library, "charpattern", pattern)
 }
 
 /// A position counted from the end if it is negative; 0 for one before the string.
@@ -39,7 +40,10 @@ fn char(vm: &mut Vm) -> NativeResult {
     let mut out = vm.take_scratch();
     for i in 0..count {
         let code = vm.check_int(i)?;
-        let Some(code) = u32::try_from(code).ok().filter(|&code| code <= utf8core::MAX) else {
+        let Some(code) = u32::try_from(code)
+            .ok()
+            .filter(|&code| code <= utf8core::MAX)
+        else {
             return Err(vm.arg_error(i, "value out of range"));
         };
         out.extend_from_slice(utf8core::encode(code, &mut [0; 6]));
@@ -100,7 +104,12 @@ fn len(vm: &mut Vm) -> NativeResult {
     }
     let strict = !vm.arg(3).is_truthy();
     vm.charge(s.len() as u64 >> 5);
-    match utf8core::count(s, first as usize - 1, (last as usize).checked_sub(1), strict) {
+    match utf8core::count(
+        s,
+        first as usize - 1,
+        (last as usize).checked_sub(1),
+        strict,
+    ) {
         Ok(n) => vm.ret(Value::int(n as i64)),
         Err(at) => {
             vm.push(Value::NIL);
@@ -132,7 +141,10 @@ fn offset(vm: &mut Vm) -> NativeResult {
 fn codes(vm: &mut Vm) -> NativeResult {
     let s = vm.check_str(0)?;
     let lax = vm.arg(1).is_truthy();
-    if s.as_bytes().first().is_some_and(|&b| utf8core::is_continuation(b)) {
+    if s.as_bytes()
+        .first()
+        .is_some_and(|&b| utf8core::is_continuation(b))
+    {
         return Err(vm.arg_error(0, "invalid UTF-8 code"));
     }
     let next = vm.native_number() + 1 + lax as u32;
@@ -163,7 +175,11 @@ fn next(vm: &mut Vm, strict: bool) -> NativeResult {
         return vm.ret_none();
     }
     match utf8core::decode(&s[at..], strict) {
-        Some((code, size)) if !s.get(at + size).is_some_and(|&b| utf8core::is_continuation(b)) => {
+        Some((code, size))
+            if !s
+                .get(at + size)
+                .is_some_and(|&b| utf8core::is_continuation(b)) =>
+        {
             vm.push(Value::int(at as i64 + 1));
             vm.push(Value::int(code as i64));
             Ok(Act::Return(2))

@@ -79,6 +79,8 @@ impl Vm {
         }
         if frame.flags & frame_flag::NO_YIELD != 0 {
             self.exec.no_yield += 1;
+            // Handlers' frames let no yield pass.
+            self.exec.handlers += (frame.flags & frame_flag::HANDLER != 0) as u32;
         }
         self.exec.frame_count += 1;
         *self.exec.frame_mut() = frame;
@@ -109,35 +111,41 @@ impl Vm {
     /// [`Vm::drive`] runs them.
     pub(crate) fn begin_call(&mut self, func: usize, args: usize, results: i16, flags: u8) -> Result<(), Throw> {
         debug_assert_eq!(func + 1 + args, self.exec.top);
-        let callee = self.exec.get(func);
-        match callee.tag {
-            tag::LUA_CLOSURE => self.begin_lua(func, args, results, flags, Gc::from_bits(callee.bits)),
-            tag::NATIVE | tag::NATIVE_CLOSURE => {
-                self.ensure_stack(SLACK)?;
-                self.push_frame(Frame {
-                    pc: std::ptr::null(),
-                    k: std::ptr::null(),
-                    closure: std::ptr::null(),
-                    base: func as u32 + 1,
-                    func: func as u32,
-                    top: 0,
-                    state: 0,
-                    aux: 0,
-                    results,
-                    kind: kind::NATIVE,
-                    flags,
-                })
-            }
-            _ => {
-                let handler = self.metamethod(callee, Event::Call);
-                if handler.is_nil() {
-                    return Err(self.call_error(callee));
+        let mut args = args;
+        // Arguments are moved, here or by the callee.
+        self.charge(args as u64 >> 6);
+        loop {
+            let callee = self.exec.get(func);
+            match callee.tag {
+                tag::LUA_CLOSURE => return self.begin_lua(func, args, results, flags, Gc::from_bits(callee.bits)),
+                tag::NATIVE | tag::NATIVE_CLOSURE => {
+                    self.ensure_stack(SLACK)?;
+                    return self.push_frame(Frame {
+                        pc: std::ptr::null(),
+                        k: std::ptr::null(),
+                        closure: std::ptr::null(),
+                        base: func as u32 + 1,
+                        func: func as u32,
+                        top: 0,
+                        state: 0,
+                        aux: 0,
+                        results,
+                        kind: kind::NATIVE,
+                        flags,
+                    });
                 }
-                self.ensure_stack(1)?;
-                self.exec.copy(func, func + 1, args + 1);
-                self.exec.set(func, handler);
-                self.exec.top += 1;
-                self.begin_call(func, args + 1, results, flags)
+                _ => {
+                    // The handler may need one itself. A circle of them ends when the stack is full.
+                    let handler = self.metamethod(callee, Event::Call);
+                    if handler.is_nil() {
+                        return Err(self.call_error(callee));
+                    }
+                    self.ensure_stack(1)?;
+                    self.exec.copy(func, func + 1, args + 1);
+                    self.exec.set(func, handler);
+                    self.exec.top += 1;
+                    args += 1;
+                }
             }
         }
     }
@@ -192,6 +200,7 @@ impl Vm {
 
     /// Ends the top frame: its `count` results from `first` on go where its caller wants them.
     pub(crate) fn complete(&mut self, first: usize, count: usize) {
+        self.charge(count as u64 >> 6);
         let frame = *self.exec.frame();
         self.frame_gone(&frame);
         self.exec.frame_count -= 1;
@@ -356,14 +365,18 @@ impl Vm {
         let func = self.exec.top;
         self.exec.push(handler.unwrap_or(Value::NIL));
         let flags = if self.host_coroutine && self.exec.frame_count == 0 { 0 } else { frame_flag::NO_YIELD };
-        self.push_frame(Frame {
+        let pushed = self.push_frame(Frame {
             base: func as u32 + 1,
             func: func as u32,
             kind: kind::ENTRY,
             top: if handler.is_some() { func as u32 } else { 0 },
             flags,
             ..BOTTOM_FRAME
-        })?;
+        });
+        if let Err(throw) = pushed {
+            self.exec.top = func;
+            return Err(throw);
+        }
         self.exec.push(function);
         for &v in args {
             self.exec.push(v);
@@ -639,6 +652,33 @@ impl Vm {
         self.finalizers_due = !self.heap.gc.to_finalize.is_empty();
     }
 
+    /// Sets to nil what the top Lua frame's current instruction shows to be garbage: above the variables, a constructor's table and a
+    /// call's results are the last registers in use. Otherwise a temporary of long ago could keep an object alive for as long as the
+    /// function runs. Stripped code does not tell which registers are variables, and keeps everything.
+    pub(crate) fn forget_dead_registers(&mut self) {
+        let Some(&frame) = self.exec.frames().last() else { return };
+        let Some(proto) = self.frame_proto(&frame) else { return };
+        let pc = self.frame_pc(&frame);
+        let at = |pc: usize| proto.code().get(pc).map_or(Instr(0), |i| Instr(i.word));
+        let first = match (at(pc).op(), at(pc.wrapping_sub(1)).op()) {
+            (Some(Op::EXTRAARG), Some(Op::NEWTABLE)) => frame.base as usize + at(pc - 1).a() as usize + 1,
+            (Some(Op::CALL), _) => {
+                let func = frame.base as usize + at(pc).a() as usize;
+                if at(pc).c() > 0 { func + at(pc).c() as usize - 1 } else { self.exec.top.max(func) }
+            }
+            _ => return,
+        };
+        let locals = &proto.info().locals;
+        if locals.is_empty() && proto.info().lines.is_empty() {
+            return;
+        }
+        let pc = pc as u32;
+        let variables = locals.iter().take_while(|l| l.start_pc <= pc).filter(|l| pc < l.end_pc).count();
+        for slot in first.max(frame.base as usize + variables)..frame.top as usize {
+            self.exec.set(slot, Value::NIL);
+        }
+    }
+
     /// A collector step after a native has returned.
     #[cold]
     #[inline(never)]
@@ -659,7 +699,7 @@ impl Vm {
         Ok(co)
     }
 
-    fn switch_to(&mut self, mut co: Gc<Coroutine>) {
+    pub(crate) fn switch_to(&mut self, mut co: Gc<Coroutine>) {
         let mut from = self.current;
         let exec = std::mem::replace(&mut co.exec, Exec::none());
         from.exec = std::mem::replace(&mut self.exec, exec);
@@ -772,6 +812,7 @@ impl Vm {
         let mut co = self.current;
         if co.resumer.is_none() {
             if self.host_coroutine && self.exec.no_yield == 0 {
+                self.pending = n as u32;
                 return Ok(Some(Exit::Yielded));
             }
             return Err(self.fail("attempt to yield from outside a coroutine"));
@@ -861,6 +902,7 @@ impl Vm {
         };
         co.exec.frame_count = 0;
         co.exec.no_yield = 0;
+        co.exec.handlers = 0;
         self.current.status = Status::Normal;
         co.resumer = Some(self.current);
         co.status = Status::Running;

@@ -164,7 +164,7 @@ impl Vm {
     }
 
     pub(crate) fn handlers_active(&self) -> usize {
-        self.exec.frames().iter().filter(|f| f.flags & frame_flag::HANDLER != 0 && f.kind != kind::ENTRY).count()
+        self.exec.handlers as usize
     }
 
     /// Slots that the stack may have now: a message handler gets some more.
@@ -302,6 +302,7 @@ impl Vm {
         if frame.flags & (frame_flag::NO_YIELD | frame_flag::HOOK) != 0 {
             if frame.flags & frame_flag::NO_YIELD != 0 {
                 self.exec.no_yield -= 1;
+                self.exec.handlers -= (frame.flags & frame_flag::HANDLER != 0) as u32;
             }
             if frame.flags & frame_flag::HOOK != 0 {
                 self.hook_gone();

@@ -53,6 +53,10 @@ pub trait Stream {
     }
     /// Closes; for a process, how it ended.
     fn close(&mut self) -> HostResult<Option<Ended>>;
+    /// A placeholder for a standard stream that the host does not have.
+    fn is_absent(&self) -> bool {
+        false
+    }
 }
 
 /// Broken-down calendar time (`os.date "*t"`).
@@ -77,6 +81,10 @@ pub struct Calendar {
 pub trait Host {
     /// Writes program output (`print`, and `io.stdout` where the host has no stream for it).
     fn print(&mut self, _bytes: &[u8]) {}
+    /// Whether the run should come back to the embedder soon (as when much output has gathered). Asked after each write.
+    fn wants_pause(&mut self) -> bool {
+        false
+    }
     /// Writes a warning or other text that is not the program's output.
     fn report(&mut self, _bytes: &[u8]) {}
     /// Standard streams: 0 input, 1 output, 2 error.
@@ -126,16 +134,20 @@ pub trait Host {
     fn clock(&mut self) -> Option<f64> {
         None
     }
-    /// Calendar time of a moment, local or UTC.
-    fn calendar(&mut self, _time: i64, _utc: bool) -> Option<Calendar> {
+    /// Whether the host knows a local time zone: then it answers the next three. Else local time is UTC.
+    fn has_zone(&mut self) -> bool {
+        false
+    }
+    /// Local calendar time of a moment, if it can be represented.
+    fn calendar(&mut self, _time: i64) -> Option<Calendar> {
         None
     }
     /// The moment of a local calendar time whose fields may be out of range (`mktime`); the fields are normalised.
     fn moment(&mut self, _calendar: &mut Calendar) -> Option<i64> {
         None
     }
-    /// The name of the local time zone (`%Z`), in or out of daylight saving time.
-    fn zone_name(&mut self, _isdst: bool) -> Option<String> {
+    /// The name of the local time zone at a moment (`%Z`).
+    fn zone_name(&mut self, _time: i64) -> Option<String> {
         None
     }
     /// A number nobody can guess, for `math.randomseed()`. A host that offers none keeps its programs deterministic.

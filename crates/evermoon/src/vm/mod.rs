@@ -8,6 +8,7 @@
 //! an [`Act`] instead of calling.
 
 pub mod call;
+pub mod door;
 pub mod error;
 pub mod hook;
 pub mod host;
@@ -69,6 +70,14 @@ impl Native {
 pub struct Handle {
     pub slot: u32,
     pub generation: u32,
+}
+
+/// The program has asked to end the process (`os.exit`).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ExitRequest {
+    pub code: i32,
+    /// To close the state first: pending to-be-closed variables and finalizers.
+    pub close: bool,
 }
 
 /// Limits of a run; each ends in a clean error.
@@ -135,6 +144,8 @@ pub struct Vm {
     pub(crate) fuel_used: u64,
     /// What the host asked to be told (see [`Exit::HostCall`]); the meaning is the library's or the API's.
     pub pending: u32,
+    /// Set together with [`Exit::HostCall`] when the program wants to exit. A host that runs on all the same raises an error there.
+    pub exit_requested: Option<ExitRequest>,
     /// Set by the host to stop the run at the next slice.
     pub(crate) interrupt: Option<Box<str>>,
     /// Values that the embedder holds, each with the generation of its slot.
@@ -204,6 +215,7 @@ impl Vm {
             slice_start: 0,
             fuel_used: 0,
             pending: 0,
+            exit_requested: None,
             interrupt: None,
             handles: Vec::new(),
             free_handles: Vec::new(),
@@ -324,6 +336,7 @@ impl Vm {
 
     /// A step of the collector; true when a cycle passed its end.
     pub fn collect_step(&mut self) -> bool {
+        self.forget_dead_registers();
         if cfg!(feature = "stress") && !self.heap.gc.stopped && !self.heap.gc.suspended {
             // The hostile build: every safe point collects everything.
             self.collect();
@@ -408,6 +421,14 @@ impl Vm {
         }
     }
 
+    /// Writes program output, and comes back to the host soon if it wants to.
+    pub fn print(&mut self, bytes: &[u8]) {
+        self.host.print(bytes);
+        if self.host.wants_pause() {
+            self.request_pause();
+        }
+    }
+
     /// The safe point of the loop when its slice is over: decides how the run goes on.
     #[cold]
     pub(crate) fn slice_over(&mut self) -> Exit {
@@ -436,5 +457,13 @@ impl Vm {
     /// Asks the run to stop with this error at the next slice; an error that `pcall` does not catch is the API's matter.
     pub fn set_interrupt(&mut self, message: &str) {
         self.interrupt = Some(message.into());
+    }
+}
+
+impl Drop for Vm {
+    fn drop(&mut self) {
+        // The heap frees the stacks of coroutines: the running one's go back to its object.
+        let mut current = self.current;
+        current.exec = std::mem::replace(&mut self.exec, Exec::none());
     }
 }

@@ -489,6 +489,7 @@ fn run_loop<const TRACE: bool>(vm: &mut Vm) -> Exit {
                         Ok(t) if array == 0 && log == 0 => Value::table(t).store(a!()),
                         Ok(t) => {
                             let entries = if log == 0 { 0 } else { 1u32 << (log - 1).min(25) };
+                            (*vm).charge(array as u64 + entries as u64 >> 6);
                             if (*vm).heap.table_presize(t, array, entries).is_err() {
                                 pc = pc.sub(1);
                                 cold!(out_of_memory(&mut *vm));
@@ -623,7 +624,13 @@ fn run_loop<const TRACE: bool>(vm: &mut Vm) -> Exit {
                 }
                 Op::LT => compare!(<),
                 Op::LE => compare!(<=),
-                Op::EQK => test!((*a!()).raw_equals(Value::load(kb!()))),
+                Op::EQK => {
+                    let x = a!();
+                    if (*x).tag == tag::LONG_STR {
+                        cold!(equal_constant(&mut *vm, i));
+                    }
+                    test!((*x).raw_equals(Value::load(kb!())))
+                }
                 Op::EQI => {
                     let x = a!();
                     if (*x).tag == tag::INT {
@@ -785,7 +792,7 @@ fn run_loop<const TRACE: bool>(vm: &mut Vm) -> Exit {
                         let count = (*v.add(1)).bits;
                         if count > 0 {
                             let next = (*v).raw_int().wrapping_add((*step).raw_int());
-                            Value::int(count as i64 - 1).store(v.add(1));
+                            Value::int((count - 1) as i64).store(v.add(1));
                             Value::int(next).store(v);
                             Value::int(next).store(v.add(3));
                             jump!();
@@ -1020,6 +1027,15 @@ fn equal(vm: &mut Vm, word: u32) -> Exit {
     finish_condition(vm, outcome)
 }
 
+#[inline(never)]
+fn equal_constant(vm: &mut Vm, word: u32) -> Exit {
+    let i = Instr(word);
+    let (x, y) = (vm.reg(i.a()), vm.constant(i.b() as u32));
+    vm.charge_string(x);
+    vm.finish_test(x.raw_equals(y));
+    Exit::Continue
+}
+
 #[inline(always)]
 fn finish_condition(vm: &mut Vm, outcome: Result<Outcome, Throw>) -> Exit {
     match outcome {
@@ -1111,6 +1127,7 @@ fn get_table(vm: &mut Vm, word: u32) -> Exit {
     let i = Instr(word);
     let object = vm.reg(i.b());
     let key = if i.op() == Some(Op::GETI) { Value::int(i.c() as i64) } else { vm.reg(i.c()) };
+    vm.charge_string(key);
     if let Some(t) = object.as_table() {
         let v = t.get(key);
         if !v.is_nil() || t.metatable.is_none() {
@@ -1173,6 +1190,7 @@ fn set_table(vm: &mut Vm, word: u32) -> Exit {
     let object = vm.reg(i.a());
     let op = i.op();
     let key = if matches!(op, Some(Op::SETI | Op::SETIK)) { Value::int(i.b() as i64) } else { vm.reg(i.b()) };
+    vm.charge_string(key);
     let value = if matches!(op, Some(Op::SETTABLEK | Op::SETIK)) { vm.constant(i.c() as u32) } else { vm.reg(i.c()) };
     set(vm, object, key, value)
 }
@@ -1270,11 +1288,18 @@ fn call(vm: &mut Vm, word: u32) -> Exit {
 #[inline(always)]
 fn call_at(vm: &mut Vm, func: usize, args: usize, results: i16) -> Exit {
     let callee = vm.exec.get(func);
-    if callee.tag == tag::NATIVE && !vm.tracing {
+    let native = match callee.tag {
+        tag::NATIVE => Some(callee.bits as usize),
+        tag::NATIVE_CLOSURE => callee.as_native_closure().map(|c| c.native as usize),
+        _ => None,
+    };
+    if let Some(native) = native
+        && !vm.tracing
+    {
         if let Err(throw) = vm.begin_call(func, args, results, 0) {
             return vm.settle(Err(throw));
         }
-        let function = vm.natives[callee.bits as usize].function;
+        let function = vm.natives[native].function;
         match function(vm) {
             Ok(Act::Return(n)) if !vm.tracing => {
                 // (If it has just switched hooks on, its return is an event.) The usual end: results to the caller, which is this Lua frame.
@@ -1352,7 +1377,9 @@ fn tail_call(vm: &mut Vm, word: u32) -> Exit {
     vm.exec.top = to + 1 + args;
     vm.exec.frame_count -= 1;
     if frame.flags & frame_flag::NO_YIELD != 0 {
+        // `begin_call` counts the flags again.
         vm.exec.no_yield -= 1;
+        vm.exec.handlers -= (frame.flags & frame_flag::HANDLER != 0) as u32;
     }
     let step = vm.begin_call(to, args, frame.results, frame.flags & !frame_flag::OUTWARD | frame_flag::TAIL);
     match step {
@@ -1420,24 +1447,17 @@ fn prepare_loop(vm: &mut Vm, a: u8) -> Result<bool, Throw> {
         if step == 0 {
             return Err(vm.fail("'for' step is zero"));
         }
-        let limit = match limit.tag {
-            tag::INT => Num::Int(limit.raw_int()),
-            tag::FLOAT => Num::Float(limit.raw_float()),
-            _ => return Err(vm.for_error(limit, "limit")),
-        };
+        let Some(limit) = vm.to_number(limit) else { return Err(vm.for_error(limit, "limit")) };
         let Some(count) = number::for_loop_count(first, limit, step) else { return Ok(false) };
         vm.set_reg(a + 1, Value::int(count as i64));
         vm.set_reg(a + 3, init);
         return Ok(true);
     }
-    let float = |v: Value| match v.tag {
-        tag::INT => Some(v.raw_int() as f64),
-        tag::FLOAT => Some(v.raw_float()),
-        _ => None,
-    };
-    let Some(last) = float(limit) else { return Err(vm.for_error(limit, "limit")) };
-    let Some(by) = float(step) else { return Err(vm.for_error(step, "step")) };
-    let Some(first) = float(init) else { return Err(vm.for_error(init, "initial value")) };
+    let float = |v: Value| vm.to_number(v).map(Num::to_float);
+    let (first, last, by) = (float(init), float(limit), float(step));
+    let Some(last) = last else { return Err(vm.for_error(limit, "limit")) };
+    let Some(by) = by else { return Err(vm.for_error(step, "step")) };
+    let Some(first) = first else { return Err(vm.for_error(init, "initial value")) };
     if by == 0.0 {
         return Err(vm.fail("'for' step is zero"));
     }
@@ -1565,6 +1585,7 @@ fn vararg(vm: &mut Vm, word: u32) -> Exit {
         i.c() as usize - 1
     };
     let n = have.min(wanted);
+    vm.charge(n as u64 >> 6);
     vm.exec.copy(frame.base as usize - have, a, n);
     for at in n..wanted {
         vm.exec.set(a + at, Value::NIL);

@@ -1,0 +1,147 @@
+//! An engine on a short leash: fuel, a memory cap, the pure libraries, and output that is collected. A way for it to end
+//! that an engine may not have is a panic here.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+
+use evermoon::heap::value::Value;
+use evermoon::stdlib::load::{Mode, load};
+use evermoon::vm::host::Host;
+use evermoon::vm::{Exit, Limits, Throw, Vm};
+
+/// How a run is held.
+#[derive(Clone, Copy, Debug)]
+pub struct Leash {
+    pub fuel: u64,
+    pub bytes_max: usize,
+    /// Collects at every chance.
+    pub stress: bool,
+    /// Safe points between two returns from the loop.
+    pub slice: u32,
+}
+
+impl Default for Leash {
+    fn default() -> Self {
+        Leash {
+            fuel: 1_000_000,
+            bytes_max: 16 << 20,
+            stress: false,
+            slice: 20_000,
+        }
+    }
+}
+
+/// How a run ended.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum End {
+    Done,
+    /// Did not compile.
+    Refused(Vec<u8>),
+    /// Failed, with the message, or the type of an error that is none.
+    Failed(Vec<u8>),
+    OutOfFuel,
+    OutOfMemory,
+}
+
+/// An engine with its libraries, and where its output goes.
+pub struct Engine {
+    pub vm: Vm,
+    pub output: Rc<RefCell<Vec<u8>>>,
+}
+
+struct Collect(Rc<RefCell<Vec<u8>>>);
+
+/// Output beyond this is dropped, so that a program that prints in a loop is not a finding.
+const OUTPUT_MAX: usize = 1 << 20;
+
+impl Host for Collect {
+    fn print(&mut self, bytes: &[u8]) {
+        let mut output = self.0.borrow_mut();
+        let room = OUTPUT_MAX.saturating_sub(output.len());
+        output.extend_from_slice(&bytes[..bytes.len().min(room)]);
+    }
+}
+
+impl Engine {
+    pub fn new(leash: &Leash) -> Engine {
+        let mut vm = Vm::new(Limits {
+            slice: leash.slice,
+            ..Limits::default()
+        });
+        let output = Rc::new(RefCell::new(Vec::new()));
+        vm.host = Box::new(Collect(output.clone()));
+        // No cap yet: nothing can fail.
+        assert!(evermoon::stdlib::open(&mut vm).is_ok(), "libraries open");
+        vm.heap.bytes_max = leash.bytes_max;
+        vm.heap.set_stress(leash.stress);
+        vm.set_fuel(Some(leash.fuel));
+        Engine { vm, output }
+    }
+
+    /// Loads a chunk, text or binary, and runs it.
+    pub fn run(&mut self, chunk: &[u8], name: &str, args: &[i64]) -> End {
+        let vm = &mut self.vm;
+        let env = Value::table(vm.globals);
+        let function = match load(vm, chunk, name.as_bytes(), Mode::ANY, env) {
+            Ok(Ok(function)) => function,
+            Ok(Err(message)) => return End::Refused(message),
+            Err(throw) => return self.thrown(throw),
+        };
+        let args: Vec<Value> = args.iter().map(|&arg| Value::int(arg)).collect();
+        if let Err(throw) = vm.enter(function, &args, None) {
+            return self.thrown(throw);
+        }
+        loop {
+            match vm.run() {
+                Exit::Slice => {}
+                Exit::Done => {
+                    vm.leave();
+                    return End::Done;
+                }
+                Exit::Failed => {
+                    let error = vm.error;
+                    vm.leave();
+                    let shown = shown(vm, error);
+                    return if shown == b"not enough memory" {
+                        End::OutOfMemory
+                    } else {
+                        End::Failed(shown)
+                    };
+                }
+                Exit::OutOfFuel => return End::OutOfFuel,
+                exit => panic!("a run ended with {exit:?}"),
+            }
+        }
+    }
+
+    fn thrown(&mut self, throw: Throw) -> End {
+        match throw {
+            Throw::Memory(_) => End::OutOfMemory,
+            _ => {
+                let error = self.vm.error;
+                End::Failed(shown(&mut self.vm, error))
+            }
+        }
+    }
+
+    /// After whatever has happened, unless it was stopped midway, an engine is as good as new.
+    pub fn check_usable(&mut self) {
+        self.vm.collect();
+        self.vm.collect();
+        self.vm.heap.bytes_max = usize::MAX / 2;
+        self.vm.set_fuel(Some(100_000));
+        let probe = "local t = {} for i = 1, 100 do t[i] = {i .. ''} end local n = 0 for i = 1, #t do n = n + #t[i][1] end \
+                     if n ~= 192 then local x = nil + 1 end";
+        let end = self.run(probe.as_bytes(), "=probe", &[]);
+        assert_eq!(end, End::Done, "the engine is still usable");
+    }
+}
+
+fn shown(vm: &mut Vm, error: Value) -> Vec<u8> {
+    if !error.is_string() && !error.is_number() {
+        return error.type_of().name().into();
+    }
+    let mut shown = Vec::new();
+    vm.display(error, &mut shown);
+    shown
+}
