@@ -8,6 +8,8 @@
 #![deny(unsafe_code)]
 
 use evermoon::heap::number;
+use evermoon::heap::object::Gc;
+use evermoon::heap::table::Table;
 use evermoon::heap::value::Value;
 use evermoon::vm::{NativeFn, NativeResult, Throw, Vm};
 use num_bigint::{BigInt, Sign};
@@ -16,6 +18,9 @@ use num_traits::{Signed, ToPrimitive, Zero};
 
 /// Longest number: 524,288 bits, some 157,000 decimal digits. Conversion to decimal takes quadratic time, at this size a fraction of a second.
 pub const BYTES_MAX: usize = 64 << 10;
+
+/// A little more than the decimal digits of the largest number; more are not even looked at.
+const DECIMAL_MAX: usize = 157_827 + 1;
 
 /// The registry's name for the metatable.
 const METATABLE: &str = "bigint";
@@ -68,9 +73,22 @@ pub fn preload(vm: &mut Vm) -> Result<(), Throw> {
     vm.raw_set_name(preload, "bigint", loader)
 }
 
-/// Makes the module's table and the metatable.
+/// The module's loader.
 fn load(vm: &mut Vm) -> NativeResult {
-    let first = vm.native_number() + 1;
+    let module = module(vm)?;
+    vm.ret(Value::table(module))
+}
+
+/// The module's table, made with the metatable when it is first asked for.
+fn module(vm: &mut Vm) -> Result<Gc<Table>, Throw> {
+    let registry = vm.registry;
+    if let Some(metatable) = vm.raw_get_name(registry, METATABLE)?.as_table()
+        && let Some(module) = vm.raw_get_name(metatable, "__index")?.as_table()
+    {
+        return Ok(module);
+    }
+    let loader = vm.natives.iter().position(|n| n.library == "bigint" && n.name == "loader");
+    let first = loader.map_or(0, |loader| loader as u32 + 1);
     let module = vm.new_table()?;
     for (i, &(name, _)) in FUNCTIONS.iter().enumerate() {
         vm.raw_set_name(module, name, Value::native(first + i as u32))?;
@@ -86,15 +104,23 @@ fn load(vm: &mut Vm) -> NativeResult {
     let name = vm.new_string(b"bigint")?;
     vm.raw_set_name(metatable, "__name", name)?;
     vm.raw_set_name(metatable, "__index", Value::table(module))?;
-    let registry = vm.registry;
     vm.raw_set_name(registry, METATABLE, Value::table(metatable))?;
-    vm.ret(Value::table(module))
+    Ok(module)
+}
+
+fn fits(n: &BigInt) -> bool {
+    n.bits() < BYTES_MAX as u64 * 8
+}
+
+#[cold]
+fn too_large(vm: &mut Vm) -> Throw {
+    vm.fail(&format!("number too large: a bigint has at most {} bits", BYTES_MAX * 8))
 }
 
 /// A userdata with these digits, or an error for too many.
 pub fn make(vm: &mut Vm, n: &BigInt) -> Result<Value, Throw> {
-    if n.bits() >= BYTES_MAX as u64 * 8 {
-        return Err(vm.fail(&format!("number too large: a bigint has at most {} bits", BYTES_MAX * 8)));
+    if !fits(n) {
+        return Err(too_large(vm));
     }
     let bytes = n.to_signed_bytes_le();
     let digits = vm.new_string(&bytes)?;
@@ -106,13 +132,14 @@ pub fn make(vm: &mut Vm, n: &BigInt) -> Result<Value, Throw> {
     Ok(Value::userdata(object))
 }
 
-/// A big integer from its decimal digits, as an embedder keeps it; loads the metatable if no program has yet. `None` for other text.
+/// A big integer from its decimal digits, as an embedder keeps it. `None` for other text, and for too many digits. The engine must
+/// have been through [`preload`].
 pub fn from_decimal(vm: &mut Vm, text: &[u8]) -> Result<Option<Value>, Throw> {
-    let registry = vm.registry;
-    if vm.raw_get_name(registry, METATABLE)?.is_nil() || text.len() > BYTES_MAX * 3 {
+    if text.len() > DECIMAL_MAX {
         return Ok(None);
     }
-    match parse(text, 10) {
+    module(vm)?;
+    match parse(text, 10).filter(fits) {
         Some(n) => make(vm, &n).map(Some),
         None => Ok(None),
     }
@@ -186,13 +213,13 @@ fn new(vm: &mut Vm) -> NativeResult {
     }
     let n = match v.as_float() {
         // As the original had it: what is not an integer becomes 0.
-        Some(f) => num_traits::FromPrimitive::from_f64(f).filter(|_| libm_floor_equals(f)).unwrap_or_default(),
+        Some(f) => num_traits::FromPrimitive::from_f64(f).filter(|_| is_integral(f)).unwrap_or_default(),
         None => argument(vm, 0)?,
     };
     ret(vm, &n)
 }
 
-fn libm_floor_equals(f: f64) -> bool {
+fn is_integral(f: f64) -> bool {
     f.is_finite() && f % 1.0 == 0.0
 }
 
@@ -231,7 +258,7 @@ fn sub(vm: &mut Vm) -> NativeResult {
 fn mul(vm: &mut Vm) -> NativeResult {
     let (a, b) = operands(vm, |a, b| a * b)?;
     if a.bits() + b.bits() > BYTES_MAX as u64 * 8 + 64 {
-        return Err(vm.fail(&format!("number too large: a bigint has at most {} bits", BYTES_MAX * 8)));
+        return Err(too_large(vm));
     }
     ret(vm, &(a * b))
 }
@@ -275,7 +302,7 @@ fn pow(vm: &mut Vm) -> NativeResult {
         }
         // 0, 1 and -1 to a huge power.
         None if trivial => ret(vm, &if n.is_odd() { a } else { &a * &a }),
-        None => Err(vm.fail(&format!("number too large: a bigint has at most {} bits", BYTES_MAX * 8))),
+        None => Err(too_large(vm)),
     }
 }
 
