@@ -4,10 +4,11 @@
 //! `editor.rs`, `scope.rs` and `pretty.rs`.
 #![deny(unsafe_code)]
 
+mod clock;
 mod editor;
+mod host;
 mod inspect;
 mod options;
-mod plain_host;
 mod pretty;
 mod repl;
 mod scope;
@@ -54,7 +55,7 @@ fn run(options: &Options, args: Vec<Vec<u8>>, program: String) -> ExitCode {
         }
     };
     let outcome = run_in(options, &mut session);
-    session.close();
+    session.finish();
     ExitCode::from(match outcome {
         Ok(()) => 0,
         Err(code) => code,

@@ -331,10 +331,11 @@ impl Vm {
             Act::HostCall => return Ok(Some(Exit::HostCall)),
             Act::Again => {
                 if self.ticks <= 0 {
-                    return match self.slice_over() {
-                        Exit::Slice => Ok(None),
-                        exit => Ok(Some(exit)),
-                    };
+                    if let Some(message) = self.interrupt.take() {
+                        return Err(self.fail(&message));
+                    }
+                    // Also when only the slice is over: the host may want to interrupt.
+                    return Ok(Some(self.slice_over()));
                 }
             }
         }

@@ -1,6 +1,7 @@
 //! What the embedder's side needs of the VM beyond `enter`, `run` and `leave`: giving up an entry, and coroutines that the host drives.
 
 use super::Vm;
+use super::error::UNWINDING;
 use super::meta::Event;
 use super::native::Throw;
 use crate::heap::coroutine::{Coroutine, Status, frame_flag, kind};
@@ -33,16 +34,31 @@ impl Vm {
     /// Gives up a run: drops everything above and including the entry without running anything of it. Variables that were to be closed
     /// are not. This is how a limit that no `pcall` may catch ends.
     pub fn abandon(&mut self, entry: Entry) {
-        while self.current != entry.coroutine && self.current.resumer.is_some() {
-            self.drop_stack(0, 0);
-            self.coroutine_depth = self.coroutine_depth.saturating_sub(1);
-            self.switch_back(Status::Dead);
-        }
+        self.abandon_coroutines(entry);
         if let Some(frame) = self.exec.frames().get(entry.frame) {
             let func = frame.func as usize;
             self.drop_stack(entry.frame, func);
         }
         self.handler_returned = false;
+    }
+
+    /// Drops everything above the entry, past every `pcall`, but lets the entry close its variables, with nil for the error. `run` then ends in
+    /// [`Exit::Failed`](super::Exit::Failed).
+    pub fn unwind_entry(&mut self, entry: Entry) {
+        self.abandon_coroutines(entry);
+        let Some(frame) = self.exec.frames().get(entry.frame).copied() else { return };
+        self.drop_frames(entry.frame + 1);
+        self.exec.set(frame.func as usize, Value::NIL);
+        self.exec.frame_mut().state = UNWINDING;
+        self.handler_returned = false;
+    }
+
+    fn abandon_coroutines(&mut self, entry: Entry) {
+        while self.current != entry.coroutine && self.current.resumer.is_some() {
+            self.drop_stack(0, 0);
+            self.coroutine_depth = self.coroutine_depth.saturating_sub(1);
+            self.switch_back(Status::Dead);
+        }
     }
 
     fn drop_stack(&mut self, frame: usize, slot: usize) {

@@ -81,6 +81,8 @@ pub struct Calendar {
 pub trait Host {
     /// Writes program output (`print`, and `io.stdout` where the host has no stream for it).
     fn print(&mut self, _bytes: &[u8]) {}
+    /// Called now and then while a program runs, at least every few milliseconds unless it waits for this host.
+    fn tick(&mut self) {}
     /// Writes a warning or other text that is not the program's output.
     fn report(&mut self, _bytes: &[u8]) {}
     /// Standard streams: 0 input, 1 output, 2 error.
