@@ -1479,7 +1479,6 @@ impl Maker<'_> {
             "\"1e1\"",
             "'it''s'",
             "\"a\\0b\"",
-            "\"\\xff\\xfe\"",
             "\"line\\nbreak\"",
             "[[long\n]]",
             "\"(x(y)z)\"",

@@ -25,7 +25,11 @@ fn local(time: i64) -> Option<libc::tm> {
     let mut tm = MaybeUninit::<libc::tm>::uninit();
     // SAFETY: both pointers are good for the call, which returns null when it has not written `tm`.
     unsafe {
-        if libc::localtime_r(&time, tm.as_mut_ptr()).is_null() { None } else { Some(tm.assume_init()) }
+        if libc::localtime_r(&time, tm.as_mut_ptr()).is_null() {
+            None
+        } else {
+            Some(tm.assume_init())
+        }
     }
 }
 
@@ -39,7 +43,11 @@ fn calendar_of(tm: &libc::tm) -> Calendar {
         sec: tm.tm_sec as i64,
         wday: tm.tm_wday as i64 + 1,
         yday: tm.tm_yday as i64 + 1,
-        isdst: if tm.tm_isdst < 0 { None } else { Some(tm.tm_isdst > 0) },
+        isdst: if tm.tm_isdst < 0 {
+            None
+        } else {
+            Some(tm.tm_isdst > 0)
+        },
         offset: tm.tm_gmtoff as i32,
     }
 }
@@ -56,7 +64,11 @@ pub fn zone_name(time: i64) -> Option<String> {
         return None;
     }
     // SAFETY: the C library's zone names are strings that live as long as the process or the next `tzset`; it is copied at once.
-    Some(unsafe { CStr::from_ptr(tm.tm_zone) }.to_string_lossy().into_owned())
+    Some(
+        unsafe { CStr::from_ptr(tm.tm_zone) }
+            .to_string_lossy()
+            .into_owned(),
+    )
 }
 
 /// The moment of a local calendar time, whose fields become what they mean.

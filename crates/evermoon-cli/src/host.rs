@@ -40,11 +40,24 @@ impl StdHost {
         let output = duplicate(io::stdout().as_fd());
         let error = duplicate(io::stderr().as_fd());
         let stream = |file, buffering| {
-            let stream = FileStream { file, readable: false, writable: true, pending: Vec::new(), buffering };
+            let stream = FileStream {
+                file,
+                readable: false,
+                writable: true,
+                pending: Vec::new(),
+                buffering,
+            };
             Rc::new(RefCell::new(stream))
         };
         StdHost {
-            output: stream(output, if terminal { Buffering::Line(BUFFER) } else { Buffering::Full(BUFFER) }),
+            output: stream(
+                output,
+                if terminal {
+                    Buffering::Line(BUFFER)
+                } else {
+                    Buffering::Full(BUFFER)
+                },
+            ),
             error: stream(error, Buffering::None),
         }
     }
@@ -124,8 +137,14 @@ struct FileStream {
 }
 
 impl FileStream {
-    fn new(file: File, readable: bool, writable: bool) -> Box<dyn Stream> {
-        Box::new(FileStream { file: Some(file), readable, writable, pending: Vec::new(), buffering: Buffering::Full(BUFFER) })
+    fn boxed(file: File, readable: bool, writable: bool) -> Box<dyn Stream> {
+        Box::new(FileStream {
+            file: Some(file),
+            readable,
+            writable,
+            pending: Vec::new(),
+            buffering: Buffering::Full(BUFFER),
+        })
     }
 
     fn file(&mut self) -> HostResult<&mut File> {
@@ -160,7 +179,11 @@ impl Stream for FileStream {
             return self.write_through(bytes);
         }
         self.pending.extend_from_slice(bytes);
-        if self.pending.len() >= size || by_line { self.flush() } else { Ok(()) }
+        if self.pending.len() >= size || by_line {
+            self.flush()
+        } else {
+            Ok(())
+        }
     }
 
     fn flush(&mut self) -> HostResult<()> {
@@ -178,7 +201,9 @@ impl Stream for FileStream {
     fn seek(&mut self, whence: Whence, offset: i64) -> HostResult<u64> {
         self.flush()?;
         let target = match whence {
-            Whence::Start => SeekFrom::Start(u64::try_from(offset).map_err(|_| os_error(libc::EINVAL))?),
+            Whence::Start => {
+                SeekFrom::Start(u64::try_from(offset).map_err(|_| os_error(libc::EINVAL))?)
+            }
             Whence::Current => SeekFrom::Current(offset),
             Whence::End => SeekFrom::End(offset),
         };
@@ -251,7 +276,10 @@ impl Stream for Input {
                 Err(e) => return Err(error(e)),
             }
         };
-        let line = available.iter().position(|&c| c == b'\n').map_or(available.len(), |n| n + 1);
+        let line = available
+            .iter()
+            .position(|&c| c == b'\n')
+            .map_or(available.len(), |n| n + 1);
         let n = line.min(buffer.len());
         buffer[..n].copy_from_slice(&available[..n]);
         input.consume(n);
@@ -266,13 +294,17 @@ impl Stream for Input {
     fn seek(&mut self, whence: Whence, offset: i64) -> HostResult<u64> {
         // The standard library has read ahead of us: `Stdin` cannot tell how far, but its buffer can.
         let mut input = io::stdin().lock();
-        let Some(file) = &mut self.file else { return Err(os_error(libc::EBADF)) };
+        let Some(file) = &mut self.file else {
+            return Err(os_error(libc::EBADF));
+        };
         file.stream_position().map_err(error)?;
         // A file or a device: what is buffered is what the next `fill_buf` would give without reading.
         let ahead = input.fill_buf().map_err(error)?.len();
         input.consume(ahead);
         let target = match whence {
-            Whence::Start => SeekFrom::Start(u64::try_from(offset).map_err(|_| os_error(libc::EINVAL))?),
+            Whence::Start => {
+                SeekFrom::Start(u64::try_from(offset).map_err(|_| os_error(libc::EINVAL))?)
+            }
             Whence::Current => SeekFrom::Current(offset - ahead as i64),
             Whence::End => SeekFrom::End(offset),
         };
@@ -359,7 +391,12 @@ fn temporary() -> HostResult<(PathBuf, File)> {
         let name = format!("lua_{:06x}", n & 0xff_ffff);
         n = n.rotate_right(24).wrapping_add(std::process::id() as u64);
         let path = std::env::temp_dir().join(name);
-        match OpenOptions::new().read(true).write(true).create_new(true).open(&path) {
+        match OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .open(&path)
+        {
             Ok(file) => return Ok((path, file)),
             Err(e) if e.kind() == ErrorKind::AlreadyExists => last = error(e),
             Err(e) => return Err(error(e)),
@@ -375,7 +412,9 @@ struct RandomBits(std::collections::hash_map::RandomState);
 impl RandomBits {
     fn next(&self) -> u64 {
         let mut hasher = self.0.build_hasher();
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |d| d.as_nanos() as u64);
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |d| d.as_nanos() as u64);
         hasher.write_u64(now);
         hasher.finish()
     }
@@ -398,7 +437,10 @@ impl Host for StdHost {
     }
     fn standard(&mut self, number: u8) -> HostResult<Box<dyn Stream>> {
         match number {
-            0 => Ok(Box::new(Input { output: self.output.clone(), file: duplicate(io::stdin().as_fd()) })),
+            0 => Ok(Box::new(Input {
+                output: self.output.clone(),
+                file: duplicate(io::stdin().as_fd()),
+            })),
             1 => Ok(Box::new(SharedStream(self.output.clone()))),
             2 => Ok(Box::new(SharedStream(self.error.clone()))),
             _ => Err(HostError::unsupported()),
@@ -422,7 +464,7 @@ impl Host for StdHost {
             }
         };
         let file = options.read(readable).open(path(name)).map_err(error)?;
-        Ok(FileStream::new(file, readable, writable))
+        Ok(FileStream::boxed(file, readable, writable))
     }
     fn popen(&mut self, command: &[u8], mode: &str) -> HostResult<Box<dyn Stream>> {
         self.flush();
@@ -434,13 +476,19 @@ impl Host for StdHost {
         }
         let mut child = shell.spawn().map_err(error)?;
         let (input, output) = (child.stdin.take(), child.stdout.take());
-        Ok(Box::new(Pipe { child, input, output, pending: Vec::new(), buffering: Buffering::Full(BUFFER) }))
+        Ok(Box::new(Pipe {
+            child,
+            input,
+            output,
+            pending: Vec::new(),
+            buffering: Buffering::Full(BUFFER),
+        }))
     }
     fn tmpfile(&mut self) -> HostResult<Box<dyn Stream>> {
         let (path, file) = temporary()?;
         // Without a name it goes when it is closed.
         fs::remove_file(path).map_err(error)?;
-        Ok(FileStream::new(file, true, true))
+        Ok(FileStream::boxed(file, true, true))
     }
     fn tmpname(&mut self) -> HostResult<Vec<u8>> {
         Ok(temporary()?.0.into_os_string().into_vec())
@@ -461,7 +509,12 @@ impl Host for StdHost {
     fn remove(&mut self, name: &[u8]) -> HostResult<()> {
         let path = path(name);
         let is_folder = fs::symlink_metadata(path).map_err(error)?.is_dir();
-        if is_folder { fs::remove_dir(path) } else { fs::remove_file(path) }.map_err(error)
+        if is_folder {
+            fs::remove_dir(path)
+        } else {
+            fs::remove_file(path)
+        }
+        .map_err(error)
     }
     fn rename(&mut self, from: &[u8], to: &[u8]) -> HostResult<()> {
         fs::rename(path(from), path(to)).map_err(error)

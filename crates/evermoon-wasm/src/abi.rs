@@ -12,7 +12,9 @@
 //! back), so the table of engines is never borrowed twice. Ranges from the host are checked against the size of the memory before use.
 
 use crate::engine::{Engine, Mailbox, status};
-use crate::slot::{Slot, holds, pack};
+use crate::slot::{Refusal, Slot, pack};
+use evermoon::heap::object::Gc;
+use evermoon::heap::table::Table;
 use evermoon::heap::value::Value;
 use evermoon::stdlib::load::{self, Mode};
 
@@ -226,7 +228,34 @@ pub extern "C" fn em_stat(number: u32, which: u32) -> f64 {
 
 // ---- values and handles ----
 
-/// `em_handle_free(engine, handle) -> 1 or 0`
+/// A table by its handle.
+fn table(e: &Engine, handle: u32) -> Result<Gc<Table>, Refusal> {
+    e.held(handle)?.as_table().ok_or(Refusal::Misuse("the handle is not a table's"))
+}
+
+/// A handle for a value that was made, 0 when it was refused.
+fn give(e: &mut Engine, made: Result<Value, Refusal>) -> u32 {
+    match made {
+        Ok(v) => pack(e.vm.hold(v)),
+        Err(refusal) => {
+            e.refuse(refusal);
+            0
+        }
+    }
+}
+
+/// 1, or 0 for a refusal.
+fn done(e: &mut Engine, done: Result<(), Refusal>) -> u32 {
+    match done {
+        Ok(()) => 1,
+        Err(refusal) => {
+            e.refuse(refusal);
+            0
+        }
+    }
+}
+
+/// `em_handle_free(engine, handle) -> 1 or 0`: lets go of what the handle holds. 0 if it was freed before.
 #[unsafe(no_mangle)]
 pub extern "C" fn em_handle_free(number: u32, handle: u32) -> u32 {
     match engine(number) {
@@ -238,154 +267,242 @@ pub extern "C" fn em_handle_free(number: u32, handle: u32) -> u32 {
     }
 }
 
+/// `em_handle_slot(engine, handle) -> status`: slot 0 becomes the value that a handle holds, as a result would have it (a string's bytes; a
+/// second handle to a table).
+#[unsafe(no_mangle)]
+pub extern "C" fn em_handle_slot(number: u32, handle: u32) -> u32 {
+    let Some(e) = engine(number) else { return status::MISUSE };
+    match e.held(handle) {
+        Ok(v) => e.results(&[v]),
+        Err(refusal) => e.refuse(refusal),
+    }
+}
+
 /// `em_same(engine, a, b) -> 1 or 0`: whether two handles hold the same object.
 #[unsafe(no_mangle)]
 pub extern "C" fn em_same(number: u32, a: u32, b: u32) -> u32 {
     let Some(e) = engine(number) else { return 0 };
-    match (e.unpack(a).and_then(|h| e.vm.held(h)), e.unpack(b).and_then(|h| e.vm.held(h))) {
-        (Some(a), Some(b)) => a.raw_equals(b) as u32,
+    match (e.held(a), e.held(b)) {
+        (Ok(a), Ok(b)) => a.raw_equals(b) as u32,
         _ => 0,
     }
 }
 
-/// `em_globals(engine) -> handle` of the table of globals.
+/// `em_globals(engine) -> handle`: the table of globals.
 #[unsafe(no_mangle)]
 pub extern "C" fn em_globals(number: u32) -> u32 {
     let Some(e) = engine(number) else { return 0 };
     let globals = Value::table(e.vm.globals);
-    pack(e.vm.hold(globals))
+    give(e, Ok(globals))
 }
 
-/// `em_table_new(engine) -> handle`, 0 when memory is out.
+/// `em_table_new(engine, array, entries) -> handle`: a table with room for so many array elements and other entries; 0 when memory is out.
 #[unsafe(no_mangle)]
-pub extern "C" fn em_table_new(number: u32) -> u32 {
+pub extern "C" fn em_table_new(number: u32, array: u32, entries: u32) -> u32 {
     let Some(e) = engine(number) else { return 0 };
-    match e.vm.new_table() {
-        Ok(t) => pack(e.vm.hold(Value::table(t))),
-        Err(_) => 0,
-    }
-}
-
-/// `em_raw_get(engine, table) -> 1 or 0`: slot 0 is the key; the value comes in slot 0. No metamethods. 0 is a misuse.
-#[unsafe(no_mangle)]
-pub extern "C" fn em_raw_get(number: u32, table: u32) -> u32 {
-    let Some(e) = engine(number) else { return 0 };
-    let Some(t) = e.unpack(table).and_then(|h| e.vm.held(h)).and_then(|v| v.as_table()) else {
-        e.misuse("not a table's handle");
-        return 0;
-    };
-    match e.arguments(1) {
-        Ok(args) => {
-            let v = t.get(args[0]);
-            e.set_results(&[v]);
-            e.publish(status::DONE);
-            1
-        }
-        Err(message) => {
-            e.misuse(message);
-            0
-        }
-    }
-}
-
-/// `em_raw_set(engine, table) -> 1 or 0`: slot 0 is the key, slot 1 the value. No metamethods. 0 is a misuse.
-#[unsafe(no_mangle)]
-pub extern "C" fn em_raw_set(number: u32, table: u32) -> u32 {
-    let Some(e) = engine(number) else { return 0 };
-    let Some(t) = e.unpack(table).and_then(|h| e.vm.held(h)).and_then(|v| v.as_table()) else {
-        e.misuse("not a table's handle");
-        return 0;
-    };
-    let done = e.arguments(2).and_then(|args| {
-        e.vm.raw_set(t, args[0], args[1]).map_err(|_| "the key is nil or NaN, or memory is out")
+    let made = e.with_arguments(0, |e, _| {
+        let t = e.vm.new_table()?;
+        e.vm.heap.table_presize(t, array.min(1 << 24), entries.min(1 << 24)).map_err(|_| Refusal::Memory)?;
+        Ok(Value::table(t))
     });
-    match done {
-        Ok(()) => 1,
-        Err(message) => {
-            e.misuse(message);
-            0
-        }
-    }
+    give(e, made)
 }
 
-/// `em_raw_next(engine, table) -> 1, 0 at the end`: slot 0 is the key; the next key and value come in slots 0 and 1.
-#[unsafe(no_mangle)]
-pub extern "C" fn em_raw_next(number: u32, table: u32) -> u32 {
-    let Some(e) = engine(number) else { return 0 };
-    let Some(t) = e.unpack(table).and_then(|h| e.vm.held(h)).and_then(|v| v.as_table()) else {
-        e.misuse("not a table's handle");
-        return 0;
-    };
-    match e.arguments(1).map(|args| t.next(args[0], &mut u32::MAX.clone())) {
-        Ok(Ok(Some((key, value)))) => {
-            e.set_results(&[key, value]);
-            e.publish(status::DONE);
-            1
-        }
-        Ok(Ok(None)) => 0,
-        Ok(Err(())) => {
-            e.misuse("the key is not in the table");
-            0
-        }
-        Err(message) => {
-            e.misuse(message);
-            0
-        }
-    }
-}
-
-/// `em_raw_len(engine, table) -> f64`: a border of the table, or -1.
-#[unsafe(no_mangle)]
-pub extern "C" fn em_raw_len(number: u32, table: u32) -> f64 {
-    let Some(e) = engine(number) else { return -1.0 };
-    match e.unpack(table).and_then(|h| e.vm.held(h)).and_then(|v| v.as_table()) {
-        Some(t) => t.border() as f64,
-        None => -1.0,
-    }
-}
-
-/// `em_string_new(engine, len) -> handle`: a string of `len` bytes for the host to fill in place before the next call into the engine;
-/// its address is in the mailbox's `slots` field as slot 0. Only for more than 40 bytes; 0 when memory is out.
+/// `em_string_new(engine, len) -> handle`: a string of `len` bytes, more than 40, for the host to fill in at `em_string_bytes` before the next call that
+/// runs Lua. 0 when memory is out. (Shorter strings go by slots only.)
 #[unsafe(no_mangle)]
 pub extern "C" fn em_string_new(number: u32, len: u32) -> u32 {
     let Some(e) = engine(number) else { return 0 };
-    match e.vm.heap.blank_string(len as usize) {
-        Ok(s) => {
-            let address = s.as_bytes().as_ptr() as usize as u64;
-            e.room(1);
-            e.slots[0] = Slot { payload: address | (len as u64) << 32, kind: crate::slot::kind::STRING, detail: 0 };
-            e.publish(status::DONE);
-            let _ = holds::STRING;
-            pack(e.vm.hold(Value::string(s)))
-        }
-        Err(_) => 0,
+    let made = if len <= 40 {
+        Err(Refusal::Misuse("em_string_new is for more than 40 bytes"))
+    } else {
+        e.with_arguments(0, |e, _| Ok(Value::string(e.vm.heap.blank_string(len as usize)?)))
+    };
+    give(e, made)
+}
+
+/// `em_string_bytes(engine, handle) -> address` of a string's bytes, 0 if the handle is not a string's.
+#[unsafe(no_mangle)]
+pub extern "C" fn em_string_bytes(number: u32, handle: u32) -> u32 {
+    let Some(e) = engine(number) else { return 0 };
+    match e.held(handle).ok().and_then(|v| v.as_str()) {
+        Some(s) => s.as_bytes().as_ptr() as usize as u32,
+        None => 0,
     }
 }
 
-/// `em_function_new(engine, number) -> handle`: a Lua function that asks the host: calling it gives `HOST_CALL` with this number.
+/// `em_function_new(engine, number) -> handle`: the Lua function of a number of the host's (as a slot of kind `HOST_FUNCTION` gives it): calling it
+/// gives `HOST_CALL` with this number.
 #[unsafe(no_mangle)]
 pub extern "C" fn em_function_new(number: u32, function: u32) -> u32 {
     let Some(e) = engine(number) else { return 0 };
-    match e.vm.host_function(function) {
-        Ok(f) => pack(e.vm.hold(f)),
-        Err(_) => 0,
-    }
+    let made = e.with_arguments(0, |e, _| e.host_function(function));
+    give(e, made)
 }
 
 /// `em_object_metatable(engine, table) -> 1 or 0`: the metatable of host objects made from now on. Its `__gc` is set by the engine, to report
 /// dead objects in the mailbox's `released`.
 #[unsafe(no_mangle)]
-pub extern "C" fn em_object_metatable(number: u32, table: u32) -> u32 {
+pub extern "C" fn em_object_metatable(number: u32, handle: u32) -> u32 {
     let Some(e) = engine(number) else { return 0 };
-    let Some(t) = e.unpack(table).and_then(|h| e.vm.held(h)).and_then(|v| v.as_table()) else { return 0 };
-    let release = e.release;
-    let registry = e.vm.registry;
-    let kept = e.vm.raw_set_name(registry, "host object metatable", Value::table(t));
-    if kept.is_err() || e.vm.raw_set_name(t, "__gc", release).is_err() {
-        return 0;
+    let set = table(e, handle).and_then(|t| e.set_object_metatable(t));
+    done(e, set)
+}
+
+// ---- tables, without metamethods ----
+
+/// `em_raw_get(engine, table) -> status`: slot 0 is the key; slot 0 becomes the value.
+#[unsafe(no_mangle)]
+pub extern "C" fn em_raw_get(number: u32, handle: u32) -> u32 {
+    let Some(e) = engine(number) else { return status::MISUSE };
+    let got = table(e, handle).and_then(|t| e.with_arguments(1, |_, args| Ok(t.get(args[0]))));
+    match got {
+        Ok(v) => e.results(&[v]),
+        Err(refusal) => e.refuse(refusal),
     }
-    e.object_metatable = Some(t);
-    1
+}
+
+/// `em_get(engine, table) -> status`: the same where no metamethod has a say; else `SLICE`, with slot 0 as it was: ask Lua (`return t[k]`).
+#[unsafe(no_mangle)]
+pub extern "C" fn em_get(number: u32, handle: u32) -> u32 {
+    let Some(e) = engine(number) else { return status::MISUSE };
+    let got = table(e, handle).and_then(|t| e.with_arguments(1, |e, args| Ok((t.get(args[0]), e.vm.metatable_of(Value::table(t)).is_some()))));
+    match got {
+        Ok((v, true)) if v.is_nil() => status::SLICE,
+        Ok((v, _)) => e.results(&[v]),
+        Err(refusal) => e.refuse(refusal),
+    }
+}
+
+/// `em_raw_set(engine, table, count) -> status`: the first `count` slots are keys and values in turn.
+#[unsafe(no_mangle)]
+pub extern "C" fn em_raw_set(number: u32, handle: u32, count: u32) -> u32 {
+    let Some(e) = engine(number) else { return status::MISUSE };
+    let set = table(e, handle).and_then(|t| {
+        e.with_arguments(count as usize & !1, |e, args| {
+            for pair in args.chunks_exact(2) {
+                if pair[0].is_nil() || pair[0].as_float().is_some_and(f64::is_nan) {
+                    return Err(Refusal::Misuse("a key is nil or NaN"));
+                }
+                e.vm.raw_set(t, pair[0], pair[1])?;
+            }
+            Ok(())
+        })
+    });
+    match set {
+        Ok(()) => status::DONE,
+        Err(refusal) => e.refuse(refusal),
+    }
+}
+
+/// `em_raw_append(engine, table, position: f64, count) -> status`: the first `count` slots go to `position` (from 1) and the places after it.
+#[unsafe(no_mangle)]
+pub extern "C" fn em_raw_append(number: u32, handle: u32, position: f64, count: u32) -> u32 {
+    let Some(e) = engine(number) else { return status::MISUSE };
+    let set = table(e, handle).and_then(|t| {
+        e.with_arguments(count as usize, |e, args| {
+            for (i, v) in args.iter().enumerate() {
+                e.vm.raw_set_int(t, position as i64 + i as i64, *v)?;
+            }
+            Ok(())
+        })
+    });
+    match set {
+        Ok(()) => status::DONE,
+        Err(refusal) => e.refuse(refusal),
+    }
+}
+
+/// `em_raw_entries(engine, table, count) -> status`: slot 0 is a key (nil for the beginning); the slots become the next keys and values in turn, at most `count`
+/// pairs, in the order of `pairs`. None when there are no more.
+#[unsafe(no_mangle)]
+pub extern "C" fn em_raw_entries(number: u32, handle: u32, count: u32) -> u32 {
+    let Some(e) = engine(number) else { return status::MISUSE };
+    let found = table(e, handle).and_then(|t| {
+        e.with_arguments(1, |_, args| {
+            let mut found = Vec::new();
+            let (mut key, mut hint) = (args[0], u32::MAX);
+            for _ in 0..count.min(1 << 16) {
+                match t.next(key, &mut hint) {
+                    Ok(Some((next, value))) => {
+                        found.extend([next, value]);
+                        key = next;
+                    }
+                    Ok(None) => break,
+                    Err(()) => return Err(Refusal::Misuse("the key is not in the table")),
+                }
+            }
+            Ok(found)
+        })
+    });
+    match found {
+        Ok(found) => e.results(&found),
+        Err(refusal) => e.refuse(refusal),
+    }
+}
+
+/// `em_raw_len(engine, table) -> f64`: a border of the table (or a string's length in bytes), or -1.
+#[unsafe(no_mangle)]
+pub extern "C" fn em_raw_len(number: u32, handle: u32) -> f64 {
+    let Some(e) = engine(number) else { return -1.0 };
+    match e.held(handle) {
+        Ok(v) => match (v.as_table(), v.as_str()) {
+            (Some(t), _) => t.border() as f64,
+            (_, Some(s)) => s.as_bytes().len() as f64,
+            _ => -1.0,
+        },
+        Err(_) => -1.0,
+    }
+}
+
+/// `em_table_shape(engine, table) -> f64`: n if the table's keys are just 1 to n (0 for an empty table), -1 if they are all strings, -2 otherwise,
+/// -3 for what is not a table's handle.
+#[unsafe(no_mangle)]
+pub extern "C" fn em_table_shape(number: u32, handle: u32) -> f64 {
+    let Some(e) = engine(number) else { return -3.0 };
+    let Ok(t) = table(e, handle) else { return -3.0 };
+    let (mut key, mut hint) = (Value::NIL, u32::MAX);
+    let (mut count, mut max, mut names) = (0i64, 0i64, 0i64);
+    while let Ok(Some((next, _))) = t.next(key, &mut hint) {
+        count += 1;
+        if next.is_int() && next.raw_int() > 0 {
+            max = max.max(next.raw_int());
+        } else if next.is_string() {
+            names += 1;
+        } else {
+            return -2.0;
+        }
+        key = next;
+    }
+    match () {
+        _ if names == 0 && max == count => count as f64,
+        _ if names == count => -1.0,
+        _ => -2.0,
+    }
+}
+
+/// `em_identity(engine, handle) -> number`: the same for two handles that hold the same object, as long as it lives. 0 for what is no handle.
+#[unsafe(no_mangle)]
+pub extern "C" fn em_identity(number: u32, handle: u32) -> u32 {
+    let Some(e) = engine(number) else { return 0 };
+    e.held(handle).map_or(0, |v| v.bits as u32)
+}
+
+/// `em_has_metatable(engine, handle) -> 1 or 0`
+#[unsafe(no_mangle)]
+pub extern "C" fn em_has_metatable(number: u32, handle: u32) -> u32 {
+    let Some(e) = engine(number) else { return 0 };
+    e.held(handle).is_ok_and(|v| e.vm.metatable_of(v).is_some()) as u32
+}
+
+/// `em_metatable(engine, handle) -> handle` of the metatable of what a handle holds; 0 if it has none.
+#[unsafe(no_mangle)]
+pub extern "C" fn em_metatable(number: u32, handle: u32) -> u32 {
+    let Some(e) = engine(number) else { return 0 };
+    match e.held(handle).ok().and_then(|v| e.vm.metatable_of(v)) {
+        Some(t) => give(e, Ok(Value::table(t))),
+        None => 0,
+    }
 }
 
 // ---- running ----
@@ -396,42 +513,32 @@ pub extern "C" fn em_object_metatable(number: u32, table: u32) -> u32 {
 pub extern "C" fn em_load(number: u32, source: u32, len: u32, name: u32, name_len: u32, mode: u32) -> u32 {
     let Some(e) = engine(number) else { return status::MISUSE };
     let (Some(source), Some(name)) = (range(source, len), range(name, name_len)) else {
-        return e.misuse("the source's range lies outside the memory");
+        return e.refuse(Refusal::Misuse("the source's range lies outside the memory"));
     };
-    let mode = Mode(match mode & 3 { 0 => b"", 1 => b"t", 2 => b"b", _ => b"bt" });
+    let mode = Mode([b"".as_slice(), b"t", b"b", b"bt"][mode as usize & 3]);
     let env = Value::table(e.vm.globals);
-    match load::load(&mut e.vm, source, name, mode, env) {
-        Ok(Ok(function)) => {
-            e.set_results(&[function]);
-            e.publish(status::DONE)
-        }
+    let loaded = e.with_arguments(0, |e, _| Ok(load::load(&mut e.vm, source, name, mode, env)?));
+    match loaded {
+        Ok(Ok(function)) => e.results(&[function]),
         Ok(Err(message)) => match e.vm.new_string(&message) {
             Ok(s) => {
                 e.set_results(&[s, Value::NIL]);
                 e.publish(status::ERROR)
             }
-            Err(_) => e.misuse("not enough memory"),
+            Err(_) => e.refuse(Refusal::Memory),
         },
-        Err(_) => {
-            let message = e.vm.memory_error();
-            e.set_results(&[message, Value::NIL]);
-            e.publish(status::ERROR)
-        }
+        Err(refusal) => e.refuse(refusal),
     }
 }
 
-/// `em_start(engine, function, count) -> task`: a task that calls the function (a handle) with the first `count` slots. 0 is a misuse.
+/// `em_start(engine, function, count) -> task`: a task that calls the function (a handle) with the first `count` slots. 0 is a refusal.
 #[unsafe(no_mangle)]
 pub extern "C" fn em_start(number: u32, function: u32, count: u32) -> u32 {
     let Some(e) = engine(number) else { return 0 };
-    let Some(f) = e.unpack(function).and_then(|h| e.vm.held(h)) else {
-        e.misuse("the function's handle was freed, or belongs to another engine");
-        return 0;
-    };
-    match e.start(f, count as usize) {
+    match e.held(function).and_then(|f| e.start(f, count as usize)) {
         Ok(task) => task as u32 + 1,
-        Err(message) => {
-            e.misuse(message);
+        Err(refusal) => {
+            e.refuse(refusal);
             0
         }
     }
@@ -444,35 +551,44 @@ pub extern "C" fn em_run(number: u32, task: u32, slices: u32) -> u32 {
     let Some(e) = engine(number) else { return status::MISUSE };
     match task.checked_sub(1) {
         Some(task) => e.run(task as usize, slices.max(1)),
-        None => e.misuse("no such task"),
+        None => e.refuse(Refusal::Misuse("there is no task 0")),
     }
 }
 
-/// `em_call(engine, function, count, slices) -> status`: `em_start` and `em_run` in one.
+/// `em_call(engine, function, count, slices) -> status`: `em_start` and `em_run` in one. The task is in the mailbox.
 #[unsafe(no_mangle)]
 pub extern "C" fn em_call(number: u32, function: u32, count: u32, slices: u32) -> u32 {
-    match em_start(number, function, count) {
-        0 => status::MISUSE,
-        task => em_run(number, task, slices),
+    let Some(e) = engine(number) else { return status::MISUSE };
+    match e.held(function).and_then(|f| e.start(f, count as usize)) {
+        Ok(task) => e.run(task, slices.max(1)),
+        Err(refusal) => e.refuse(refusal),
     }
 }
 
-/// `em_answer(engine, task, count, ok) -> 1 or 0`: answers a task's host call with the first `count` slots as results, or (ok = 0) raises slot 0 as an
-/// error there. Then `em_run` goes on. 0 if the task does not wait.
+/// `em_answer(engine, task, count, ok) -> status`: answers a task's host call with the first `count` slots as results, or (ok = 0) raises slot 0 as an
+/// error there. Then `em_run` goes on. `MEMORY`: the task still waits.
 #[unsafe(no_mangle)]
 pub extern "C" fn em_answer(number: u32, task: u32, count: u32, ok: u32) -> u32 {
-    let Some(e) = engine(number) else { return 0 };
-    let Some(task) = task.checked_sub(1) else { return 0 };
-    match e.arguments(count as usize) {
-        Ok(values) => {
-            let error = values.first().copied().unwrap_or(Value::NIL);
-            let answer = if ok != 0 { Ok(&values[..]) } else { Err(error) };
-            e.vm.answer_task(task as usize, answer) as u32
+    let Some(e) = engine(number) else { return status::MISUSE };
+    let answered = e.with_arguments(count as usize, |e, values| {
+        let answer = if ok != 0 { Ok(values) } else { Err(values.first().copied().unwrap_or(Value::NIL)) };
+        match task.checked_sub(1) {
+            Some(task) if e.vm.answer_task(task as usize, answer) => Ok(()),
+            _ => Err(Refusal::Misuse("the task does not wait for an answer")),
         }
-        Err(message) => {
-            e.misuse(message);
-            0
-        }
+    });
+    match answered {
+        Ok(()) => status::DONE,
+        Err(refusal) => e.refuse(refusal),
+    }
+}
+
+/// `em_answer_run(engine, task, count, ok, slices) -> status`: `em_answer` and, if that is done, `em_run`.
+#[unsafe(no_mangle)]
+pub extern "C" fn em_answer_run(number: u32, task: u32, count: u32, ok: u32, slices: u32) -> u32 {
+    match em_answer(number, task, count, ok) {
+        status::DONE => em_run(number, task, slices),
+        refused => refused,
     }
 }
 

@@ -1,13 +1,20 @@
-//! One engine of the module and what the host sees of it: the mailbox, the area for slots, the captured output, host objects.
+//! One engine of the module and what the host sees of it: the mailbox, the area for slots, the captured output, host objects and functions.
+//!
+//! Invariants
+//! 1. A host object or function with number n has a *companion*: a userdata whose finalizer reports n to the host. `Shared::live[n]` counts
+//!    the companions that have not reported. Only when the last one has, n is put on the released list; when Lua meets n again before
+//!    the host has read the list, n is taken off it. So the host never drops a number that Lua refers to.
+//! 2. Nothing here keeps a value of the program but in the registry or a handle.
 
-use crate::slot::{HostObject, Slot};
+use crate::slot::{HostObject, Refusal, Slot};
 use evermoon::heap::object::Gc;
 use evermoon::heap::table::Table;
 use evermoon::heap::value::Value;
 use evermoon::stdlib;
 use evermoon::vm::host::Host;
-use evermoon::vm::{Act, Exit, Limits, NativeResult, Vm};
+use evermoon::vm::{Act, Exit, Limits, NativeResult, Throw, Vm};
 use std::cell::RefCell;
+use std::collections::BTreeMap;
 use std::rc::Rc;
 
 /// Output that makes a run come back to the host early.
@@ -23,14 +30,14 @@ pub struct Mailbox {
     pub count: u32,
     /// Their address.
     pub slots: u32,
-    /// The task that the status is about, plus 1.
+    /// The task that the status is about.
     pub task: u32,
     /// For a host call: which function.
     pub function: u32,
     /// Output captured since it was last taken.
     pub output: u32,
     pub output_len: u32,
-    /// Numbers of host objects that Lua no longer refers to.
+    /// Numbers of host objects and functions that Lua no longer refers to.
     pub released: u32,
     pub released_len: u32,
     /// The last misuse, as text.
@@ -43,19 +50,22 @@ pub mod status {
     pub const DONE: u32 = 0;
     /// Slots: the error value, the traceback (a string or nil).
     pub const ERROR: u32 = 1;
-    /// The run used its slices; call `em_run` again.
+    /// The run used its slices, or has much output: take it and call `em_run` again.
     pub const SLICE: u32 = 2;
     pub const OUT_OF_FUEL: u32 = 3;
     /// A host function is called: `function`, slots are its arguments. Answer with `em_answer`, then `em_run`.
     pub const HOST_CALL: u32 = 4;
     /// The host did something that it may not: see `message`.
     pub const MISUSE: u32 = 5;
+    /// The heap cap does not allow what the host asked for.
+    pub const MEMORY: u32 = 6;
 }
 
 #[derive(Default)]
 pub struct Shared {
     pub output: Vec<u8>,
     pub released: Vec<u32>,
+    live: BTreeMap<u32, u32>,
 }
 
 struct WasmHost {
@@ -64,8 +74,10 @@ struct WasmHost {
 
 impl Host for WasmHost {
     fn print(&mut self, bytes: &[u8]) {
-        let mut shared = self.shared.borrow_mut();
-        shared.output.extend_from_slice(bytes);
+        self.shared.borrow_mut().output.extend_from_slice(bytes);
+    }
+    fn wants_pause(&mut self) -> bool {
+        self.shared.borrow().output.len() > OUTPUT_PAUSE
     }
     fn report(&mut self, bytes: &[u8]) {
         self.shared.borrow_mut().output.extend_from_slice(bytes);
@@ -82,28 +94,46 @@ pub struct Engine {
     pub slots: Vec<Slot>,
     pub shared: Rc<RefCell<Shared>>,
     message: String,
-    /// Live host objects by number: the handle is weak, kept in a weak-valued Lua table.
+    /// Live host objects and host functions by number; their values are weak.
     objects: Gc<Table>,
-    pub object_metatable: Option<Gc<Table>>,
-    /// Native function of `__gc` for host objects.
-    pub release: Value,
+    functions: Gc<Table>,
+    object_metatable: Option<Gc<Table>>,
+    /// Metatable of the companions of host functions.
+    companion_metatable: Gc<Table>,
+    /// Native function of `__gc`.
+    release: Value,
     /// The message handler that makes tracebacks.
     handler: Option<Value>,
-    /// Runs inside each other (a host function called synchronously, that calls back).
-    pub depth: u32,
+    /// Buffer for arguments.
+    values: Vec<Value>,
 }
 
-/// `__gc` of host objects: tells the host.
+/// `__gc` of companions: tells the host.
 fn release(vm: &mut Vm) -> NativeResult {
     if let Some(u) = vm.arg(0).as_userdata()
         && let Some(object) = u.data.as_ref().and_then(|d| d.downcast_ref::<HostObject>())
     {
         let number = object.0;
         if let Some(shared) = vm.host.as_any().and_then(|h| h.downcast_mut::<Rc<RefCell<Shared>>>()) {
-            shared.borrow_mut().released.push(number);
+            let mut shared = shared.borrow_mut();
+            if let Some(count) = shared.live.get_mut(&number) {
+                *count -= 1;
+                if *count == 0 {
+                    shared.live.remove(&number);
+                    shared.released.push(number);
+                }
+            }
         }
     }
     Ok(Act::Return(0))
+}
+
+/// A table that is kept in the registry.
+fn kept_table(vm: &mut Vm, name: &str) -> Result<Gc<Table>, Throw> {
+    let table = vm.new_table()?;
+    let registry = vm.registry;
+    vm.raw_set_name(registry, name, Value::table(table))?;
+    Ok(table)
 }
 
 impl Engine {
@@ -113,46 +143,62 @@ impl Engine {
         let shared = Rc::new(RefCell::new(Shared::default()));
         vm.host = Box::new(WasmHost { shared: shared.clone() });
         stdlib::open(&mut vm).ok()?;
+        let handler = stdlib::traceback_handler(&mut vm);
         let release = vm.register("host", "release", release);
-        let objects = vm.new_table().ok()?;
+        let mut objects = kept_table(&mut vm, "host objects").ok()?;
+        let mut functions = kept_table(&mut vm, "host functions").ok()?;
         let weak = vm.new_table().ok()?;
         let mode = vm.new_string(b"v").ok()?;
         vm.raw_set_name(weak, "__mode", mode).ok()?;
-        let mut table = objects;
-        table.set_metatable(Some(weak));
-        let registry = vm.registry;
-        vm.raw_set_name(registry, "host objects", Value::table(objects)).ok()?;
-        let handler = stdlib::traceback_handler(&mut vm);
+        objects.set_metatable(Some(weak));
+        functions.set_metatable(Some(weak));
+        let companion_metatable = kept_table(&mut vm, "host function metatable").ok()?;
+        vm.raw_set_name(companion_metatable, "__gc", release).ok()?;
         if memory_max > 0 {
             vm.heap.bytes_max = memory_max;
         }
-        Some(Engine {
+        let mut engine = Engine {
             vm,
             mailbox: Box::default(),
             slots: Vec::new(),
             shared,
             message: String::new(),
             objects,
+            functions,
             object_metatable: None,
+            companion_metatable,
             release,
             handler,
-            depth: 0,
-        })
+            values: Vec::new(),
+        };
+        engine.room(16);
+        engine.publish(status::DONE);
+        Some(engine)
     }
 
     /// Room for so many slots; what they held is kept.
     pub fn room(&mut self, count: usize) -> *mut Slot {
         if self.slots.len() < count {
             self.slots.resize(count, Slot::default());
+            self.mailbox.slots = self.slots.as_ptr() as usize as u32;
         }
         self.slots.as_mut_ptr()
     }
 
-    /// Records a misuse.
-    pub fn misuse(&mut self, message: &str) -> u32 {
-        self.message = message.into();
+    /// Records what the host may not do, or what memory does not allow.
+    #[cold]
+    pub fn refuse(&mut self, refusal: Refusal) -> u32 {
         self.mailbox.count = 0;
-        self.publish(status::MISUSE)
+        match refusal {
+            Refusal::Misuse(message) => {
+                self.message = message.into();
+                self.publish(status::MISUSE)
+            }
+            Refusal::Memory => {
+                self.message = "not enough memory".into();
+                self.publish(status::MEMORY)
+            }
+        }
     }
 
     /// Puts the state of things into the mailbox.
@@ -170,9 +216,15 @@ impl Engine {
         status
     }
 
+    /// Writes values to the slots and says `DONE`.
+    pub fn results(&mut self, values: &[Value]) -> u32 {
+        self.set_results(values);
+        self.publish(status::DONE)
+    }
+
     /// Writes values to the slots.
     pub fn set_results(&mut self, values: &[Value]) {
-        self.room(values.len().max(1));
+        self.room(values.len());
         for (i, v) in values.iter().enumerate() {
             let slot = self.outward(*v);
             self.slots[i] = slot;
@@ -180,25 +232,51 @@ impl Engine {
         self.mailbox.count = values.len() as u32;
     }
 
-    /// The first `count` slots as values.
-    pub fn arguments(&mut self, count: usize) -> Result<Vec<Value>, &'static str> {
+    /// Does something with the first `count` slots as values. When memory is out it is tried once more after a collection, so it
+    /// must not have had an effect by then.
+    pub fn with_arguments<R>(
+        &mut self,
+        count: usize,
+        mut act: impl FnMut(&mut Engine, &[Value]) -> Result<R, Refusal>,
+    ) -> Result<R, Refusal> {
         if count > self.slots.len() {
-            return Err("more slots than were asked for");
+            return Err(Refusal::Misuse("more slots are named than there are"));
         }
-        (0..count).map(|i| self.inward(self.slots[i])).collect()
+        self.vm.collect_if_due();
+        let mut retried = false;
+        loop {
+            let mut values = std::mem::take(&mut self.values);
+            values.clear();
+            let mut done = Ok(());
+            for i in 0..count {
+                match self.inward(self.slots[i]) {
+                    Ok(v) => values.push(v),
+                    Err(refusal) => {
+                        done = Err(refusal);
+                        break;
+                    }
+                }
+            }
+            let done = done.and_then(|()| act(self, &values));
+            self.values = values;
+            match done {
+                Err(Refusal::Memory) if !retried => {
+                    retried = true;
+                    self.vm.collect();
+                }
+                done => return done,
+            }
+        }
     }
 
-    /// Starts a task; `Err` is a message.
-    pub fn start(&mut self, function: Value, count: usize) -> Result<usize, &'static str> {
-        let args = self.arguments(count)?;
-        self.vm.new_task(function, &args, self.handler).map_err(|_| "not enough memory")
+    /// Starts a task.
+    pub fn start(&mut self, function: Value, count: usize) -> Result<usize, Refusal> {
+        self.with_arguments(count, |e, args| Ok(e.vm.new_task(function, args, e.handler)?))
     }
 
     /// Runs a task and publishes what came of it.
     pub fn run(&mut self, task: usize, slices: u32) -> u32 {
-        self.depth += 1;
         let exit = self.vm.run_task(task, slices);
-        self.depth -= 1;
         self.mailbox.task = task as u32 + 1;
         match exit {
             Some(Exit::Done) => {
@@ -219,10 +297,10 @@ impl Engine {
                     self.set_results(&args);
                     self.publish(status::HOST_CALL)
                 }
-                None => self.misuse("a native of this module waits for a host that is not there"),
+                None => self.refuse(Refusal::Misuse("a native of this module waits for a host that is not there")),
             },
             Some(_) => self.empty(status::SLICE),
-            None => self.misuse("no such task, or it waits for the answer to a host call"),
+            None => self.refuse(Refusal::Misuse("there is no such task, or it waits for the answer to a host call")),
         }
     }
 
@@ -231,23 +309,57 @@ impl Engine {
         self.publish(status)
     }
 
+    /// A companion for a number (invariant 1).
+    fn companion(&mut self, number: u32, metatable: Option<Gc<Table>>) -> Result<Value, Refusal> {
+        let mut object = self.vm.heap.userdata(Some(Box::new(HostObject(number))))?;
+        object.metatable = metatable;
+        self.vm.heap.mark_for_finalization(object.header());
+        let mut shared = self.shared.borrow_mut();
+        let count = shared.live.entry(number).or_insert(0);
+        *count += 1;
+        if *count == 1 {
+            shared.released.retain(|n| *n != number);
+        }
+        Ok(Value::userdata(object))
+    }
+
     /// The userdata of a host object, made when Lua does not have it.
-    pub fn host_object(&mut self, number: u32) -> Result<Value, &'static str> {
+    pub fn host_object(&mut self, number: u32) -> Result<Value, Refusal> {
         let known = self.objects.get_int(number as i64);
         if !known.is_nil() {
             return Ok(known);
         }
-        let mut object =
-            self.vm.heap.userdata(Some(Box::new(HostObject(number)))).map_err(|_| "not enough memory")?;
-        object.metatable = self.object_metatable;
-        self.vm.heap.mark_for_finalization(object.header());
-        let value = Value::userdata(object);
-        self.vm.raw_set_int(self.objects, number as i64, value).map_err(|_| "not enough memory")?;
+        let metatable = match self.object_metatable {
+            Some(table) => table,
+            None => {
+                let table = kept_table(&mut self.vm, "host object metatable")?;
+                self.set_object_metatable(table)?;
+                table
+            }
+        };
+        let value = self.companion(number, Some(metatable))?;
+        self.vm.raw_set_int(self.objects, number as i64, value)?;
         Ok(value)
     }
 
-    /// Asks for a pause when much output has gathered; called by the host's print.
-    pub fn output_is_long(&self) -> bool {
-        self.shared.borrow().output.len() > OUTPUT_PAUSE
+    /// The function of a number, made when Lua does not have it.
+    pub fn host_function(&mut self, number: u32) -> Result<Value, Refusal> {
+        let known = self.functions.get_int(number as i64);
+        if !known.is_nil() {
+            return Ok(known);
+        }
+        let companion = self.companion(number, Some(self.companion_metatable))?;
+        let value = self.vm.host_function(number, companion)?;
+        self.vm.raw_set_int(self.functions, number as i64, value)?;
+        Ok(value)
+    }
+
+    /// Gives host objects their metatable; its `__gc` is ours.
+    pub fn set_object_metatable(&mut self, table: Gc<Table>) -> Result<(), Refusal> {
+        let registry = self.vm.registry;
+        self.vm.raw_set_name(registry, "host object metatable", Value::table(table))?;
+        self.vm.raw_set_name(table, "__gc", self.release)?;
+        self.object_metatable = Some(table);
+        Ok(())
     }
 }

@@ -9,8 +9,11 @@
 //! good until the next call into that engine.
 
 use crate::engine::Engine;
+use evermoon::heap::OutOfMemory;
 use evermoon::heap::value::{Type, Value, tag};
-use evermoon::vm::Handle;
+use evermoon::vm::{Handle, Throw};
+
+pub const NO_HANDLE: &str = "the handle was freed, or belongs to another engine";
 
 /// Kinds of a slot.
 pub mod kind {
@@ -27,6 +30,8 @@ pub mod kind {
     pub const HOST_OBJECT: u32 = 7;
     /// Payload: any 64 bits (a light userdata).
     pub const LIGHT: u32 = 8;
+    /// Payload: the number of a host function. The same number gives the same Lua function while Lua refers to it.
+    pub const HOST_FUNCTION: u32 = 9;
 }
 
 /// What a handle holds (`detail`).
@@ -35,7 +40,6 @@ pub mod holds {
     pub const FUNCTION: u32 = 2;
     pub const THREAD: u32 = 3;
     pub const USERDATA: u32 = 4;
-    pub const STRING: u32 = 5;
 }
 
 /// A value in transit.
@@ -50,17 +54,49 @@ pub struct Slot {
 /// What a host-object userdata carries.
 pub struct HostObject(pub u32);
 
-/// A handle's number for the host: slot + 1 in the low 20 bits, the generation's low 12 bits above.
+/// Why a slot is not a value.
+pub enum Refusal {
+    /// The host did something that it may not.
+    Misuse(&'static str),
+    /// The heap cap does not allow it.
+    Memory,
+}
+
+impl From<Throw> for Refusal {
+    fn from(throw: Throw) -> Self {
+        match throw {
+            Throw::Memory(_) => Refusal::Memory,
+            _ => Refusal::Misuse("a value is too large"),
+        }
+    }
+}
+
+impl From<OutOfMemory> for Refusal {
+    fn from(_: OutOfMemory) -> Self {
+        Refusal::Memory
+    }
+}
+
+/// Bits of a handle's number that are its slot + 1; the low bits of its generation are above.
+const SLOT_BITS: u32 = 24;
+
+/// A handle's number for the host; 0 when the numbers are used up.
 pub fn pack(handle: Handle) -> u32 {
-    (handle.generation & 0xfff) << 20 | (handle.slot + 1) & 0xf_ffff
+    let slot = handle.slot + 1;
+    if slot >> SLOT_BITS != 0 { 0 } else { handle.generation << SLOT_BITS | slot }
 }
 
 impl Engine {
     /// The engine's handle behind a host's number.
     pub fn unpack(&self, number: u32) -> Option<Handle> {
-        let slot = (number & 0xf_ffff).checked_sub(1)?;
+        let slot = (number & ((1 << SLOT_BITS) - 1)).checked_sub(1)?;
         let generation = self.vm.handle_generation(slot)?;
-        (generation & 0xfff == number >> 20).then_some(Handle { slot, generation })
+        (generation & 0xff == number >> SLOT_BITS).then_some(Handle { slot, generation })
+    }
+
+    /// The value behind a host's number.
+    pub fn held(&self, number: u32) -> Result<Value, Refusal> {
+        self.unpack(number).and_then(|h| self.vm.held(h)).ok_or(Refusal::Misuse(NO_HANDLE))
     }
 
     /// A value for the host. Objects get a fresh handle, which the host owns.
@@ -83,6 +119,9 @@ impl Engine {
                 {
                     return slot(object.0 as u64, kind::HOST_OBJECT);
                 }
+                if let Some(number) = self.vm.host_function_number(v) {
+                    return slot(number as u64, kind::HOST_FUNCTION);
+                }
                 let detail = match v.type_of() {
                     Type::Table => holds::TABLE,
                     Type::Function => holds::FUNCTION,
@@ -95,8 +134,9 @@ impl Engine {
         }
     }
 
-    /// A host's value. `Err` says what is wrong with the slot.
-    pub fn inward(&mut self, slot: Slot) -> Result<Value, &'static str> {
+    /// A host's value.
+    #[inline]
+    pub fn inward(&mut self, slot: Slot) -> Result<Value, Refusal> {
         Ok(match slot.kind {
             kind::NIL => Value::NIL,
             kind::FALSE => Value::FALSE,
@@ -106,15 +146,13 @@ impl Engine {
             kind::LIGHT => Value::light(slot.payload),
             kind::STRING => {
                 let bytes = crate::abi::range(slot.payload as u32, (slot.payload >> 32) as u32)
-                    .ok_or("string range outside the memory")?;
-                self.vm.new_string(bytes).map_err(|_| "not enough memory")?
+                    .ok_or(Refusal::Misuse("a string's range lies outside the memory"))?;
+                self.vm.new_string(bytes)?
             }
-            kind::HANDLE => self
-                .unpack(slot.payload as u32)
-                .and_then(|h| self.vm.held(h))
-                .ok_or("handle was freed, or belongs to another engine")?,
+            kind::HANDLE => self.held(slot.payload as u32)?,
             kind::HOST_OBJECT => self.host_object(slot.payload as u32)?,
-            _ => return Err("unknown kind of slot"),
+            kind::HOST_FUNCTION => self.host_function(slot.payload as u32)?,
+            _ => return Err(Refusal::Misuse("a slot has an unknown kind")),
         })
     }
 }

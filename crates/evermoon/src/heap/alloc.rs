@@ -308,6 +308,12 @@ impl Pools {
     }
 }
 
+impl Default for Pools {
+    fn default() -> Self {
+        Pools::new()
+    }
+}
+
 impl Drop for Pools {
     fn drop(&mut self) {
         for class in self.objects.iter().chain(&self.buffers) {

@@ -79,31 +79,13 @@ pub struct Frame {
     pub top: u32,
     /// Lua: how many variable arguments. Native: its state (0 on entry).
     pub state: u32,
-    /// A value that the frame's flags give a meaning to: a saved top, which a Lua frame shares with the operands that a suspended `CONCAT`
-    /// has left (see the methods below).
+    /// Lua, while a metamethod runs for it: how many values a `CONCAT` has left, or that a comparison is to be negated; else 0.
+    /// Native: how many slots or results it keeps.
     pub aux: u32,
     /// Results wanted by the caller, -1 for all.
     pub results: i16,
     pub kind: u8,
     pub flags: u8,
-}
-
-/// Where the count of `CONCAT` begins in [`Frame::aux`]: a stack has fewer slots than this has bits for, an instruction at most 255 operands.
-const CONCAT_SHIFT: u32 = 24;
-const _: () = assert!(STACK_MAX + STACK_ERROR_EXTRA < 1 << CONCAT_SHIFT);
-
-impl Frame {
-    /// The top that the caller of a special frame (finalizer, `__close`, hook) gets back.
-    pub(crate) fn saved_top(&self) -> usize {
-        (self.aux & ((1 << CONCAT_SHIFT) - 1)) as usize
-    }
-    /// Operands that a `CONCAT` in this frame has left while a metamethod runs; 0 for none.
-    pub(crate) fn concat_left(&self) -> usize {
-        (self.aux >> CONCAT_SHIFT) as usize
-    }
-    pub(crate) fn set_concat_left(&mut self, left: usize) {
-        self.aux = self.aux & ((1 << CONCAT_SHIFT) - 1) | (left as u32) << CONCAT_SHIFT;
-    }
 }
 
 /// A coroutine's status as `coroutine.status` tells it.
@@ -132,7 +114,9 @@ pub struct Exec {
     pub(crate) tbc: Vec<u32>,
     /// Frames with `NO_YIELD`, and host entries.
     pub(crate) no_yield: u32,
-    /// Message handlers that are running inside each other.
+    /// While a collection runs at a point of a Lua function where the registers from this slot on are known to be dead: that slot, else 0.
+    pub(crate) live_limit: usize,
+    /// Frames of message handlers.
     pub(crate) handlers: u32,
 }
 
@@ -165,6 +149,7 @@ impl Exec {
             open: Vec::new(),
             tbc: Vec::new(),
             no_yield: 0,
+            live_limit: 0,
             handlers: 0,
         }
     }
@@ -188,11 +173,26 @@ impl Exec {
         self.set(top, v);
         self.top = top + 1;
     }
-    /// Copies `count` slots; the ranges may overlap.
+    /// Copies `count` slots; the ranges may overlap. Few are copied one by one, field by field: they have just been written
+    /// (`value.rs`, on wide loads).
+    #[inline]
     pub fn copy(&mut self, from: usize, to: usize, count: usize) {
+        const FEW: usize = 16;
         assert!(from + count <= self.stack_cap && to + count <= self.stack_cap);
         // SAFETY: both ranges are in the stack.
-        unsafe { std::ptr::copy(self.stack.add(from), self.stack.add(to), count) }
+        unsafe {
+            if count > FEW {
+                std::ptr::copy(self.stack.add(from), self.stack.add(to), count);
+            } else if to <= from {
+                for i in 0..count {
+                    Value::load(self.stack.add(from + i)).store(self.stack.add(to + i));
+                }
+            } else {
+                for i in (0..count).rev() {
+                    Value::load(self.stack.add(from + i)).store(self.stack.add(to + i));
+                }
+            }
+        }
     }
     #[inline(always)]
     pub fn frame(&self) -> &Frame {
@@ -223,6 +223,7 @@ impl Exec {
     /// End of the part that the collector must mark.
     pub(crate) fn live_end(&self) -> usize {
         match self.frames().last() {
+            _ if self.live_limit != 0 => self.live_limit,
             Some(f) if f.kind == kind::LUA => self.top.max(f.top as usize),
             _ => self.top,
         }

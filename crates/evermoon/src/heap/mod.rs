@@ -4,7 +4,6 @@
 //! (`object.rs`, invariant 3). Allocation never collects. So code between two safe points, natives included, holds values freely.
 //!
 //! Memory is counted in *logical bytes*, the same on every platform, because a program can see the collector's pace.
-#![allow(unsafe_code)]
 
 pub mod alloc;
 pub mod coroutine;
@@ -17,6 +16,7 @@ pub mod table;
 pub mod userdata;
 pub mod value;
 
+use std::collections::BTreeMap;
 use crate::bytecode::proto as plain;
 use coroutine::{Coroutine, Exec, Status};
 use function::{CLOSURE_HEAD, Insn, LuaClosure, NATIVE_HEAD, NativeClosure, Proto, ProtoInfo, Upvalue};
@@ -325,12 +325,20 @@ impl Heap {
         self.account(change);
     }
 
-    /// Loads a verified prototype, nested ones included.
+    /// Loads a verified prototype, nested ones included. Equal long strings of a chunk become one object.
     pub fn load_proto(&mut self, plain: &plain::Proto) -> Result<Gc<Proto>, OutOfMemory> {
+        self.load_proto_sharing(plain, &mut BTreeMap::new())
+    }
+
+    fn load_proto_sharing<'p>(
+        &mut self,
+        plain: &'p plain::Proto,
+        long: &mut BTreeMap<&'p [u8], Gc<Str>>,
+    ) -> Result<Gc<Proto>, OutOfMemory> {
         let bytes = 128 + plain.code.len() * 12 + plain.consts.len() * 16 + plain.locals.len() * 24;
         self.reserve(bytes)?;
         // The depth of nesting is bounded by the parser and by undump.
-        let protos = plain.protos.iter().map(|p| self.load_proto(p)).collect::<Result<Box<[_]>, _>>()?;
+        let protos = plain.protos.iter().map(|p| self.load_proto_sharing(p, long)).collect::<Result<Box<[_]>, _>>()?;
         let code: Box<[Insn]> = plain.code.iter().map(|i| Insn { word: i.0, cache: 0 }).collect();
         let consts = plain
             .consts
@@ -342,7 +350,15 @@ impl Heap {
                     plain::Const::True => Value::TRUE,
                     plain::Const::Int(i) => Value::int(*i),
                     plain::Const::Float(f) => Value::float(*f),
-                    plain::Const::Str(s) => Value::string(self.string(s)?),
+                    plain::Const::Str(s) if s.len() <= string::SHORT_MAX => Value::string(self.string(s)?),
+                    plain::Const::Str(s) => Value::string(match long.get(&s[..]) {
+                        Some(shared) => *shared,
+                        None => {
+                            let new = self.string(s)?;
+                            long.insert(s, new);
+                            new
+                        }
+                    }),
                 })
             })
             .collect::<Result<Box<[Value]>, OutOfMemory>>()?;

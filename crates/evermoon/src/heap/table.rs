@@ -476,7 +476,7 @@ impl Table {
 pub fn normal_key(key: Value) -> Value {
     if key.tag == tag::FLOAT {
         let f = key.raw_float();
-        if f >= -9223372036854775808.0 && f < 9223372036854775808.0 {
+        if (-9223372036854775808.0..9223372036854775808.0).contains(&f) {
             let i = f as i64;
             if i as f64 == f {
                 return Value::int(i);

@@ -299,5 +299,5 @@ impl Value {
 /// Mathematical equality of an integer and a float.
 pub fn int_equals_float(i: i64, f: f64) -> bool {
     // An integral float in range converts exactly; anything else cannot be equal.
-    f >= -9223372036854775808.0 && f < 9223372036854775808.0 && f == libm::trunc(f) && f as i64 == i
+    (-9223372036854775808.0..9223372036854775808.0).contains(&f) && f == libm::trunc(f) && f as i64 == i
 }

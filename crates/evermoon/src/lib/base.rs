@@ -61,11 +61,12 @@ fn assert_(vm: &mut Vm) -> NativeResult {
         return Ok(Act::Return(vm.slots() as u32));
     }
     vm.check_any(0)?;
-    if vm.has_arg(1) {
-        let message = vm.arg(1);
-        return Err(vm.throw(message));
+    if !vm.has_arg(1) {
+        return Err(vm.fail("assertion failed!"));
     }
-    Err(vm.fail("assertion failed!"))
+    // As `error` does with the message, a string gets the caller's position.
+    let message = vm.arg(1);
+    Err(raise(vm, message, 1))
 }
 
 /// `type (v)`
@@ -257,7 +258,7 @@ fn print(vm: &mut Vm) -> NativeResult {
     }
     out.push(b'\n');
     vm.charge(out.len() as u64 / 64);
-    vm.host.print(&out);
+    vm.print(&out);
     vm.ret_none()
 }
 
@@ -363,6 +364,11 @@ fn ipairs_iterator(vm: &mut Vm) -> NativeResult {
 fn error(vm: &mut Vm) -> NativeResult {
     let level = vm.opt_int(1, 1)?;
     let message = vm.arg(0);
+    Err(raise(vm, message, level))
+}
+
+/// Raises a message, with the position of the function at `level` if it is a string.
+fn raise(vm: &mut Vm, message: Value, level: i64) -> Throw {
     if let Some(s) = message.as_str()
         && level > 0
     {
@@ -370,10 +376,10 @@ fn error(vm: &mut Vm) -> NativeResult {
         let mut text = vm.position(frame).into_bytes();
         if !text.is_empty() {
             text.extend_from_slice(s.bytes());
-            return Err(vm.throw_bytes(&text));
+            return vm.throw_bytes(&text);
         }
     }
-    Err(vm.throw(message))
+    vm.throw(message)
 }
 
 /// `pcall (f [, arg1, ···])`. The engine returns `false` and the error by itself; success comes back here.
@@ -621,18 +627,28 @@ fn collectgarbage(vm: &mut Vm) -> NativeResult {
     vm.ret(result)
 }
 
-/// One step of the collector, or as many as `kilobytes` of allocation would cause. True when a cycle ended.
+/// One step of the collector, or what it does for the allocation of so many kilobytes. True when a cycle ended. In generational mode a
+/// basic step is a whole cycle.
 fn step(vm: &mut Vm, kilobytes: i64) -> bool {
     let stopped = std::mem::replace(&mut vm.heap.gc.stopped, false);
-    let step_kilobytes = ((1i64 << vm.heap.gc.step_size.min(40)) >> 10).max(1);
-    let steps = (kilobytes.max(0) / step_kilobytes).max(1);
-    let mut done = false;
-    for _ in 0..steps {
-        done = vm.collect_step();
-        if done {
-            break;
+    let step_bytes = 1isize << vm.heap.gc.step_size.clamp(10, 40);
+    let done = if kilobytes > 0 {
+        let bytes = kilobytes.saturating_mul(1024).min(isize::MAX as i64 / 4) as isize;
+        let mut left = vm.heap.debt.saturating_add(bytes);
+        let mut done = false;
+        vm.heap.debt = left.min(0);
+        while left > 0 && !done {
+            vm.heap.debt = left.min(step_bytes);
+            done = vm.collect_step();
+            left -= step_bytes;
         }
-    }
+        done
+    } else if vm.heap.gc.generational {
+        vm.collect();
+        true
+    } else {
+        vm.collect_step()
+    };
     vm.heap.gc.stopped = stopped;
     done
 }

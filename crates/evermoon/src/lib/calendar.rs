@@ -6,9 +6,28 @@
 use crate::vm::host::Calendar;
 
 const DAY: i64 = 86_400;
-const WEEKDAYS: [&str; 7] = ["Sunday", "Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"];
+const WEEKDAYS: [&str; 7] = [
+    "Sunday",
+    "Monday",
+    "Tuesday",
+    "Wednesday",
+    "Thursday",
+    "Friday",
+    "Saturday",
+];
 const MONTHS: [&str; 12] = [
-    "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December",
+    "January",
+    "February",
+    "March",
+    "April",
+    "May",
+    "June",
+    "July",
+    "August",
+    "September",
+    "October",
+    "November",
+    "December",
 ];
 
 /// Years that C's `struct tm` can hold.
@@ -29,11 +48,16 @@ fn date_from_days(days: i64) -> (i64, i64, i64) {
     let days = days + 719_468;
     let era = days.div_euclid(146_097);
     let day_of_era = days.rem_euclid(146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let march_month = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * march_month + 2) / 5 + 1;
-    let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
+    let month = if march_month < 10 {
+        march_month + 3
+    } else {
+        march_month - 9
+    };
     (era * 400 + year_of_era + i64::from(month <= 2), month, day)
 }
 
@@ -65,7 +89,8 @@ pub fn utc(time: i64) -> Option<Calendar> {
 /// The moment of a calendar time in UTC, whose fields may be out of their ranges (but are C `int`s); they are normalised.
 pub fn moment_utc(calendar: &mut Calendar) -> Option<i64> {
     let months = calendar.year * 12 + calendar.month - 1;
-    let days = days_from_date(months.div_euclid(12), months.rem_euclid(12) + 1, 1) + calendar.day - 1;
+    let days =
+        days_from_date(months.div_euclid(12), months.rem_euclid(12) + 1, 1) + calendar.day - 1;
     let time = days * DAY + calendar.hour * 3600 + calendar.min * 60 + calendar.sec;
     *calendar = utc(time)?;
     Some(time)
@@ -136,7 +161,12 @@ pub fn expand(out: &mut Vec<u8>, c: &Calendar, zone: &str, spec: &[u8]) {
         b'Y' => c.year.to_string(),
         b'z' => {
             let minutes = c.offset.abs() / 60;
-            format!("{}{:02}{:02}", if c.offset < 0 { '-' } else { '+' }, minutes / 60, minutes % 60)
+            format!(
+                "{}{:02}{:02}",
+                if c.offset < 0 { '-' } else { '+' },
+                minutes / 60,
+                minutes % 60
+            )
         }
         b'Z' => zone.into(),
         _ => "%".to_string(),
@@ -155,7 +185,11 @@ fn iso_week(c: &Calendar) -> (i64, i64) {
     }
     // A week 53 needs a Thursday in this year.
     let thursday = c.yday + 4 - weekday;
-    if thursday > 365 + i64::from(is_leap(c.year)) { (c.year + 1, 1) } else { (c.year, week) }
+    if thursday > 365 + i64::from(is_leap(c.year)) {
+        (c.year + 1, 1)
+    } else {
+        (c.year, week)
+    }
 }
 
 #[cfg(test)]
@@ -184,14 +218,25 @@ mod tests {
     fn conversions_are_cs() {
         assert_eq!(show(0, "%c"), "Thu Jan  1 00:00:00 1970");
         assert_eq!(
-            show(1_000_000_000, "%x %X %p %r %z %Z %C %g %G %V %U %W %u %w %h %D %e %j"),
-            "09/09/01 01:46:40 AM 01:46:40 AM +0000 GMT 20 01 2001 36 36 35 7 0 Sep 09/09/01  9 252"
+            show(
+                1_000_000_000,
+                "%x %X %p %r %z %Z %C %g %G %V %U %W %u %w %h %D %e %j"
+            ),
+            "09/09/01 01:46:40 AM 01:46:40 AM +0000 GMT 20 01 2001 36 36 36 7 0 Sep 09/09/01  9 252"
         );
     }
 
     #[test]
     fn moments_come_back() {
-        for time in [0, -1, 951_782_400, 951_868_800, 4_102_444_800, -62_135_596_800, 253_402_300_799] {
+        for time in [
+            0,
+            -1,
+            951_782_400,
+            951_868_800,
+            4_102_444_800,
+            -62_135_596_800,
+            253_402_300_799,
+        ] {
             let mut c = utc(time).unwrap();
             assert_eq!(moment_utc(&mut c), Some(time));
         }
@@ -200,8 +245,19 @@ mod tests {
 
     #[test]
     fn fields_out_of_range_are_carried() {
-        let mut c = Calendar { year: 2020, month: 14, day: -3, hour: 25, min: -1, sec: 60, ..Calendar::default() };
+        let mut c = Calendar {
+            year: 2020,
+            month: 14,
+            day: -3,
+            hour: 25,
+            min: -1,
+            sec: 60,
+            ..Calendar::default()
+        };
         assert!(moment_utc(&mut c).is_some());
-        assert_eq!((c.year, c.month, c.day, c.hour, c.min, c.sec), (2021, 1, 29, 1, 0, 0));
+        assert_eq!(
+            (c.year, c.month, c.day, c.hour, c.min, c.sec),
+            (2021, 1, 29, 1, 0, 0)
+        );
     }
 }

@@ -38,7 +38,11 @@ const METHODS: &[(&str, NativeFn)] = &[
     ("write", file_write),
 ];
 
-const METAMETHODS: &[(&str, NativeFn)] = &[("__gc", file_gc), ("__close", file_gc), ("__tostring", file_tostring)];
+const METAMETHODS: &[(&str, NativeFn)] = &[
+    ("__gc", file_gc),
+    ("__close", file_gc),
+    ("__tostring", file_tostring),
+];
 
 /// Registry keys, the first as in the reference.
 const METATABLE: &str = "FILE*";
@@ -67,9 +71,16 @@ pub fn open(vm: &mut Vm) -> Result<(), Throw> {
     vm.raw_set_name(registry, METATABLE, Value::table(metatable))?;
     let iterator = vm.register("io", "lines iterator", next_line);
     vm.raw_set_name(registry, LINES, iterator)?;
-    let standard = [("stdin", 0, Some(INPUT)), ("stdout", 1, Some(OUTPUT)), ("stderr", 2, None)];
+    let standard = [
+        ("stdin", 0, Some(INPUT)),
+        ("stdout", 1, Some(OUTPUT)),
+        ("stderr", 2, None),
+    ];
     for (name, number, default) in standard {
-        let stream = vm.host.standard(number).unwrap_or_else(|_| Box::new(NoStream));
+        let stream = vm
+            .host
+            .standard(number)
+            .unwrap_or_else(|_| Box::new(NoStream));
         let mut file = File::new(stream);
         file.standard = Some(number);
         let file = new_file(vm, file)?;
@@ -135,7 +146,12 @@ type Read<T> = Result<T, ReadError>;
 
 impl File {
     fn new(stream: Box<dyn Stream>) -> File {
-        File { stream: Some(stream), standard: None, buffer: Vec::new(), at: 0 }
+        File {
+            stream: Some(stream),
+            standard: None,
+            buffer: Vec::new(),
+            at: 0,
+        }
     }
 
     /// Makes at least one byte available; false at the end.
@@ -145,7 +161,9 @@ impl File {
         }
         self.at = 0;
         self.buffer.clear();
-        let Some(stream) = &mut self.stream else { return Ok(false) };
+        let Some(stream) = &mut self.stream else {
+            return Ok(false);
+        };
         self.buffer.resize(CHUNK, 0);
         let read = stream.read(&mut self.buffer);
         self.buffer.truncate(*read.as_ref().unwrap_or(&0));
@@ -158,7 +176,11 @@ impl File {
     }
 
     fn peek(&mut self) -> Read<Option<u8>> {
-        Ok(if self.fill()? { self.buffer.get(self.at).copied() } else { None })
+        Ok(if self.fill()? {
+            self.buffer.get(self.at).copied()
+        } else {
+            None
+        })
     }
 
     /// Appends up to `count` bytes to `out`.
@@ -195,10 +217,17 @@ impl File {
 
     /// Reads what looks like a numeral, whether it is one or not; `None` when it is too long.
     fn take_numeral(&mut self) -> Read<Option<Vec<u8>>> {
-        while self.peek()?.is_some_and(|c| c.is_ascii_whitespace() || c == 0x0b) {
+        while self
+            .peek()?
+            .is_some_and(|c| c.is_ascii_whitespace() || c == 0x0b)
+        {
             self.at += 1;
         }
-        let mut numeral = Numeral { file: self, text: Vec::new(), overflow: false };
+        let mut numeral = Numeral {
+            file: self,
+            text: Vec::new(),
+            overflow: false,
+        };
         let mut hex = false;
         let mut digits = 0;
         numeral.accept(b"+-")?;
@@ -217,7 +246,11 @@ impl File {
             numeral.accept(b"+-")?;
             numeral.digits(false)?;
         }
-        Ok(if numeral.overflow { None } else { Some(numeral.text) })
+        Ok(if numeral.overflow {
+            None
+        } else {
+            Some(numeral.text)
+        })
     }
 
     /// Forgets what was read ahead, after putting the stream where the program thinks it is.
@@ -258,7 +291,9 @@ impl Numeral<'_> {
     }
 
     fn accept_if(&mut self, wanted: impl Fn(u8) -> bool) -> Read<bool> {
-        let Some(c) = self.file.peek()?.filter(|&c| wanted(c)) else { return Ok(false) };
+        let Some(c) = self.file.peek()?.filter(|&c| wanted(c)) else {
+            return Ok(false);
+        };
         if self.text.len() >= NUMERAL_MAX {
             self.overflow = true;
             return Ok(false);
@@ -270,7 +305,13 @@ impl Numeral<'_> {
 
     fn digits(&mut self, hex: bool) -> Read<u32> {
         let mut count = 0;
-        while self.accept_if(|c| if hex { c.is_ascii_hexdigit() } else { c.is_ascii_digit() })? {
+        while self.accept_if(|c| {
+            if hex {
+                c.is_ascii_hexdigit()
+            } else {
+                c.is_ascii_digit()
+            }
+        })? {
             count += 1;
         }
         Ok(count)
@@ -293,7 +334,8 @@ fn file_in(object: &mut Gc<Userdata>) -> Option<&mut File> {
 }
 
 fn as_file(v: Value) -> Option<Gc<Userdata>> {
-    v.as_userdata().filter(|u| u.data.as_ref().is_some_and(|d| d.is::<File>()))
+    v.as_userdata()
+        .filter(|u| u.data.as_ref().is_some_and(|d| d.is::<File>()))
 }
 
 /// Argument `i` as a file, open or closed.
@@ -364,7 +406,11 @@ pub(super) fn process_result(vm: &mut Vm, ended: Ended) -> NativeResult {
         Ended::Signal(signal) => ("signal", signal),
     };
     let how = vm.new_string(how.as_bytes())?;
-    let good = if ended == Ended::Exit(0) { Value::TRUE } else { Value::NIL };
+    let good = if ended == Ended::Exit(0) {
+        Value::TRUE
+    } else {
+        Value::NIL
+    };
     for v in [good, how, Value::int(number as i64)] {
         vm.push(v);
     }
@@ -387,7 +433,14 @@ fn must_open(vm: &mut Vm, name: &[u8], mode: &str) -> Result<Value, Throw> {
     match vm.host.open(name, mode) {
         Ok(stream) => new_file(vm, File::new(stream)),
         Err(e) => {
-            let text = [b"cannot open file '", name, b"' (", e.message.as_bytes(), b")"].concat();
+            let text = [
+                b"cannot open file '",
+                name,
+                b"' (",
+                e.message.as_bytes(),
+                b")",
+            ]
+            .concat();
             Err(vm.fail_bytes(&text))
         }
     }
@@ -412,7 +465,11 @@ fn open_file(vm: &mut Vm) -> NativeResult {
 fn checked_mode(mode: &[u8]) -> Option<&str> {
     let (first, rest) = mode.split_first()?;
     let rest = rest.strip_prefix(b"+").unwrap_or(rest);
-    if b"rwa".contains(first) && rest.iter().all(|&c| c == b'b') { std::str::from_utf8(mode).ok() } else { None }
+    if b"rwa".contains(first) && rest.iter().all(|&c| c == b'b') {
+        std::str::from_utf8(mode).ok()
+    } else {
+        None
+    }
 }
 
 /// `io.popen (prog [, mode])`
@@ -452,13 +509,17 @@ fn file_close(vm: &mut Vm) -> NativeResult {
 }
 
 fn close_object(vm: &mut Vm, mut object: Gc<Userdata>) -> NativeResult {
-    let Some(file) = file_in(&mut object) else { return vm.ret_none() };
+    let Some(file) = file_in(&mut object) else {
+        return vm.ret_none();
+    };
     if file.standard.is_some() {
         return vm.ret_fail("cannot close standard file");
     }
     file.buffer = Vec::new();
     file.at = 0;
-    let Some(mut stream) = file.stream.take() else { return vm.ret_none() };
+    let Some(mut stream) = file.stream.take() else {
+        return vm.ret_none();
+    };
     match stream.close() {
         Ok(None) => vm.ret(Value::TRUE),
         Ok(Some(ended)) => process_result(vm, ended),
@@ -540,7 +601,9 @@ fn file_read(vm: &mut Vm) -> NativeResult {
 
 /// Reads by the formats in `count` slots from `first` on, and returns the results: up to the first that failed, which is nil.
 fn read_formats(vm: &mut Vm, mut object: Gc<Userdata>, first: usize, count: usize) -> NativeResult {
-    let Some(file) = file_in(&mut object) else { return vm.ret_none() };
+    let Some(file) = file_in(&mut object) else {
+        return vm.ret_none();
+    };
     vm.ensure_stack(count + 4)?;
     let mut results = 0;
     let read = if count == 0 {
@@ -605,12 +668,21 @@ fn finish(vm: &mut Vm, read: Read<bool>, v: Value) -> Result<HostResult<bool>, T
 
 /// Bytes that a string may have now.
 fn room(vm: &Vm) -> usize {
-    vm.limits.string_max.min(vm.heap.bytes_max.saturating_sub(vm.heap.bytes()))
+    vm.limits
+        .string_max
+        .min(vm.heap.bytes_max.saturating_sub(vm.heap.bytes()))
 }
 
-fn read_bytes(vm: &mut Vm, file: &mut File, count: u64, empty_too: bool) -> Result<HostResult<bool>, Throw> {
+fn read_bytes(
+    vm: &mut Vm,
+    file: &mut File,
+    count: u64,
+    empty_too: bool,
+) -> Result<HostResult<bool>, Throw> {
     let mut out = Vec::new();
-    let read = file.take(count, &mut out, room(vm)).map(|()| empty_too || !out.is_empty());
+    let read = file
+        .take(count, &mut out, room(vm))
+        .map(|()| empty_too || !out.is_empty());
     vm.charge(out.len() as u64 / 256);
     let text = vm.new_string(&out)?;
     finish(vm, read, text)
@@ -702,14 +774,19 @@ fn next_line(vm: &mut Vm) -> NativeResult {
     let Some(object) = as_file(file).filter(|&u| !is_closed(u)) else {
         return Err(vm.fail("file is already closed"));
     };
-    let formats = vm.callee().map_or(0, |c| c.upvals().len()).saturating_sub(2);
+    let formats = vm
+        .callee()
+        .map_or(0, |c| c.upvals().len())
+        .saturating_sub(2);
     vm.set_slots(1)?;
     vm.ensure_stack(formats + 4)?;
     for i in 0..formats {
         let format = vm.upval(2 + i);
         vm.push(format);
     }
-    let Act::Return(count) = read_formats(vm, object, 1, formats)? else { return vm.ret_none() };
+    let Act::Return(count) = read_formats(vm, object, 1, formats)? else {
+        return vm.ret_none();
+    };
     let results = vm.slots() - count as usize;
     if vm.arg(results).is_truthy() {
         return Ok(Act::Return(count));
@@ -723,7 +800,7 @@ fn next_line(vm: &mut Vm) -> NativeResult {
     if vm.upval(1).is_truthy() {
         close_object(vm, object)?;
     }
-    vm.ret(Value::NIL)
+    vm.ret_none()
 }
 
 // ---- writing ----
@@ -742,7 +819,9 @@ fn file_write(vm: &mut Vm) -> NativeResult {
 
 fn write_args(vm: &mut Vm, mut object: Gc<Userdata>, first: usize) -> NativeResult {
     let file = Value::userdata(object);
-    let Some(target) = file_in(&mut object) else { return vm.ret_none() };
+    let Some(target) = file_in(&mut object) else {
+        return vm.ret_none();
+    };
     let mut done = Ok(());
     for i in first..vm.slots() {
         let v = vm.arg(i);
@@ -794,7 +873,9 @@ fn file_flush(vm: &mut Vm) -> NativeResult {
 }
 
 fn flush_object(vm: &mut Vm, mut object: Gc<Userdata>) -> NativeResult {
-    let flushed = file_in(&mut object).and_then(|f| f.stream.as_mut()).map_or(Ok(()), |s| s.flush());
+    let flushed = file_in(&mut object)
+        .and_then(|f| f.stream.as_mut())
+        .map_or(Ok(()), |s| s.flush());
     outcome(vm, flushed, None)
 }
 
@@ -808,16 +889,21 @@ fn file_setvbuf(vm: &mut Vm) -> NativeResult {
         1 => Buffering::Full(size),
         _ => Buffering::Line(size),
     };
-    let done = file_in(&mut object).and_then(|f| f.stream.as_mut()).map_or(Ok(()), |s| s.set_buffering(mode));
+    let done = file_in(&mut object)
+        .and_then(|f| f.stream.as_mut())
+        .map_or(Ok(()), |s| s.set_buffering(mode));
     outcome(vm, done, None)
 }
 
 /// `file:seek ([whence [, offset]])`
 fn file_seek(vm: &mut Vm) -> NativeResult {
     let mut object = check_open(vm, 0)?;
-    let whence = [Whence::Start, Whence::Current, Whence::End][vm.check_option(1, Some("cur"), &["set", "cur", "end"])?];
+    let whence = [Whence::Start, Whence::Current, Whence::End]
+        [vm.check_option(1, Some("cur"), &["set", "cur", "end"])?];
     let offset = vm.opt_int(2, 0)?;
-    let Some(file) = file_in(&mut object) else { return vm.ret_none() };
+    let Some(file) = file_in(&mut object) else {
+        return vm.ret_none();
+    };
     let sought = file.unread().and_then(|()| match &mut file.stream {
         Some(stream) => stream.seek(whence, offset),
         None => Err(HostError::unsupported()),

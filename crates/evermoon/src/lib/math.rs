@@ -121,7 +121,11 @@ of_one_float! {
 /// `math.atan (y [, x])`
 fn atan(vm: &mut Vm) -> NativeResult {
     let y = vm.check_float(0)?;
-    let x = if vm.arg(1).is_nil() { 1.0 } else { vm.check_float(1)? };
+    let x = if vm.arg(1).is_nil() {
+        1.0
+    } else {
+        vm.check_float(1)?
+    };
     vm.ret(Value::float(libm::atan2(y, x)))
 }
 
@@ -167,7 +171,10 @@ fn modf(vm: &mut Vm) -> NativeResult {
         let whole = f.trunc();
         // An infinity has no fraction, though it is not a number less itself.
         let fraction = if whole == f { 0.0 } else { f - whole };
-        (num_value(number::float_to_int(whole).map_or(Num::Float(whole), Num::Int)), fraction)
+        (
+            num_value(number::float_to_int(whole).map_or(Num::Float(whole), Num::Int)),
+            fraction,
+        )
     };
     vm.push(whole);
     vm.push(Value::float(fraction));
@@ -241,7 +248,11 @@ fn extreme(vm: &mut Vm, order: fn(Value, Value) -> (Value, Value)) -> NativeResu
 /// The same with metamethods. Behind the arguments lie the positions of the best and of the last one compared.
 #[cold]
 fn extreme_general(vm: &mut Vm, order: fn(Value, Value) -> (Value, Value)) -> NativeResult {
-    let answer = if vm.state() == COMPARED { Some(vm.pop().is_truthy()) } else { None };
+    let answer = if vm.state() == COMPARED {
+        Some(vm.pop().is_truthy())
+    } else {
+        None
+    };
     let count = vm.slots() - 2;
     let mut best = vm.arg(count).raw_int() as usize;
     let mut at = vm.arg(count + 1).raw_int() as usize;
@@ -261,7 +272,10 @@ fn extreme_general(vm: &mut Vm, order: fn(Value, Value) -> (Value, Value)) -> Na
         answer = vm.less_than(a, b)?;
         if answer.is_none() {
             vm.set_state(COMPARED);
-            return Ok(Act::Call { args: 2, results: 1 });
+            return Ok(Act::Call {
+                args: 2,
+                results: 1,
+            });
         }
     }
 }
@@ -300,11 +314,7 @@ fn random(vm: &mut Vm) -> NativeResult {
 /// generator itself: so a sandbox stays deterministic.
 fn randomseed(vm: &mut Vm) -> NativeResult {
     let (a, b) = if vm.has_arg(0) {
-        let a = match vm.check_number(0)? {
-            Num::Int(n) => n,
-            // Not every float is an integer, but every float will do (5.4.8).
-            Num::Float(f) => number::float_to_int(f).unwrap_or(f.to_bits() as i64),
-        };
+        let a = vm.check_int(0)?;
         (a, vm.opt_int(1, 0)?)
     } else {
         let mut rng = generator(vm);

@@ -18,7 +18,12 @@ pub enum Offer {
     All,
 }
 
-const TIME_FUNCTIONS: &[(&str, NativeFn)] = &[("clock", clock), ("date", date), ("difftime", difftime), ("time", time)];
+const TIME_FUNCTIONS: &[(&str, NativeFn)] = &[
+    ("clock", clock),
+    ("date", date),
+    ("difftime", difftime),
+    ("time", time),
+];
 
 const OTHER_FUNCTIONS: &[(&str, NativeFn)] = &[
     ("execute", execute),
@@ -66,7 +71,11 @@ fn difftime(vm: &mut Vm) -> NativeResult {
 /// `os.date ([format [, time]])`
 fn date(vm: &mut Vm) -> NativeResult {
     let format = vm.opt_str(0)?.map_or(&b"%c"[..], |s| s.as_bytes());
-    let time = if vm.arg(1).is_nil() { now(vm)? } else { vm.check_int(1)? };
+    let time = if vm.arg(1).is_nil() {
+        now(vm)?
+    } else {
+        vm.check_int(1)?
+    };
     let (is_utc, pattern) = match format.strip_prefix(b"!") {
         Some(rest) => (true, rest),
         None => (false, format),
@@ -83,7 +92,11 @@ fn date(vm: &mut Vm) -> NativeResult {
         }
         return vm.ret(Value::table(t));
     }
-    let zone = if in_utc { None } else { vm.host.zone_name(time) };
+    let zone = if in_utc {
+        None
+    } else {
+        vm.host.zone_name(time)
+    };
     let zone = zone.as_deref().unwrap_or("GMT");
     let mut out = Vec::new();
     let mut rest = pattern;
@@ -116,7 +129,10 @@ fn fields(c: &Calendar) -> impl Iterator<Item = (&'static str, Value)> {
         ("wday", c.wday),
     ];
     let isdst = c.isdst.map(|b| ("isdst", Value::bool(b)));
-    numbers.into_iter().map(|(name, n)| (name, Value::int(n))).chain(isdst)
+    numbers
+        .into_iter()
+        .map(|(name, n)| (name, Value::int(n)))
+        .chain(isdst)
 }
 
 /// States of `time`: a metamethod has read, or written, a field.
@@ -124,8 +140,14 @@ const FIELD_READ: u32 = 1;
 const FIELD_WRITTEN: u32 = 2;
 
 /// Field, what it is when absent (or that it must be there), and what C subtracts from it.
-const TIME_FIELDS: [(&str, Option<i64>, i64); 6] =
-    [("year", None, 1900), ("month", None, 1), ("day", None, 0), ("hour", Some(12), 0), ("min", Some(0), 0), ("sec", Some(0), 0)];
+const TIME_FIELDS: [(&str, Option<i64>, i64); 6] = [
+    ("year", None, 1900),
+    ("month", None, 1),
+    ("day", None, 0),
+    ("hour", Some(12), 0),
+    ("min", Some(0), 0),
+    ("sec", Some(0), 0),
+];
 
 /// `os.time ([table])`
 fn time(vm: &mut Vm) -> NativeResult {
@@ -153,7 +175,10 @@ fn time(vm: &mut Vm) -> NativeResult {
             Some(v) => time_field(vm, v)?,
             None => {
                 vm.set_state(FIELD_READ);
-                return Ok(Act::Call { args: 2, results: 1 });
+                return Ok(Act::Call {
+                    args: 2,
+                    results: 1,
+                });
             }
         }
     }
@@ -166,10 +191,18 @@ fn time(vm: &mut Vm) -> NativeResult {
         hour: field(4),
         min: field(5),
         sec: field(6),
-        isdst: if isdst.is_nil() { None } else { Some(isdst.is_truthy()) },
+        isdst: if isdst.is_nil() {
+            None
+        } else {
+            Some(isdst.is_truthy())
+        },
         ..Calendar::default()
     };
-    let moment = if vm.host.has_zone() { vm.host.moment(&mut c) } else { calendar::moment_utc(&mut c) };
+    let moment = if vm.host.has_zone() {
+        vm.host.moment(&mut c)
+    } else {
+        calendar::moment_utc(&mut c)
+    };
     // C's way of saying no is also the second before the epoch.
     let Some(time) = moment.filter(|&t| t != -1) else {
         return Err(vm.fail("time result cannot be represented in this installation"));
@@ -195,7 +228,9 @@ fn time_field(vm: &mut Vm, v: Value) -> Result<(), Throw> {
     };
     let n = match (vm.to_int(v), default) {
         (Some(n), _) => n,
-        (None, _) if !v.is_nil() => return Err(vm.fail(&format!("field '{name}' is not an integer"))),
+        (None, _) if !v.is_nil() => {
+            return Err(vm.fail(&format!("field '{name}' is not an integer")));
+        }
         (None, Some(default)) => default,
         (None, None) => return Err(vm.fail(&format!("field '{name}' missing in date table"))),
     };
@@ -208,7 +243,9 @@ fn time_field(vm: &mut Vm, v: Value) -> Result<(), Throw> {
 
 /// Stores the values on top of the slots into the table, one after the other, and returns the result below them.
 fn store_fields(vm: &mut Vm) -> NativeResult {
-    const NAMES: [&str; 9] = ["isdst", "wday", "yday", "sec", "min", "hour", "day", "month", "year"];
+    const NAMES: [&str; 9] = [
+        "isdst", "wday", "yday", "sec", "min", "hour", "day", "month", "year",
+    ];
     while vm.slots() > 2 {
         let name = NAMES[vm.slots() - 3];
         let v = vm.pop();
@@ -218,7 +255,10 @@ fn store_fields(vm: &mut Vm) -> NativeResult {
         let (table, key) = (vm.arg(0), vm.new_string(name.as_bytes())?);
         if !vm.set_index(table, key, v)? {
             vm.set_state(FIELD_WRITTEN);
-            return Ok(Act::Call { args: 3, results: 0 });
+            return Ok(Act::Call {
+                args: 3,
+                results: 0,
+            });
         }
     }
     Ok(Act::Return(1))
@@ -281,7 +321,11 @@ fn rename(vm: &mut Vm) -> NativeResult {
 /// `os.setlocale (locale [, category])`: there is only the "C" locale.
 fn setlocale(vm: &mut Vm) -> NativeResult {
     let wanted = vm.opt_str(0)?.map(|s| s.as_bytes());
-    vm.check_option(1, Some("all"), &["all", "collate", "ctype", "monetary", "numeric", "time"])?;
+    vm.check_option(
+        1,
+        Some("all"),
+        &["all", "collate", "ctype", "monetary", "numeric", "time"],
+    )?;
     match wanted {
         None | Some(b"" | b"C" | b"POSIX") => vm.ret_bytes(b"C"),
         Some(_) => vm.ret(Value::NIL),

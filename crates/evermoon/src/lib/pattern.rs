@@ -297,7 +297,7 @@ enum Back {
 }
 
 /// How many of them a matcher holds without a vector.
-const BACK_INLINE: usize = 12;
+const BACK_INLINE: usize = 8;
 
 /// The pattern's recursion as data: at most `MAX_DEPTH - 1` entries, the first few without a vector.
 struct BackStack {
@@ -375,13 +375,16 @@ pub struct Matcher<'a> {
     set_count: usize,
     /// If every match begins with a byte of some kind: which.
     first: Option<Single>,
+    /// That has been looked into.
+    first_known: bool,
 }
 
 impl<'a> Matcher<'a> {
     /// `pat` comes without its anchor; an anchored search makes one attempt only. Neither is longer than a Lua string can be.
-    #[inline]
+    #[inline(always)]
     pub fn new(src: &'a [u8], pat: &'a [u8], anchored: bool, budget: i64) -> Matcher<'a> {
-        let mut matcher = Matcher {
+        // Nothing is done with it here, so that it is made where it stays: it is large.
+        Matcher {
             src,
             pat,
             anchored,
@@ -401,11 +404,8 @@ impl<'a> Matcher<'a> {
             set_at: [(0, 0); SETS],
             set_count: 0,
             first: None,
-        };
-        if !anchored {
-            matcher.first = matcher.first_item();
+            first_known: anchored,
         }
-        matcher
     }
 
     /// The first match that begins at or behind `init` (at `init`, if anchored), which is at most the subject's length. One that
@@ -419,6 +419,10 @@ impl<'a> Matcher<'a> {
 
     /// Goes on after `OutOfBudget`, with the same `not_ending_at`. The caller has filled the budget.
     pub fn resume(&mut self, not_ending_at: Option<usize>) -> Found {
+        if !self.first_known {
+            self.first = self.first_item();
+            self.first_known = true;
+        }
         loop {
             if !self.suspended {
                 if let Some(first) = self.first {
@@ -572,19 +576,33 @@ impl<'a> Matcher<'a> {
             if len < POSITION && start + len as usize > src_len {
                 return None;
             }
-            *slot = Slot { start: start as u32, len };
+            *slot = Slot {
+                start: start as u32,
+                len,
+            };
         }
         while let Some(kind) = word(5) {
             let (s, p, n) = (word(src_len)?, word(pat_len)?, word(u32::MAX as usize)?);
             let entry = match kind {
-                0 => Back::Optional { s: s as u32, p: p as u32 },
-                1 | 2 if s + n <= src_len => {
-                    Back::Longest { s: s as u32, count: n as u32, p: p as u32, least: kind as u8 - 1 }
-                }
+                0 => Back::Optional {
+                    s: s as u32,
+                    p: p as u32,
+                },
+                1 | 2 if s + n <= src_len => Back::Longest {
+                    s: s as u32,
+                    count: n as u32,
+                    p: p as u32,
+                    least: kind as u8 - 1,
+                },
                 3 if n < pat_len => {
                     let end = self.item_end(n).ok()?;
                     let single = self.single(n, end);
-                    Back::Shortest { s: s as u32, p: p as u32, item: n as u32, single }
+                    Back::Shortest {
+                        s: s as u32,
+                        p: p as u32,
+                        item: n as u32,
+                        single,
+                    }
                 }
                 4 => Back::Open,
                 5 if n < MAX_CAPTURES => Back::Close { i: n as u8 },

@@ -94,7 +94,9 @@ fn begin(vm: &mut Vm) -> NativeResult {
     let direct = match list.as_table() {
         Some(t) => match t.metatable {
             None => true,
-            Some(mt) => vm.event_of(mt, Event::Index).is_nil() && vm.event_of(mt, Event::NewIndex).is_nil(),
+            Some(mt) => {
+                vm.event_of(mt, Event::Index).is_nil() && vm.event_of(mt, Event::NewIndex).is_nil()
+            }
         },
         None => false,
     };
@@ -127,11 +129,19 @@ fn begin_copied(vm: &mut Vm) -> NativeResult {
 
 /// The table to sort is in its slot: sort it at once if that takes no calls, else set up the slots.
 fn prepare(vm: &mut Vm, length: i64) -> NativeResult {
-    let Some(t) = vm.arg(WORK).as_table() else { return vm.ret_none() };
+    let Some(t) = vm.arg(WORK).as_table() else {
+        return vm.ret_none();
+    };
     if vm.arg(1).is_nil() && sort_array(vm, t, length as usize)? {
         return finish(vm, length);
     }
-    for v in [pack(1, length as u32), Value::int(0), Value::NIL, Value::int(0), Value::int(length)] {
+    for v in [
+        pack(1, length as u32),
+        Value::int(0),
+        Value::NIL,
+        Value::int(0),
+        Value::int(length),
+    ] {
         vm.push(v);
     }
     steps(vm, Step::Range, false)
@@ -179,7 +189,9 @@ fn swap(vm: &mut Vm, t: Gc<Table>, a: u32, b: u32) -> Result<(), Throw> {
 
 /// Goes on with the answer to a question until the next one must be asked outside.
 fn steps(vm: &mut Vm, step: Step, answer: bool) -> NativeResult {
-    let Some(t) = vm.arg(WORK).as_table() else { return vm.ret_none() };
+    let Some(t) = vm.arg(WORK).as_table() else {
+        return vm.ret_none();
+    };
     let comparator = vm.arg(1);
     let (mut lo, mut up) = unpack(vm.arg(RANGE));
     let (mut i, mut j) = unpack(vm.arg(CURSOR));
@@ -295,11 +307,19 @@ fn middle(lo: u32, up: u32, random: u32) -> u32 {
 
 /// The pivot has come to `at`: the larger side waits, the smaller one is next and is returned.
 fn split(vm: &mut Vm, lo: u32, at: u32, up: u32) -> (u32, u32) {
-    let (small, large) = if at - lo < up - at { ((lo, at - 1), (at + 1, up)) } else { ((at + 1, up), (lo, at - 1)) };
+    let (small, large) = if at - lo < up - at {
+        ((lo, at - 1), (at + 1, up))
+    } else {
+        ((at + 1, up), (lo, at - 1))
+    };
     // A partition this uneven may be someone's intent: choose differently from now on.
     let size = if at - lo < up - at { at - lo } else { up - at };
     if large.1.saturating_sub(large.0) / 128 > size {
-        let n = vm.arg(RANDOM).bits.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+        let n = vm
+            .arg(RANDOM)
+            .bits
+            .wrapping_mul(6364136223846793005)
+            .wrapping_add(1442695040888963407);
         vm.set_slot(RANDOM, Value::int((n >> 33) as i64));
     }
     vm.push(pack(large.0, large.1));
@@ -310,7 +330,9 @@ fn split(vm: &mut Vm, lo: u32, at: u32, up: u32) -> (u32, u32) {
 /// Sorts numbers or strings that all lie in the array part; false if they do not. No call can come of comparing them, and equal ones
 /// cannot be told apart (but for `1` and `1.0`, whose order is the sort's own affair), so any algorithm will do.
 fn sort_array(vm: &mut Vm, mut t: Gc<Table>, length: usize) -> Result<bool, Throw> {
-    let Some(slice) = t.array().get(..length) else { return Ok(false) };
+    let Some(slice) = t.array().get(..length) else {
+        return Ok(false);
+    };
     let all = |wanted: fn(&Value) -> bool| slice.iter().all(wanted);
     enum Kind {
         Ints,
@@ -320,7 +342,9 @@ fn sort_array(vm: &mut Vm, mut t: Gc<Table>, length: usize) -> Result<bool, Thro
     let kind = match slice[0].tag {
         tag::INT if all(|v| v.is_int()) => Kind::Ints,
         // With a NaN there is no order, and the reference may say so.
-        tag::INT | tag::FLOAT if all(|v| v.is_int() || v.is_float() && !v.raw_float().is_nan()) => Kind::Numbers,
+        tag::INT | tag::FLOAT if all(|v| v.is_int() || v.is_float() && !v.raw_float().is_nan()) => {
+            Kind::Numbers
+        }
         tag::STR | tag::LONG_STR if all(|v| v.is_string()) => Kind::Strings,
         _ => return Ok(false),
     };

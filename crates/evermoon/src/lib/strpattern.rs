@@ -44,7 +44,13 @@ impl<'a> Metered<'a> {
 
     /// Finds from `init` on, or goes on where [`Metered::save`] stopped. (A state that was tampered with begins afresh.)
     #[cold]
-    fn go_on(&mut self, saved: Value, carried: Value, init: usize, not_ending_at: Option<usize>) -> Found {
+    fn go_on(
+        &mut self,
+        saved: Value,
+        carried: Value,
+        init: usize,
+        not_ending_at: Option<usize>,
+    ) -> Found {
         self.carry(carried);
         match saved.as_str() {
             Some(s) if self.matcher.restore(s.as_bytes()) => self.matcher.resume(not_ending_at),
@@ -295,11 +301,16 @@ struct Gsub<'a> {
     at: usize,
     count: i64,
     copied: usize,
-    /// The result so far: a list of strings, numbers, and parts of the subject as light values (start and length, 32 bits each).
+    /// The result so far: a list of strings and parts of the subject as light values (start and length, 32 bits each).
     pieces: Option<Gc<Table>>,
     /// The end of the result so far, behind the pieces.
     out: Vec<u8>,
+    /// The slots hold what never changes.
+    stored: bool,
 }
+
+/// Room for pieces at first.
+const PIECES: u32 = 16;
 
 /// `string.gsub (s, pattern, repl [, n])`
 pub(super) fn gsub(vm: &mut Vm) -> NativeResult {
@@ -316,6 +327,7 @@ pub(super) fn gsub(vm: &mut Vm) -> NativeResult {
         copied: 0,
         pieces: None,
         out: Vec::new(),
+        stored: false,
     };
     let mut metered = Metered::new(vm, src, body, anchored);
     let mut under_way = false;
@@ -442,23 +454,29 @@ impl Gsub<'_> {
         self.at = index_slot(vm, slot::AT, self.src.len());
         self.count = vm.arg(slot::COUNT).raw_int();
         self.pieces = vm.arg(slot::PIECES).as_table();
+        self.stored = self.pieces.is_some();
         self.copied = index_slot(vm, slot::COPIED, self.at);
     }
 
     /// Puts everything into the slots, and settles the bill.
     fn store(&mut self, vm: &mut Vm, start: usize, metered: &Metered) -> Result<(), Throw> {
         let carried = metered.charge(vm);
-        if self.pieces.is_none() {
-            self.pieces = Some(vm.new_table()?);
+        if !self.stored {
+            let pieces = vm.new_table()?;
+            let presized = vm.heap.table_presize(pieces, PIECES, 0);
+            presized.map_err(|e| vm.store_error(e))?;
+            self.pieces = Some(pieces);
+            self.stored = true;
+            vm.set_slots(slot::SLOTS)?;
+            vm.set_slot(slot::REPL, self.repl);
+            vm.set_slot(slot::MAX, Value::int(self.max));
+            vm.set_slot(slot::PIECES, Value::table(pieces));
         }
         self.flush(vm)?;
         vm.set_slots(slot::SLOTS)?;
-        vm.set_slot(slot::REPL, self.repl);
-        vm.set_slot(slot::MAX, Value::int(self.max));
         vm.set_slot(slot::AT, Value::int(self.at as i64));
         vm.set_slot(slot::START, Value::int(start as i64));
         vm.set_slot(slot::COUNT, Value::int(self.count));
-        vm.set_slot(slot::PIECES, self.pieces.map_or(Value::NIL, Value::table));
         vm.set_slot(slot::COPIED, Value::int(self.copied as i64));
         vm.set_slot(slot::MATCH, Value::NIL);
         vm.set_slot(slot::CARRIED, Value::int(carried as i64));
@@ -521,7 +539,12 @@ impl Gsub<'_> {
             if len > 0 {
                 self.push_piece(vm, Value::light((self.copied as u64) << 32 | len))?;
             }
-            self.push_piece(vm, value)?;
+            let text = if value.is_string() {
+                value
+            } else {
+                Value::string(vm.number_string(value)?)
+            };
+            self.push_piece(vm, text)?;
         } else {
             self.append_source(vm, start)?;
             match value.as_str() {
@@ -560,28 +583,33 @@ impl Gsub<'_> {
 
     /// All pieces, and the end.
     fn join(&self, vm: &mut Vm, pieces: Gc<Table>, tail: &[u8]) -> Result<Value, Throw> {
-        let mut text = Vec::new();
-        for i in 1..=pieces.border() as i64 {
+        let count = pieces.border() as i64;
+        let bytes = |i: i64| {
             let piece = pieces.get_int(i);
-            match piece.tag {
-                tag::LIGHT => {
+            match piece.as_str() {
+                Some(s) => s.as_bytes(),
+                // What is neither a string nor a part of the subject was put there by others.
+                None if piece.tag != tag::LIGHT => &[],
+                None => {
                     let (start, len) = ((piece.bits >> 32) as usize, piece.bits as u32 as usize);
-                    let part = self.src.get(start..start + len).unwrap_or(&[]);
-                    check_size(vm, text.len() + part.len())?;
-                    text.extend_from_slice(part);
+                    self.src.get(start..start + len).unwrap_or(&[])
                 }
-                tag::STR | tag::LONG_STR => {
-                    if let Some(s) = piece.as_str() {
-                        check_size(vm, text.len() + s.len())?;
-                        text.extend_from_slice(s.as_bytes());
-                    }
-                }
-                _ => vm.display(piece, &mut text),
             }
+        };
+        let mut total = tail.len();
+        for i in 1..=count {
+            total += bytes(i).len();
         }
-        check_size(vm, text.len() + tail.len())?;
-        text.extend_from_slice(tail);
-        vm.charge(text.len() as u64 >> 8);
-        vm.new_string(&text)
+        check_size(vm, total)?;
+        vm.charge(total as u64 >> 8);
+        let text = vm.heap.string_filled(total, |mut text| {
+            let parts = (1..=count).map(bytes).chain([tail]);
+            for part in parts {
+                let (here, rest) = text.split_at_mut(part.len());
+                here.copy_from_slice(part);
+                text = rest;
+            }
+        })?;
+        Ok(Value::string(text))
     }
 }

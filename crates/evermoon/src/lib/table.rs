@@ -5,11 +5,11 @@
 //! one object to another is [`copy`], sorting is in `sort.rs`.
 
 use super::sort;
+use crate::heap::OutOfMemory;
 use crate::heap::number;
 use crate::heap::object::Gc;
 use crate::heap::table::Table;
 use crate::heap::value::{Value, tag};
-use crate::heap::OutOfMemory;
 use crate::vm::meta::Event;
 use crate::vm::{Act, NativeFn, NativeResult, Throw, Vm};
 
@@ -97,8 +97,14 @@ fn integer_length(vm: &mut Vm, v: Value) -> Result<i64, Throw> {
 }
 
 /// Calls of metamethods: arguments and results.
-pub(super) const CALL_2_1: NativeResult = Ok(Act::Call { args: 2, results: 1 });
-const CALL_3_0: NativeResult = Ok(Act::Call { args: 3, results: 0 });
+pub(super) const CALL_2_1: NativeResult = Ok(Act::Call {
+    args: 2,
+    results: 1,
+});
+const CALL_3_0: NativeResult = Ok(Act::Call {
+    args: 3,
+    results: 0,
+});
 
 // ---- copying ----
 
@@ -108,7 +114,15 @@ const COPY_SLOTS: usize = 6;
 const COPY_CHUNK: u64 = 4096;
 
 /// Begins copying `count` elements, `destination[to], … = source[from], …`, both going by `step`. Then [`copy`] until it is done.
-pub(super) fn begin_copy(vm: &mut Vm, source: Value, destination: Value, from: i64, to: i64, count: u64, step: i64) {
+pub(super) fn begin_copy(
+    vm: &mut Vm,
+    source: Value,
+    destination: Value,
+    from: i64,
+    to: i64,
+    count: u64,
+    step: i64,
+) {
     for v in [source, destination] {
         vm.push(v);
     }
@@ -121,7 +135,11 @@ pub(super) fn begin_copy(vm: &mut Vm, source: Value, destination: Value, from: i
 /// in which it may have stopped (or any other state in the beginning).
 pub(super) fn copy(vm: &mut Vm, first: u32) -> Result<Option<Act>, Throw> {
     // It stopped in `first + 1` to read an element: that is on top of the slots. It need not know why it stopped in the others.
-    let mut element = if vm.state() == first + 1 { Some(vm.pop()) } else { None };
+    let mut element = if vm.state() == first + 1 {
+        Some(vm.pop())
+    } else {
+        None
+    };
     let base = vm.slots() - COPY_SLOTS;
     let (source, destination) = (vm.arg(base), vm.arg(base + 1));
     let mut from = vm.arg(base + 2).raw_int();
@@ -235,7 +253,15 @@ fn insert(vm: &mut Vm) -> NativeResult {
                 return vm.ret_none();
             }
             // t[end] = t[end - 1], …, t[at + 1] = t[at]
-            begin_copy(vm, list, list, end.wrapping_sub(1), end, end.wrapping_sub(at) as u64, -1);
+            begin_copy(
+                vm,
+                list,
+                list,
+                end.wrapping_sub(1),
+                end,
+                end.wrapping_sub(at) as u64,
+                -1,
+            );
             insert_shifted(vm)
         }
         _ => Err(vm.fail("wrong number of arguments to 'insert'")),
@@ -243,7 +269,13 @@ fn insert(vm: &mut Vm) -> NativeResult {
 }
 
 /// Moves the tail of an array part up in one go. False when the elements do not all lie there.
-fn insert_plain(vm: &mut Vm, mut t: Gc<Table>, size: i64, at: i64, v: Value) -> Result<bool, Throw> {
+fn insert_plain(
+    vm: &mut Vm,
+    mut t: Gc<Table>,
+    size: i64,
+    at: i64,
+    v: Value,
+) -> Result<bool, Throw> {
     if t.array().len() as i64 != size || at < 1 || at > size {
         return Ok(false);
     }
@@ -326,7 +358,11 @@ fn remove_at(vm: &mut Vm, size: i64) -> NativeResult {
 /// The removed element is in slot 3: the ones behind it follow.
 fn remove_shift(vm: &mut Vm) -> NativeResult {
     let (list, at, size) = (vm.arg(0), vm.arg(1).raw_int(), vm.arg(2).raw_int());
-    let count = if at < size { size.wrapping_sub(at) as u64 } else { 0 };
+    let count = if at < size {
+        size.wrapping_sub(at) as u64
+    } else {
+        0
+    };
     begin_copy(vm, list, list, at.wrapping_add(1), at, count, 1);
     vm.set_state(state::COPY);
     remove_shifted(vm)
@@ -453,7 +489,8 @@ fn unpack_range(vm: &mut Vm, last: i64) -> NativeResult {
         return Ok(Act::Return(0));
     }
     let count = last.wrapping_sub(first) as u64;
-    if count >= vm.limits.stack_max as u64 || vm.exec.top + count as usize + 1 > vm.limits.stack_max {
+    if count >= vm.limits.stack_max as u64 || vm.exec.top + count as usize + 8 > vm.limits.stack_max
+    {
         return Err(vm.fail("too many results to unpack"));
     }
     let count = count as usize + 1;
@@ -530,14 +567,22 @@ fn concat(vm: &mut Vm) -> NativeResult {
     concat_general(vm, None)
 }
 
-fn concat_plain(vm: &mut Vm, t: Gc<Table>, separator: &[u8], first: i64, last: i64) -> NativeResult {
+fn concat_plain(
+    vm: &mut Vm,
+    t: Gc<Table>,
+    separator: &[u8],
+    first: i64,
+    last: i64,
+) -> NativeResult {
     let room = vm.heap.bytes_max.saturating_sub(vm.heap.bytes());
     let mut out = Vec::new();
     let mut i = first;
     loop {
         let v = t.get_int(i);
         match v.tag {
-            tag::STR | tag::LONG_STR => out.extend_from_slice(v.as_str().map_or(&[][..], |s| s.as_bytes())),
+            tag::STR | tag::LONG_STR => {
+                out.extend_from_slice(v.as_str().map_or(&[][..], |s| s.as_bytes()))
+            }
             tag::INT => number::push_int(&mut out, v.raw_int()),
             tag::FLOAT => number::push_float(&mut out, v.raw_float()),
             _ => return Err(invalid_piece(vm, v, i)),
@@ -560,13 +605,17 @@ fn concat_plain(vm: &mut Vm, t: Gc<Table>, separator: &[u8], first: i64, last: i
 
 fn invalid_piece(vm: &mut Vm, v: Value, i: i64) -> Throw {
     let name = v.type_of().name();
-    vm.fail(&format!("invalid value ({name}) at index {i} in table for 'concat'"))
+    vm.fail(&format!(
+        "invalid value ({name}) at index {i} in table for 'concat'"
+    ))
 }
 
 /// Slots: list, separator, the two limits as given, next, last, pieces so far.
 fn concat_general(vm: &mut Vm, element: Option<Value>) -> NativeResult {
     let (list, last) = (vm.arg(0), vm.arg(5).raw_int());
-    let Some(pieces) = vm.arg(6).as_table() else { return vm.ret_none() };
+    let Some(pieces) = vm.arg(6).as_table() else {
+        return vm.ret_none();
+    };
     let mut element = element;
     loop {
         let next = vm.arg(4).raw_int();

@@ -79,6 +79,7 @@ impl Vm {
         }
         if frame.flags & frame_flag::NO_YIELD != 0 {
             self.exec.no_yield += 1;
+            // Handlers' frames let no yield pass.
             self.exec.handlers += (frame.flags & frame_flag::HANDLER != 0) as u32;
         }
         self.exec.frame_count += 1;
@@ -89,56 +90,73 @@ impl Vm {
     #[cold]
     #[inline(never)]
     pub(crate) fn grow_frames(&mut self) -> Result<(), Throw> {
-        let mut limit = self.limits.frames_max;
-        if self.exec.frame_cap >= limit || self.handlers_active() > 0 {
-            limit += 1000;
-        }
+        // A message handler has room of its own, to deal with an overflow.
+        let limit = self.limits.frames_max + if self.handlers_active() > 0 { FRAMES_ERROR_EXTRA } else { 0 };
         if self.exec.frame_count >= limit {
             return Err(self.stack_overflow());
         }
-        let cap = (self.exec.frame_cap * 2).min(limit);
-        if cap == self.exec.frame_cap || self.exec.frame_cap == self.limits.frames_max && self.handlers_active() == 0 {
-            return Err(self.stack_overflow());
-        }
+        let cap = (self.exec.frame_cap * 2).clamp(self.exec.frame_count + 1, limit);
         self.heap.reserve((cap - self.exec.frame_cap) * 48)?;
         let change = self.exec.grow_frames(&mut self.heap.pools, cap);
         self.heap.account(change);
         Ok(())
     }
 
+    /// Gives back the room that a message handler had beyond the limits, so that the next one has it again.
+    pub(crate) fn shrink_stacks(&mut self) {
+        let (frames, slots) = (self.limits.frames_max, self.limits.stack_max + SLACK);
+        if self.handlers_active() > 0 {
+            return;
+        }
+        if self.exec.frame_cap > frames && self.exec.frame_count <= frames {
+            let change = self.exec.grow_frames(&mut self.heap.pools, frames);
+            self.heap.account(change);
+        }
+        if self.exec.stack_cap > slots && self.exec.live_end() + SLACK <= slots {
+            let change = self.exec.grow_stack(&mut self.heap.pools, slots);
+            self.heap.account(change);
+        }
+    }
+
     /// Pushes the frame of a call whose function is at `func` and whose arguments end at `top`. Natives do not run yet:
     /// [`Vm::drive`] runs them.
     pub(crate) fn begin_call(&mut self, func: usize, args: usize, results: i16, flags: u8) -> Result<(), Throw> {
         debug_assert_eq!(func + 1 + args, self.exec.top);
-        let callee = self.exec.get(func);
-        match callee.tag {
-            tag::LUA_CLOSURE => self.begin_lua(func, args, results, flags, Gc::from_bits(callee.bits)),
-            tag::NATIVE | tag::NATIVE_CLOSURE => {
-                self.ensure_stack(SLACK)?;
-                self.push_frame(Frame {
-                    pc: std::ptr::null(),
-                    k: std::ptr::null(),
-                    closure: std::ptr::null(),
-                    base: func as u32 + 1,
-                    func: func as u32,
-                    top: 0,
-                    state: 0,
-                    aux: 0,
-                    results,
-                    kind: kind::NATIVE,
-                    flags,
-                })
-            }
-            _ => {
-                let handler = self.metamethod(callee, Event::Call);
-                if handler.is_nil() {
-                    return Err(self.call_error(callee));
+        let mut args = args;
+        // Arguments are moved, here or by the callee.
+        self.charge(args as u64 >> 6);
+        loop {
+            let callee = self.exec.get(func);
+            match callee.tag {
+                tag::LUA_CLOSURE => return self.begin_lua(func, args, results, flags, Gc::from_bits(callee.bits)),
+                tag::NATIVE | tag::NATIVE_CLOSURE => {
+                    self.ensure_stack(SLACK)?;
+                    return self.push_frame(Frame {
+                        pc: std::ptr::null(),
+                        k: std::ptr::null(),
+                        closure: std::ptr::null(),
+                        base: func as u32 + 1,
+                        func: func as u32,
+                        top: 0,
+                        state: 0,
+                        aux: 0,
+                        results,
+                        kind: kind::NATIVE,
+                        flags,
+                    });
                 }
-                self.ensure_stack(1)?;
-                self.exec.copy(func, func + 1, args + 1);
-                self.exec.set(func, handler);
-                self.exec.top += 1;
-                self.begin_call(func, args + 1, results, flags)
+                _ => {
+                    // The handler may need one itself. A circle of them ends when the stack is full.
+                    let handler = self.metamethod(callee, Event::Call);
+                    if handler.is_nil() {
+                        return Err(self.call_error(callee));
+                    }
+                    self.ensure_stack(1)?;
+                    self.exec.copy(func, func + 1, args + 1);
+                    self.exec.set(func, handler);
+                    self.exec.top += 1;
+                    args += 1;
+                }
             }
         }
     }
@@ -193,6 +211,7 @@ impl Vm {
 
     /// Ends the top frame: its `count` results from `first` on go where its caller wants them.
     pub(crate) fn complete(&mut self, first: usize, count: usize) {
+        self.charge(count as u64 >> 6);
         let frame = *self.exec.frame();
         self.frame_gone(&frame);
         self.exec.frame_count -= 1;
@@ -225,8 +244,20 @@ impl Vm {
         }
     }
 
+    /// Keeps a top below the function of a special call, which is pushed next: the frame's own fields belong to the callee.
+    pub(crate) fn save_top(&mut self, top: usize) {
+        self.exec.push(Value::int(top as i64));
+    }
+
+    /// The top that was kept for when this special frame ends.
+    pub(crate) fn saved_top(&self, frame: &Frame) -> usize {
+        let saved = self.exec.get(frame.func as usize - 1);
+        debug_assert!(saved.is_int());
+        saved.raw_int() as usize
+    }
+
     fn complete_special(&mut self, frame: &Frame, first: usize, count: usize) {
-        self.exec.top = frame.saved_top();
+        self.exec.top = if frame.flags & frame_flag::HANDLER != 0 { frame.func as usize } else { self.saved_top(frame) };
         if frame.flags & frame_flag::HANDLER != 0 {
             self.error = if count > 0 { self.exec.get(first) } else { Value::NIL };
             self.handler_returned = true;
@@ -260,7 +291,7 @@ impl Vm {
             let step = match frame.kind {
                 kind::LUA => return Exit::Continue,
                 kind::NATIVE if frame.state == UNWINDING => self.continue_unwinding(),
-                kind::NATIVE if frame.state == RETURNING => self.native_returns(frame.aux as usize).map(|()| None),
+                kind::NATIVE if frame.state == RETURNING => self.native_returns(frame.top as usize).map(|()| None),
                 kind::NATIVE => self.run_native(),
                 kind::ENTRY if frame.state == UNWINDING => self.continue_unwinding(),
                 kind::ENTRY => return Exit::Done,
@@ -289,7 +320,34 @@ impl Vm {
             return Ok(None);
         }
         let act = function(self)?;
+        if self.tracing
+            && let Act::Return(n) = act
+        {
+            self.keep_function_slot(callee, n as usize)?;
+        }
         self.act(act)
+    }
+
+    /// Natives may return values from their function's slot on. A return hook wants to see the function there: the values move up.
+    #[cold]
+    fn keep_function_slot(&mut self, callee: Value, n: usize) -> Result<(), Throw> {
+        let first = self.exec.top - n;
+        if first == self.exec.frame().func as usize {
+            self.ensure_stack(1)?;
+            self.exec.copy(first, first + 1, n);
+            self.exec.set(first, callee);
+            self.exec.top += 1;
+        }
+        Ok(())
+    }
+
+    /// The native of the top frame returns its top `n` slots, which others have put there: what it yielded for, or what it resumed.
+    pub(crate) fn native_ends(&mut self, n: usize) -> Result<(), Throw> {
+        if self.tracing && self.hook_native_return(n as u32)? {
+            return Ok(());
+        }
+        self.complete(self.exec.top - n, n);
+        Ok(())
     }
 
     /// The native of the top frame returns its top `n` slots.
@@ -458,18 +516,21 @@ impl Vm {
         let v = self.exec.get(slot);
         let base = self.exec.frame().base as usize;
         match i.op() {
-            Some(Op::EQ | Op::LT | Op::LE | Op::LTI | Op::LEI | Op::GTI | Op::GEI) => self.finish_test(v.is_truthy()),
+            Some(Op::EQ | Op::LT | Op::LE | Op::LTI | Op::LEI | Op::GTI | Op::GEI) => {
+                let negated = std::mem::take(&mut self.exec.frame_mut().aux) != 0;
+                self.finish_test(v.is_truthy() != negated);
+            }
             Some(Op::CONCAT) => {
                 // The result replaces the two operands; the frame knows how many values are left.
-                let left = self.exec.frame().concat_left();
+                let left = self.exec.frame().aux as usize;
                 let a = base + i.a() as usize;
                 self.exec.set(a + left - 2, v);
-                self.exec.frame_mut().set_concat_left(left - 1);
+                self.exec.frame_mut().aux = left as u32 - 1;
                 self.exec.top = a + left - 1;
                 if left - 1 > 1 {
                     self.step_back();
                 } else {
-                    self.exec.frame_mut().set_concat_left(0);
+                    self.exec.frame_mut().aux = 0;
                 }
             }
             Some(op) if op.has(crate::bytecode::op::flag::WRITES_A) => self.exec.set(base + i.a() as usize, v),
@@ -587,13 +648,13 @@ impl Vm {
             let frame_top = self.exec.frame().top as usize;
             self.exec.top = top.max(frame_top);
             let handler = self.metamethod(value, Event::Close);
+            self.ensure_stack(4)?;
+            self.save_top(top);
             let func = self.exec.top;
-            self.ensure_stack(3)?;
             self.exec.push(handler);
             self.exec.push(value);
             self.exec.push(Value::NIL);
             self.begin_call(func, 2, 0, frame_flag::CLOSE)?;
-            self.exec.frame_mut().aux = top as u32;
             return Ok(true);
         }
         self.close_upvalues(level);
@@ -618,16 +679,14 @@ impl Vm {
                 self.open_top();
             }
             self.ensure_stack(4)?;
+            self.save_top(saved);
             let func = self.exec.top;
             self.exec.push(handler);
             self.exec.push(object);
             self.finalizing = true;
             self.heap.gc.suspended = true;
             match self.begin_call(func, 1, 0, frame_flag::FINALIZER | frame_flag::NO_YIELD) {
-                Ok(()) => {
-                    self.exec.frame_mut().aux = saved as u32;
-                    return Ok(true);
-                }
+                Ok(()) => return Ok(true),
                 // It cannot be called at all: also that is only worth a warning.
                 Err(_) => {
                     self.exec.top = saved;
@@ -676,7 +735,13 @@ impl Vm {
     #[cold]
     #[inline(never)]
     pub(crate) fn collect_at_native_return(&mut self) -> Result<(), Throw> {
+        let top = self.exec.frame();
+        if top.kind == kind::LUA && matches!(self.current_instr().op(), Some(Op::CALL | Op::TAILCALL | Op::TFORCALL)) {
+            // What is above the results is dead.
+            self.exec.live_limit = self.exec.top;
+        }
         self.collect_step();
+        self.exec.live_limit = 0;
         if !self.heap.gc.to_finalize.is_empty() && self.exec.frame().kind == kind::LUA {
             self.call_finalizer()?;
         }
@@ -721,16 +786,14 @@ impl Vm {
                 return Err(self.fail(text));
             }
             let message = self.new_string(text.as_bytes())?;
-            self.resume_refused(message);
-            return Ok(());
+            return self.resume_refused(message);
         }
         if self.coroutine_depth >= COROUTINE_DEPTH_MAX {
             if wrap {
                 return Err(self.fail("C stack overflow"));
             }
             let message = self.new_string(b"C stack overflow")?;
-            self.resume_refused(message);
-            return Ok(());
+            return self.resume_refused(message);
         }
         // The arguments move over while errors are still the resumer's.
         if co.exec.top + args + 2 * SLACK > co.exec.stack_cap {
@@ -750,9 +813,7 @@ impl Vm {
         // From here on errors belong to the coroutine.
         if self.exec.frame_count > 0 {
             // Its top frame is the native that yielded: the values are that native's results.
-            let first = self.exec.top - args;
-            self.complete(first, args);
-            Ok(())
+            self.native_ends(args)
         } else {
             self.push_frame(BOTTOM_FRAME)?;
             let func = self.exec.top - args - 1;
@@ -777,8 +838,9 @@ impl Vm {
     /// Ends a `resume` or `wrap` native, which is the top frame again, with `true` and values from the stack of the coroutine that it resumed.
     fn resume_succeeded(&mut self, co: Gc<Coroutine>, first: usize, count: usize) -> Result<(), Throw> {
         let frame = *self.exec.frame();
-        let func = frame.func as usize;
-        self.exec.top = func;
+        // The results begin in the function's slot, unless a hook wants to see the function.
+        let bottom = frame.func as usize + self.tracing as usize;
+        self.exec.top = bottom;
         self.ensure_stack(count + 1)?;
         let wrap = frame.top != 0;
         if !wrap {
@@ -788,17 +850,16 @@ impl Vm {
             let v = co.exec.get(at);
             self.exec.push(v);
         }
-        self.complete(func, self.exec.top - func);
-        Ok(())
+        self.native_ends(self.exec.top - bottom)
     }
 
     /// Ends a `resume` native, which is the top frame again, with `false` and an error.
-    fn resume_refused(&mut self, error: Value) {
-        let func = self.exec.frame().func as usize;
-        self.exec.set(func, Value::FALSE);
-        self.exec.set(func + 1, error);
-        self.exec.top = func + 2;
-        self.complete(func, 2);
+    fn resume_refused(&mut self, error: Value) -> Result<(), Throw> {
+        let bottom = self.exec.frame().func as usize + self.tracing as usize;
+        self.exec.set(bottom, Value::FALSE);
+        self.exec.set(bottom + 1, error);
+        self.exec.top = bottom + 2;
+        self.native_ends(2)
     }
 
     fn yield_now(&mut self, n: usize) -> Result<Option<Exit>, Throw> {
@@ -808,10 +869,10 @@ impl Vm {
                 self.pending = n as u32;
                 return Ok(Some(Exit::Yielded));
             }
-            return Err(self.fail("attempt to yield from outside a coroutine"));
+            return Err(self.throw_bytes(b"attempt to yield from outside a coroutine"));
         }
         if self.exec.no_yield > 0 {
-            return Err(self.fail("attempt to yield across a C-call boundary"));
+            return Err(self.throw_bytes(b"attempt to yield across a C-call boundary"));
         }
         let first = self.exec.top - n;
         self.coroutine_depth -= 1;
@@ -864,8 +925,7 @@ impl Vm {
             self.exec.frame_mut().state = WRAP_FAILED;
             return self.close_coroutine(co);
         }
-        self.resume_refused(error);
-        Ok(())
+        self.resume_refused(error)
     }
 
     /// Closes the pending variables of a suspended or dead coroutine, each by a call on the coroutine's own stack.
@@ -920,7 +980,7 @@ impl Vm {
     }
 }
 
-/// State of a native whose return hook is running; `aux` says how many results it has.
+/// State of a native whose return hook is running; `top` says how many results it has.
 pub(crate) const RETURNING: u32 = u32::MAX - 1;
 /// State of a native that waits while a coroutine is being closed.
 pub(crate) const CLOSING: u32 = u32::MAX - 2;
@@ -928,6 +988,8 @@ pub(crate) const CLOSING: u32 = u32::MAX - 2;
 pub const CLOSED: u32 = u32::MAX - 3;
 /// State of `wrap`'s native when the coroutine failed: the error is its last slot.
 pub const WRAP_FAILED: u32 = u32::MAX - 4;
+/// Frames beyond the limit for a message handler.
+const FRAMES_ERROR_EXTRA: usize = 1000;
 /// Coroutines that resume each other at most (PUC: LUAI_MAXCCALLS).
 const COROUTINE_DEPTH_MAX: u32 = 195;
 

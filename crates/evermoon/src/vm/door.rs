@@ -42,17 +42,26 @@ impl Vm {
         self.handler_returned = false;
     }
 
-    /// Drops everything above the entry, past every `pcall`, but lets the entry close its variables, with nil for the error. `run` then ends in
-    /// [`Exit::Failed`](super::Exit::Failed).
+    /// Gives up a run in good order, as `os.exit(code, true)` wants it: drops everything above the entry, and lets the entry close the
+    /// variables that were to be closed. Run again until [`Exit::Failed`](super::Exit::Failed), whose error is nil unless a
+    /// `__close` method failed; then `leave`. Coroutines that were running inside are dropped as they are.
     pub fn unwind_entry(&mut self, entry: Entry) {
         self.abandon_coroutines(entry);
-        let Some(frame) = self.exec.frames().get(entry.frame).copied() else { return };
+        if entry.frame >= self.exec.frame_count {
+            return;
+        }
+        if self.exec.frames()[entry.frame..].iter().any(|f| f.flags & frame_flag::FINALIZER != 0) {
+            self.finalizer_ended();
+        }
         self.drop_frames(entry.frame + 1);
-        self.exec.set(frame.func as usize, Value::NIL);
+        let func = self.exec.frame().func as usize;
+        self.exec.set(func, Value::NIL);
         self.exec.frame_mut().state = UNWINDING;
         self.handler_returned = false;
+        self.exit_requested = None;
     }
 
+    /// Leaves the coroutines that are running inside the entry's, dead.
     fn abandon_coroutines(&mut self, entry: Entry) {
         while self.current != entry.coroutine && self.current.resumer.is_some() {
             self.drop_stack(0, 0);
@@ -113,10 +122,8 @@ impl Vm {
         for &v in values {
             self.push(v);
         }
-        let first = self.exec.top - values.len();
         debug_assert_eq!(self.slots(), slots + values.len());
-        self.complete(first, values.len());
-        Ok(())
+        self.native_ends(values.len())
     }
 
     /// The value in a slot of the handle table, for a host that keeps track of its slots itself.

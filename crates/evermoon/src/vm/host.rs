@@ -83,6 +83,10 @@ pub trait Host {
     fn print(&mut self, _bytes: &[u8]) {}
     /// Called now and then while a program runs, at least every few milliseconds unless it waits for this host.
     fn tick(&mut self) {}
+    /// Whether the run should come back to the embedder soon (as when much output has gathered). Asked after each write.
+    fn wants_pause(&mut self) -> bool {
+        false
+    }
     /// Writes a warning or other text that is not the program's output.
     fn report(&mut self, _bytes: &[u8]) {}
     /// Standard streams: 0 input, 1 output, 2 error.

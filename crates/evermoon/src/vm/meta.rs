@@ -8,6 +8,7 @@ use super::native::Throw;
 use crate::heap::number::{self, Num};
 use crate::heap::object::Gc;
 use crate::heap::table::Table;
+use crate::heap::coroutine::kind;
 use crate::heap::value::{Value, tag};
 
 /// Events, in the order of [`EVENT_NAMES`]. The first eight have absence flags in tables.
@@ -147,6 +148,8 @@ impl Vm {
         if !handler.is_nil() {
             return Ok(self.push_call(&[handler, a, b]));
         }
+        self.charge_string(a);
+        self.charge_string(b);
         if (a.is_string() || b.is_string())
             && let (Some(x), Some(y)) = (self.to_number(a), self.to_number(b))
             && let Some(v) = self.arith_numbers(event, num_value(x), num_value(y))?
@@ -207,11 +210,23 @@ impl Vm {
         let answer = if a.is_number() && b.is_number() {
             if event == Event::Lt { number_less(a, b) } else { number_less_equal(a, b) }
         } else if let (Some(x), Some(y)) = (a.as_str(), b.as_str()) {
+            self.charge(x.len().min(y.len()) as u64 >> 8);
             if event == Event::Lt { x.bytes() < y.bytes() } else { x.bytes() <= y.bytes() }
         } else {
             let mut handler = self.metamethod(a, event);
             if handler.is_nil() {
                 handler = self.metamethod(b, event);
+            }
+            if handler.is_nil() && event == Event::Le && self.exec.frame().kind == kind::LUA {
+                // As the reference is usually built: `a <= b` is then `not (b < a)`.
+                handler = self.metamethod(b, Event::Lt);
+                if handler.is_nil() {
+                    handler = self.metamethod(a, Event::Lt);
+                }
+                if !handler.is_nil() {
+                    self.exec.frame_mut().aux = 1;
+                    return Ok(self.push_call(&[handler, b, a]));
+                }
             }
             if handler.is_nil() {
                 return Err(self.compare_error(a, b));
@@ -222,6 +237,7 @@ impl Vm {
     }
 
     pub(crate) fn equal_value(&mut self, a: Value, b: Value) -> Result<Outcome, Throw> {
+        self.charge_string(a);
         if a.raw_equals(b) {
             return Ok(Outcome::Done(Value::TRUE));
         }
@@ -236,6 +252,16 @@ impl Vm {
             return Ok(Outcome::Done(Value::FALSE));
         }
         Ok(self.push_call(&[handler, a, b]))
+    }
+
+    /// Charges for a look at the whole of a string.
+    #[inline]
+    pub(crate) fn charge_string(&mut self, v: Value) {
+        if v.tag == tag::LONG_STR
+            && let Some(s) = v.as_str()
+        {
+            self.charge(s.len() as u64 >> 8);
+        }
     }
 
     pub(crate) fn length_value(&mut self, v: Value) -> Result<Outcome, Throw> {

@@ -421,6 +421,14 @@ impl Vm {
         }
     }
 
+    /// Writes program output, and comes back to the host soon if it wants to.
+    pub fn print(&mut self, bytes: &[u8]) {
+        self.host.print(bytes);
+        if self.host.wants_pause() {
+            self.request_pause();
+        }
+    }
+
     /// The safe point of the loop when its slice is over: decides how the run goes on.
     #[cold]
     pub(crate) fn slice_over(&mut self) -> Exit {

@@ -489,6 +489,7 @@ fn run_loop<const TRACE: bool>(vm: &mut Vm) -> Exit {
                         Ok(t) if array == 0 && log == 0 => Value::table(t).store(a!()),
                         Ok(t) => {
                             let entries = if log == 0 { 0 } else { 1u32 << (log - 1).min(25) };
+                            (*vm).charge(array as u64 + entries as u64 >> 6);
                             if (*vm).heap.table_presize(t, array, entries).is_err() {
                                 pc = pc.sub(1);
                                 cold!(out_of_memory(&mut *vm));
@@ -623,7 +624,13 @@ fn run_loop<const TRACE: bool>(vm: &mut Vm) -> Exit {
                 }
                 Op::LT => compare!(<),
                 Op::LE => compare!(<=),
-                Op::EQK => test!((*a!()).raw_equals(Value::load(kb!()))),
+                Op::EQK => {
+                    let x = a!();
+                    if (*x).tag == tag::LONG_STR {
+                        cold!(equal_constant(&mut *vm, i));
+                    }
+                    test!((*x).raw_equals(Value::load(kb!())))
+                }
                 Op::EQI => {
                     let x = a!();
                     if (*x).tag == tag::INT {
@@ -683,6 +690,7 @@ fn run_loop<const TRACE: bool>(vm: &mut Vm) -> Exit {
                             (*ci).func = at as u32;
                             (*ci).top = top as u32;
                             (*ci).state = 0;
+                            (*ci).aux = 0;
                             (*ci).results = (i >> 24) as i16 - 1;
                             (*ci).kind = kind::LUA;
                             (*ci).flags = 0;
@@ -785,7 +793,7 @@ fn run_loop<const TRACE: bool>(vm: &mut Vm) -> Exit {
                         let count = (*v.add(1)).bits;
                         if count > 0 {
                             let next = (*v).raw_int().wrapping_add((*step).raw_int());
-                            Value::int(count as i64 - 1).store(v.add(1));
+                            Value::int((count - 1) as i64).store(v.add(1));
                             Value::int(next).store(v);
                             Value::int(next).store(v.add(3));
                             jump!();
@@ -909,7 +917,21 @@ fn slice_over(vm: &mut Vm) -> Exit {
 #[cold]
 #[inline(never)]
 fn collect(vm: &mut Vm) -> Exit {
+    // The compiler gives these instructions the first free register, so what is above their result is dead. Old temporaries there
+    // must not keep objects alive for as long as a loop runs.
+    let mut i = vm.current_instr();
+    if i.op() == Some(Op::EXTRAARG) {
+        // NEWTABLE has taken its second word.
+        vm.step_back();
+        i = vm.current_instr();
+        let frame = vm.exec.frame_mut();
+        frame.pc = frame.pc.wrapping_add(1);
+    }
+    if matches!(i.op(), Some(Op::NEWTABLE | Op::CLOSURE | Op::CONCAT)) {
+        vm.exec.live_limit = vm.exec.frame().base as usize + i.a() as usize + 1;
+    }
     vm.collect_step();
+    vm.exec.live_limit = 0;
     if vm.heap.gc.to_finalize.is_empty() {
         return Exit::Continue;
     }
@@ -1020,6 +1042,15 @@ fn equal(vm: &mut Vm, word: u32) -> Exit {
     finish_condition(vm, outcome)
 }
 
+#[inline(never)]
+fn equal_constant(vm: &mut Vm, word: u32) -> Exit {
+    let i = Instr(word);
+    let (x, y) = (vm.reg(i.a()), vm.constant(i.b() as u32));
+    vm.charge_string(x);
+    vm.finish_test(x.raw_equals(y));
+    Exit::Continue
+}
+
 #[inline(always)]
 fn finish_condition(vm: &mut Vm, outcome: Result<Outcome, Throw>) -> Exit {
     match outcome {
@@ -1111,6 +1142,7 @@ fn get_table(vm: &mut Vm, word: u32) -> Exit {
     let i = Instr(word);
     let object = vm.reg(i.b());
     let key = if i.op() == Some(Op::GETI) { Value::int(i.c() as i64) } else { vm.reg(i.c()) };
+    vm.charge_string(key);
     if let Some(t) = object.as_table() {
         let v = t.get(key);
         if !v.is_nil() || t.metatable.is_none() {
@@ -1173,6 +1205,7 @@ fn set_table(vm: &mut Vm, word: u32) -> Exit {
     let object = vm.reg(i.a());
     let op = i.op();
     let key = if matches!(op, Some(Op::SETI | Op::SETIK)) { Value::int(i.b() as i64) } else { vm.reg(i.b()) };
+    vm.charge_string(key);
     let value = if matches!(op, Some(Op::SETTABLEK | Op::SETIK)) { vm.constant(i.c() as u32) } else { vm.reg(i.c()) };
     set(vm, object, key, value)
 }
@@ -1214,22 +1247,20 @@ fn concat(vm: &mut Vm, word: u32) -> Exit {
     let frame = vm.exec.frame();
     let first = frame.base as usize + i.a() as usize;
     // A restart after a metamethod's call goes on with what is left.
-    let left = frame.concat_left();
+    let left = frame.aux as usize;
     let count = if left != 0 { left } else { i.b() as usize };
     match vm.concat(first, count) {
         Ok((_, None)) => {
-            vm.exec.frame_mut().set_concat_left(0);
+            vm.exec.frame_mut().aux = 0;
             if vm.heap.debt > 0 { collect(vm) } else { Exit::Continue }
         }
         Ok((left, Some(args))) => {
-            vm.exec.frame_mut().set_concat_left(left);
+            vm.exec.frame_mut().aux = left as u32;
             let step = vm.call_meta(args, 1, frame_flag::FINISH);
             vm.settle(step)
         }
-        Err(throw) => {
-            vm.exec.frame_mut().set_concat_left(0);
-            vm.settle(Err(throw))
-        }
+        // What is left stays, should the instruction be tried again after a collection.
+        Err(throw) => vm.settle(Err(throw)),
     }
 }
 
@@ -1360,13 +1391,13 @@ fn tail_call(vm: &mut Vm, word: u32) -> Exit {
     vm.exec.top = to + 1 + args;
     vm.exec.frame_count -= 1;
     if frame.flags & frame_flag::NO_YIELD != 0 {
+        // `begin_call` counts the flags again.
         vm.exec.no_yield -= 1;
         vm.exec.handlers -= (frame.flags & frame_flag::HANDLER != 0) as u32;
     }
     let step = vm.begin_call(to, args, frame.results, frame.flags & !frame_flag::OUTWARD | frame_flag::TAIL);
     match step {
         Ok(()) => {
-            vm.exec.frame_mut().aux = frame.aux;
             if vm.ticks <= 0 { slice_over(vm) } else { Exit::Continue }
         }
         Err(throw) => vm.settle(Err(throw)),
@@ -1429,20 +1460,16 @@ fn prepare_loop(vm: &mut Vm, a: u8) -> Result<bool, Throw> {
         if step == 0 {
             return Err(vm.fail("'for' step is zero"));
         }
-        let limit = match limit.tag {
-            tag::INT => Num::Int(limit.raw_int()),
-            tag::FLOAT => Num::Float(limit.raw_float()),
-            _ => return Err(vm.for_error(limit, "limit")),
-        };
+        let Some(limit) = vm.to_number(limit) else { return Err(vm.for_error(limit, "limit")) };
         let Some(count) = number::for_loop_count(first, limit, step) else { return Ok(false) };
         vm.set_reg(a + 1, Value::int(count as i64));
         vm.set_reg(a + 3, init);
         return Ok(true);
     }
-    let float = |v: Value| match v.tag {
-        tag::INT => Some(v.raw_int() as f64),
-        tag::FLOAT => Some(v.raw_float()),
-        _ => None,
+    // Strings that are numbers will do, and make the loop one over floats.
+    let float = |v: Value| match vm.to_number(v)? {
+        Num::Int(n) => Some(n as f64),
+        Num::Float(f) => Some(f),
     };
     let Some(last) = float(limit) else { return Err(vm.for_error(limit, "limit")) };
     let Some(by) = float(step) else { return Err(vm.for_error(step, "step")) };
@@ -1574,6 +1601,7 @@ fn vararg(vm: &mut Vm, word: u32) -> Exit {
         i.c() as usize - 1
     };
     let n = have.min(wanted);
+    vm.charge(n as u64 >> 6);
     vm.exec.copy(frame.base as usize - have, a, n);
     for at in n..wanted {
         vm.exec.set(a + at, Value::NIL);

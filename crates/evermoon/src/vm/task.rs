@@ -211,8 +211,8 @@ impl Vm {
         self.tasks.iter().flatten().count()
     }
 
-    /// A function that asks the host: `number` says which of its functions.
-    pub fn host_function(&mut self, number: u32) -> Result<Value, Throw> {
+    /// A function that asks the host: `number` says which of its functions. `companion` lives as long as the function does.
+    pub fn host_function(&mut self, number: u32, companion: Value) -> Result<Value, Throw> {
         let native = match self.host_native {
             Some(native) => native,
             None => {
@@ -221,8 +221,25 @@ impl Vm {
                 native
             }
         };
-        let closure = self.heap.native_closure(native, &[Value::int(number as i64)])?;
+        let closure = self.heap.native_closure(native, &[Value::int(number as i64), companion])?;
         Ok(Value::native_closure(closure))
+    }
+
+    /// The number of a function that `host_function` made.
+    pub fn host_function_number(&self, v: Value) -> Option<u32> {
+        let closure = v.as_native_closure()?;
+        if Some(closure.native) != self.host_native {
+            return None;
+        }
+        Some(closure.upvals().first()?.as_int()? as u32)
+    }
+
+    /// Takes a step of the collector if one is due. For embedders that make values without running anything: no values but held ones may
+    /// be in their hands.
+    pub fn collect_if_due(&mut self) {
+        if self.heap.debt > 0 {
+            self.collect_step();
+        }
     }
 }
 

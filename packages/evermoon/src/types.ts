@@ -1,0 +1,306 @@
+/**
+ * The whole public surface as types: what you can pass, what comes back, what an engine and its handles can do. No code.
+ * `index.ts` has the class `Evermoon` that implements {@link LuaEngine}; `errors.ts` has the errors.
+ *
+ * ```ts
+ * import { Evermoon } from 'evermoon';
+ * const lua = await Evermoon.create();
+ * const [sum, text] = await lua.run('local a, b = ...  return a + b, "hi"', { args: [1, 2] });
+ * lua.define('fetchText', async (url: string) => (await fetch(url)).text());   // Lua just calls it
+ * ```
+ */
+
+/**
+ * What Lua hands to JavaScript.
+ *
+ * | Lua | JavaScript |
+ * | --- | --- |
+ * | nil | `undefined` |
+ * | boolean | `boolean` |
+ * | integer | `number` within ±(2^53 - 1), else `bigint` |
+ * | float | `number` |
+ * | string | `string` (UTF-8; a byte string that is not UTF-8 has U+FFFD), or `Uint8Array` with `strings: 'bytes'` |
+ * | table, function, thread, userdata | a live handle: `LuaTable`, `LuaFunction`, `LuaThread`, `LuaUserdata` |
+ * | a function or object that came from JavaScript | itself |
+ * | `null` (light userdata 0) | `null` |
+ */
+export type LuaValue =
+  | undefined
+  | null
+  | boolean
+  | number
+  | bigint
+  | string
+  | Uint8Array
+  | LuaTable
+  | LuaFunction
+  | LuaThread
+  | LuaUserdata
+  // An object or function of yours that Lua gives back.
+  | object;
+
+/**
+ * What JavaScript may hand to Lua.
+ *
+ * | JavaScript | Lua |
+ * | --- | --- |
+ * | `undefined` | nil |
+ * | `null` | the sentinel `null` (a light userdata, true in conditions, equal to itself, also `lua.null`) |
+ * | `number` | integer if it is integral, within ±(2^53 - 1) and not -0; else float |
+ * | `bigint` | integer; beyond 64 bits a `LuaConversionError` |
+ * | `string` | string, as UTF-8 |
+ * | `Uint8Array`, other views, `ArrayBuffer` | string of these bytes |
+ * | `Date` | milliseconds since the epoch |
+ * | array | a new table from 1 on |
+ * | plain object, `Map` | a new table; cycles and shared objects keep their shape |
+ * | `Set` | a new table with `true` for each member |
+ * | function | a function; the same one gives the same Lua function. An async one suspends the program |
+ * | handle | what it holds, of the same engine |
+ * | instance of a class, `lua.proxy(object)` | the object itself, by reference |
+ * | symbol, `WeakMap` … | `LuaConversionError` with the path to it |
+ */
+export type LuaInput = unknown;
+
+/** A function of yours that Lua can call. What it returns is one result; {@link LuaEngine.multi} makes several. */
+export type HostFunction = (...args: never[]) => unknown;
+
+/** Where the module comes from: an address, bytes, a response, or a compiled module. */
+export type WasmSource = string | URL | BufferSource | WebAssembly.Module | Response | Promise<Response>;
+
+/** What `require` finds: sources by module name, or a function that gives them (`undefined`: no such module). */
+export type Modules =
+  | Readonly<Record<string, string | Uint8Array>>
+  | ReadonlyMap<string, string | Uint8Array>
+  | ((name: string) => string | Uint8Array | undefined | null | Promise<string | Uint8Array | undefined | null>);
+
+/** Where a program's output goes. */
+export interface Output {
+  /** Called for each line, without its line end. A last line without one comes when the run ends. Default: `console.log`. */
+  onPrint?: (line: string) => void;
+  /** Called with the bytes as they are written, instead of `onPrint`. They are yours. */
+  onOutput?: (bytes: Uint8Array) => void;
+}
+
+/** How long a run may go on. */
+export interface Control {
+  /** Fuel for the run: safe points (calls and loop rounds) and work that grows with its input. Default: no limit. */
+  fuel?: number;
+  /** Milliseconds of wall time for the run, waiting included. Default: no limit. */
+  timeout?: number;
+  /** Stops the run with `LuaAbortError`, also while it waits for a promise. */
+  signal?: AbortSignal;
+}
+
+/** How strings come out of Lua. */
+export type Strings = 'text' | 'bytes';
+
+export interface EvermoonOptions extends Output, Pick<Control, 'fuel' | 'timeout'> {
+  /** The module, when it is not beside the package's own files. */
+  wasm?: WasmSource;
+  /** An instance (and memory) of its own, instead of sharing one with the other engines of this module. */
+  isolate?: boolean;
+  /** Cap of the heap in bytes; over it Lua gets `not enough memory`. */
+  memoryMax?: number;
+  /** What `require` finds. */
+  modules?: Modules;
+  /** Strings as text (default) or bytes. */
+  strings?: Strings;
+  /** Seed of `math.random`. Default: random bits from `crypto`. */
+  seed?: number | bigint;
+  /** Globals to set. */
+  globals?: Readonly<Record<string, LuaInput>>;
+}
+
+export interface RunOptions extends Output, Control {
+  /** The chunk's `...`. */
+  args?: readonly LuaInput[];
+  /** Name of the chunk in messages. Default: `main.lua`. With `=` or `@` in front, as in Lua's `load`. */
+  name?: string;
+  /** Strings as text or bytes, for this run's values. */
+  strings?: Strings;
+}
+
+/** Figures of an engine. */
+export interface Stats {
+  /** Bytes of Lua values in use, by Evermoon's account (the same on every platform). */
+  heapBytes: number;
+  /** The cap, `Infinity` for none. */
+  heapBytesMax: number;
+  /** Garbage collections that have ended. */
+  collections: number;
+  /** Fuel used since the engine was made. */
+  fuelUsed: number;
+  /** Handles that JavaScript holds. */
+  handles: number;
+  /** Runs under way or waiting. */
+  runs: number;
+  /** Functions and objects of JavaScript that Lua refers to. */
+  hostReferences: number;
+  /** Size of the instance's memory in bytes, shared by its engines. */
+  wasmBytes: number;
+}
+
+/** One engine: one `_G`. Everything here works while other runs of the engine wait. */
+export interface LuaEngine {
+  /**
+   * Runs a chunk and gives all values that it returns. Yields to the event loop as it goes; async functions suspend it.
+   * Rejects with `LuaError`, `LuaSyntaxError`, `LuaMemoryError`, `LuaTimeoutError`, `LuaAbortError` or `LuaFuelError`.
+   */
+  run<R extends unknown[] = LuaValue[]>(code: string | Uint8Array, options?: RunOptions): Promise<R>;
+  /** Runs a chunk to its end at once. A promise from a host function is a `LuaSyncError` inside the program. */
+  runSync<R extends unknown[] = LuaValue[]>(code: string | Uint8Array, options?: RunOptions): R;
+  /** Compiles a chunk to a function without running it. */
+  load(code: string | Uint8Array, name?: string): LuaFunction;
+
+  /** A global. A name with dots (`'config.size'`) walks through tables. */
+  get<T = LuaValue>(name: string): T;
+  /** Sets a global; a name with dots sets a field of a table that exists. */
+  set(name: string, value: LuaInput): void;
+  /** Makes a function of yours a global (or a field, with dots). Async ones are awaited; the program is suspended meanwhile. */
+  define(name: string, fn: HostFunction): void;
+  /** The table of globals. */
+  readonly globals: LuaTable;
+
+  /** A new table, with the contents of an array, object or `Map`. */
+  table(contents?: readonly unknown[] | object): LuaTable;
+  /** Wraps an object so that it crosses by reference: fields, methods, `#`, `pairs`, calls go to the object itself. Arrays count from 1. */
+  proxy<T extends object>(object: T): LuaProxy<T>;
+  /** Several results of a host function: `return lua.multi(1, 2)`. */
+  multi(...values: LuaInput[]): LuaMulti;
+  /** The value that Lua's `null` is. */
+  readonly null: null;
+
+  /** Figures. */
+  stats(): Stats;
+  /** A whole garbage collection. */
+  collect(): void;
+  /** Caps the heap, in bytes; `Infinity` for no cap. */
+  setMemoryMax(bytes: number): void;
+
+  /** Frees the engine. Runs under way reject with `LuaDisposedError`. Forgetting it costs memory only until the garbage collector sees it. */
+  dispose(): void;
+  [Symbol.dispose](): void;
+  readonly disposed: boolean;
+}
+
+/** What all handles have. A handle keeps its value alive until it is disposed of or collected. */
+export interface LuaHandle {
+  /** The Lua type. */
+  readonly type: 'table' | 'function' | 'thread' | 'userdata';
+  /** Whether both hold the same object. */
+  equals(other: LuaHandle): boolean;
+  /** As Lua's `tostring`. */
+  toString(): string;
+  dispose(): void;
+  [Symbol.dispose](): void;
+  readonly disposed: boolean;
+}
+
+/** A live Lua table. */
+export interface LuaTable extends LuaHandle {
+  readonly type: 'table';
+  /** `t[key]`, with `__index`. */
+  get<T = LuaValue>(key: LuaInput): T;
+  /** `t[key] = value`, with `__newindex`. */
+  set(key: LuaInput, value: LuaInput): void;
+  has(key: LuaInput): boolean;
+  delete(key: LuaInput): void;
+  /** `#t`, with `__len`. */
+  readonly length: number;
+  /** Keys and values in `pairs` order (raw). The table may change meanwhile as it may in Lua. */
+  entries(): IterableIterator<[LuaValue, LuaValue]>;
+  keys(): IterableIterator<LuaValue>;
+  values(): IterableIterator<LuaValue>;
+  [Symbol.iterator](): IterableIterator<[LuaValue, LuaValue]>;
+  readonly metatable: LuaTable | undefined;
+  setMetatable(table: LuaTable | undefined): void;
+  /**
+   * A deep copy. A table whose keys are 1 to n becomes an array (an empty one an object), one with string keys only an object, any
+   * other a `Map`. Cycles and shared tables keep their shape. Functions and the like stay handles.
+   */
+  toJS(options?: ToJSOptions): unknown;
+}
+
+export interface ToJSOptions {
+  /** Levels to copy; deeper tables stay handles. Default: all. */
+  depth?: number;
+  /** What an empty table becomes. Default: `'object'`. */
+  empty?: 'object' | 'array';
+  strings?: Strings;
+}
+
+/** A live Lua function. */
+export interface LuaFunction extends LuaHandle {
+  readonly type: 'function';
+  /** Calls it; all results. Awaits async host functions and yields to the event loop. */
+  call<R extends unknown[] = LuaValue[]>(...args: LuaInput[]): Promise<R>;
+  /** The same with options. */
+  callWith<R extends unknown[] = LuaValue[]>(options: Omit<RunOptions, 'name'>): Promise<R>;
+  /** Calls it at once; all results. */
+  callSync<R extends unknown[] = LuaValue[]>(...args: LuaInput[]): R;
+  /** Calls it at once; the first result only, without an array: the fastest way. */
+  invoke<T = LuaValue>(...args: LuaInput[]): T;
+}
+
+/** A coroutine. */
+export interface LuaThread extends LuaHandle {
+  readonly type: 'thread';
+  readonly status: 'suspended' | 'running' | 'normal' | 'dead';
+  /** Resumes it: what it yields or returns. Rejects if it fails. */
+  resume<R extends unknown[] = LuaValue[]>(...args: LuaInput[]): Promise<R>;
+}
+
+/** A full userdata of the engine itself (such as an open file). */
+export interface LuaUserdata extends LuaHandle {
+  readonly type: 'userdata';
+  get<T = LuaValue>(key: LuaInput): T;
+  set(key: LuaInput, value: LuaInput): void;
+}
+
+/** An object that will cross by reference. */
+export interface LuaProxy<T extends object> {
+  readonly object: T;
+}
+
+/** Several values at once. */
+export interface LuaMulti {
+  readonly values: readonly LuaInput[];
+}
+
+/**
+ * An engine in a worker (`Evermoon.worker()`): the same calls, all of them asynchronous. Plain data is copied between the threads; Lua tables and
+ * functions come as remote handles; functions of yours are called on your side and awaited by Lua.
+ */
+export interface WorkerEngine {
+  run<R extends unknown[] = unknown[]>(code: string | Uint8Array, options?: RunOptions): Promise<R>;
+  get<T = unknown>(name: string): Promise<T>;
+  set(name: string, value: LuaInput): Promise<void>;
+  define(name: string, fn: HostFunction): Promise<void>;
+  stats(): Promise<Stats>;
+  collect(): Promise<void>;
+  setMemoryMax(bytes: number): Promise<void>;
+  /** Ends the worker at once, even in the middle of a run. */
+  terminate(): void;
+  dispose(): void;
+  [Symbol.dispose](): void;
+  readonly disposed: boolean;
+}
+
+/** A handle on the other side of a worker. */
+export interface RemoteHandle {
+  readonly type: 'table' | 'function' | 'thread' | 'userdata';
+  dispose(): void;
+  [Symbol.dispose](): void;
+}
+export interface RemoteTable extends RemoteHandle {
+  readonly type: 'table';
+  get<T = unknown>(key: LuaInput): Promise<T>;
+  set(key: LuaInput, value: LuaInput): Promise<void>;
+  length(): Promise<number>;
+  entries(): Promise<[unknown, unknown][]>;
+  toJS(options?: ToJSOptions): Promise<unknown>;
+}
+export interface RemoteFunction extends RemoteHandle {
+  readonly type: 'function';
+  call<R extends unknown[] = unknown[]>(...args: LuaInput[]): Promise<R>;
+}
