@@ -483,15 +483,15 @@ impl Vm {
             }
             Some(Op::CONCAT) => {
                 // The result replaces the two operands; the frame knows how many values are left.
-                let left = self.exec.frame().concat_left();
+                let left = self.exec.frame().aux as usize;
                 let a = base + i.a() as usize;
                 self.exec.set(a + left - 2, v);
-                self.exec.frame_mut().set_concat_left(left - 1);
+                self.exec.frame_mut().aux = left as u32 - 1;
                 self.exec.top = a + left - 1;
                 if left - 1 > 1 {
                     self.step_back();
                 } else {
-                    self.exec.frame_mut().set_concat_left(0);
+                    self.exec.frame_mut().aux = 0;
                 }
             }
             Some(op) if op.has(crate::bytecode::op::flag::WRITES_A) => self.exec.set(base + i.a() as usize, v),
