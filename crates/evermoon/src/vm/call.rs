@@ -930,6 +930,9 @@ impl Vm {
 
     /// Closes the pending variables of a suspended or dead coroutine, each by a call on the coroutine's own stack.
     fn close_coroutine(&mut self, mut co: Gc<Coroutine>) -> Result<(), Throw> {
+        if self.coroutine_depth >= COROUTINE_DEPTH_MAX && !co.exec.tbc.is_empty() {
+            return Err(self.fail("C stack overflow"));
+        }
         co.status = Status::Dead;
         let frame = self.exec.frame_mut();
         if frame.state != CLOSING {
