@@ -15,7 +15,8 @@ fn main() {
         Ok(f) => f,
         Err(e) => { eprintln!("{}", String::from_utf8_lossy(&e)); std::process::exit(1) }
     };
-    let entry = vm.enter_at(f, &[], None).ok().unwrap();
+    let main = evermoon::stdlib::entry_point(&mut vm);
+    let entry = vm.enter_at(main, &[f], None).ok().unwrap();
     loop {
         match vm.run() {
             Exit::Slice => {}

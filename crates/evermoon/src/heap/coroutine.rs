@@ -93,10 +93,6 @@ const CONCAT_SHIFT: u32 = 24;
 const _: () = assert!(STACK_MAX + STACK_ERROR_EXTRA < 1 << CONCAT_SHIFT);
 
 impl Frame {
-    /// The top that the caller of a special frame (finalizer, `__close`, hook) gets back.
-    pub(crate) fn saved_top(&self) -> usize {
-        (self.aux & ((1 << CONCAT_SHIFT) - 1)) as usize
-    }
     /// Operands that a `CONCAT` in this frame has left while a metamethod runs; 0 for none.
     pub(crate) fn concat_left(&self) -> usize {
         (self.aux >> CONCAT_SHIFT) as usize

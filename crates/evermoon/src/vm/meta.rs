@@ -28,6 +28,13 @@ pub const EVENT_NAMES: [&str; EVENT_COUNT] = [
     "__lt", "__le", "__concat", "__tostring", "__name", "__metatable", "__pairs",
 ];
 
+impl Event {
+    /// Whether the operation is on integers, and takes no strings for them.
+    pub fn is_bitwise(self) -> bool {
+        (Event::BAnd as u8..=Event::Shr as u8).contains(&(self as u8)) || self == Event::BNot
+    }
+}
+
 /// Longest chain of `__index` or `__newindex` (PUC's MAXTAGLOOP).
 const CHAIN_MAX: u32 = 2000;
 
@@ -134,7 +141,7 @@ impl Vm {
         Err(self.fail("'__newindex' chain too long; possible loop"))
     }
 
-    /// Arithmetic and bitwise operations by event, with string coercion (manual 3.4.1 to 3.4.3).
+    /// Arithmetic and bitwise operations by event; arithmetic takes strings that denote numbers (manual 3.4.1 to 3.4.3).
     pub(crate) fn arith(&mut self, event: Event, a: Value, b: Value) -> Result<Outcome, Throw> {
         if a.is_number() && b.is_number()
             && let Some(v) = self.arith_numbers(event, a, b)?
@@ -151,6 +158,7 @@ impl Vm {
         self.charge_string(a);
         self.charge_string(b);
         if (a.is_string() || b.is_string())
+            && !event.is_bitwise()
             && let (Some(x), Some(y)) = (self.to_number(a), self.to_number(b))
             && let Some(v) = self.arith_numbers(event, num_value(x), num_value(y))?
         {
@@ -161,7 +169,7 @@ impl Vm {
 
     /// The operation on two numbers; `None` when a bitwise one meets a float without an integer value.
     pub(crate) fn arith_numbers(&mut self, event: Event, a: Value, b: Value) -> Result<Option<Value>, Throw> {
-        if (Event::BAnd as u8..=Event::Shr as u8).contains(&(event as u8)) || event == Event::BNot {
+        if event.is_bitwise() {
             let (Some(x), Some(y)) = (self.to_int(a), self.to_int(b)) else { return Ok(None) };
             return Ok(Some(Value::int(match event {
                 Event::BAnd => x & y,
