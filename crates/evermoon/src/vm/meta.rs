@@ -29,8 +29,8 @@ pub const EVENT_NAMES: [&str; EVENT_COUNT] = [
 ];
 
 impl Event {
-    /// Whether the operation is on integers, and takes no strings for them.
-    pub fn is_bitwise(self) -> bool {
+    /// An operation on integers bit by bit.
+    pub(crate) fn is_bitwise(self) -> bool {
         (Event::BAnd as u8..=Event::Shr as u8).contains(&(self as u8)) || self == Event::BNot
     }
 }
@@ -141,7 +141,7 @@ impl Vm {
         Err(self.fail("'__newindex' chain too long; possible loop"))
     }
 
-    /// Arithmetic and bitwise operations by event; arithmetic takes strings that denote numbers (manual 3.4.1 to 3.4.3).
+    /// Arithmetic and bitwise operations by event, with string coercion (manual 3.4.1 to 3.4.3).
     pub(crate) fn arith(&mut self, event: Event, a: Value, b: Value) -> Result<Outcome, Throw> {
         if a.is_number() && b.is_number()
             && let Some(v) = self.arith_numbers(event, a, b)?
@@ -157,8 +157,9 @@ impl Vm {
         }
         self.charge_string(a);
         self.charge_string(b);
-        if (a.is_string() || b.is_string())
-            && !event.is_bitwise()
+        // The reference does this in metamethods of strings, which has none for bitwise operations.
+        if !event.is_bitwise()
+            && (a.is_string() || b.is_string())
             && let (Some(x), Some(y)) = (self.to_number(a), self.to_number(b))
             && let Some(v) = self.arith_numbers(event, num_value(x), num_value(y))?
         {
