@@ -20,6 +20,12 @@ use crate::heap::function::{LuaClosure, Proto, Upvalue};
 use crate::heap::object::Gc;
 use crate::heap::value::{Value, tag};
 
+/// Stacks beyond this size (slots, frames) are made smaller when an error has left most of them unused.
+const LARGE: usize = 1 << 13;
+
+/// Protected calls inside each other that the frame stack is enlarged for (PUC ends at 200 C levels).
+const PROTECTED_MAX: usize = 1500;
+
 /// Results of a call that wants all.
 pub(crate) const ALL: i16 = -1;
 
@@ -95,6 +101,11 @@ impl Vm {
         if self.exec.frame_count >= limit {
             return Err(self.stack_overflow());
         }
+        // Errors that pass many protected calls gather a position at each, so their nesting is bounded more tightly.
+        let protects = |f: &&Frame| f.kind == kind::NATIVE && f.flags & frame_flag::PROTECTED != 0;
+        if self.exec.frames().iter().filter(protects).count() > PROTECTED_MAX {
+            return Err(self.stack_overflow());
+        }
         let cap = (self.exec.frame_cap * 2).clamp(self.exec.frame_count + 1, limit);
         self.heap.reserve((cap - self.exec.frame_cap) * 48)?;
         let change = self.exec.grow_frames(&mut self.heap.pools, cap);
@@ -102,11 +113,23 @@ impl Vm {
         Ok(())
     }
 
-    /// Gives back the room that a message handler had beyond the limits, so that the next one has it again.
+    /// After an error: gives back the room that a message handler had beyond the limits, so that the next one has it again.
     pub(crate) fn shrink_stacks(&mut self) {
         let (frames, slots) = (self.limits.frames_max, self.limits.stack_max + SLACK);
         if self.handlers_active() > 0 {
             return;
+        }
+        // What a deep recursion has left behind goes too. The frames below were entered before: their registers end at most a
+        // frame's size above `top`.
+        let used = self.exec.top + 256 + 2 * SLACK;
+        if self.exec.frame_cap > LARGE && self.exec.frame_count < self.exec.frame_cap / 8 {
+            let cap = (self.exec.frame_count * 2).max(LARGE / 2);
+            let change = self.exec.grow_frames(&mut self.heap.pools, cap);
+            self.heap.account(change);
+        }
+        if self.exec.stack_cap > LARGE && used < self.exec.stack_cap / 8 {
+            let change = self.exec.grow_stack(&mut self.heap.pools, (used * 2).max(LARGE / 2));
+            self.heap.account(change);
         }
         if self.exec.frame_cap > frames && self.exec.frame_count <= frames {
             let change = self.exec.grow_frames(&mut self.heap.pools, frames);
@@ -929,6 +952,13 @@ impl Vm {
             self.push(error);
             return Ok(());
         };
+        if self.coroutine_depth >= COROUTINE_DEPTH_MAX {
+            // None of its variables can be closed: as if each `__close` failed so.
+            co.exec.tbc.clear();
+            co.error = self.new_string(b"C stack overflow")?;
+            co.failed = true;
+            return self.close_coroutine(co);
+        }
         co.exec.frame_count = 0;
         co.exec.no_yield = 0;
         co.exec.handlers = 0;

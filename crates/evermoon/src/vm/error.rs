@@ -15,6 +15,8 @@ pub(crate) const UNWINDING: u32 = u32::MAX;
 const HANDLERS_MAX: usize = 195;
 /// Handlers beyond that until the error is thrown without any.
 const HANDLERS_EXTRA: usize = 20;
+/// An overflow in a handler counts as so many handlers.
+const OVERFLOW_WEIGHT: usize = 40;
 
 impl Vm {
     /// An error with a message and the position of the function that called the running native (or, in a Lua function, of the
@@ -154,6 +156,7 @@ impl Vm {
     #[cold]
     pub(crate) fn stack_overflow(&mut self) -> Throw {
         if self.handlers_active() > 0 {
+            self.handler_overflows += 1;
             let throw = self.throw_bytes(b"error in error handling");
             return match throw {
                 Throw::Error => Throw::ErrorUnhandled,
@@ -231,7 +234,12 @@ impl Vm {
 
     /// The message handler that is in charge now, unless handlers are already failing in a row.
     fn message_handler(&mut self) -> Option<Value> {
-        match self.handlers_active() {
+        let active = self.handlers_active();
+        if active == 0 {
+            self.handler_overflows = 0;
+        }
+        // A handler that recurses without end must not do so as often as it may fail otherwise.
+        match active + self.handler_overflows * OVERFLOW_WEIGHT {
             HANDLERS_MAX => self.error = Value::string(self.heap.string(b"C stack overflow").ok()?),
             n if n >= HANDLERS_MAX + HANDLERS_EXTRA => {
                 self.error = Value::string(self.heap.string(b"error in error handling").ok()?);
