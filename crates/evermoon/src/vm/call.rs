@@ -733,33 +733,6 @@ impl Vm {
         self.finalizers_due = !self.heap.gc.to_finalize.is_empty();
     }
 
-    /// Sets to nil what the top Lua frame's current instruction shows to be garbage: above the variables, a constructor's table and a
-    /// call's results are the last registers in use. Otherwise a temporary of long ago could keep an object alive for as long as the
-    /// function runs. Stripped code does not tell which registers are variables, and keeps everything.
-    pub(crate) fn forget_dead_registers(&mut self) {
-        let Some(&frame) = self.exec.frames().last() else { return };
-        let Some(proto) = self.frame_proto(&frame) else { return };
-        let pc = self.frame_pc(&frame);
-        let at = |pc: usize| proto.code().get(pc).map_or(Instr(0), |i| Instr(i.word));
-        let first = match (at(pc).op(), at(pc.wrapping_sub(1)).op()) {
-            (Some(Op::EXTRAARG), Some(Op::NEWTABLE)) => frame.base as usize + at(pc - 1).a() as usize + 1,
-            (Some(Op::CALL), _) => {
-                let func = frame.base as usize + at(pc).a() as usize;
-                if at(pc).c() > 0 { func + at(pc).c() as usize - 1 } else { self.exec.top.max(func) }
-            }
-            _ => return,
-        };
-        let locals = &proto.info().locals;
-        if locals.is_empty() && proto.info().lines.is_empty() {
-            return;
-        }
-        let pc = pc as u32;
-        let variables = locals.iter().take_while(|l| l.start_pc <= pc).filter(|l| pc < l.end_pc).count();
-        for slot in first.max(frame.base as usize + variables)..frame.top as usize {
-            self.exec.set(slot, Value::NIL);
-        }
-    }
-
     /// A collector step after a native has returned.
     #[cold]
     #[inline(never)]

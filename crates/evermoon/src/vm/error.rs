@@ -370,6 +370,10 @@ impl Vm {
         self.exec.top = func + 2;
         self.complete(func, 2);
         self.shrink_stacks();
+        // A safe point, or a row of errors that are caught would never meet one.
+        if self.heap.debt > 0 {
+            self.collect_at_native_return()?;
+        }
         Ok(None)
     }
 

@@ -339,7 +339,6 @@ impl Vm {
 
     /// A step of the collector; true when a cycle passed its end.
     pub fn collect_step(&mut self) -> bool {
-        self.forget_dead_registers();
         if cfg!(feature = "stress") && !self.heap.gc.stopped && !self.heap.gc.suspended {
             // The hostile build: every safe point collects everything.
             self.collect();
