@@ -1265,7 +1265,12 @@ impl Maker<'_> {
             format.push(' ');
             if spec != "%%" {
                 let arg = self.expr(&kind, 1);
-                args.push(if kind == Kind::Num { format!("N({arg})") } else { arg });
+                args.push(match kind {
+                    Kind::Num => format!("N({arg})"),
+                    // What is wrong here may be a table, which would show its address.
+                    Kind::Str => format!("S({arg})"),
+                    _ => arg,
+                });
             }
         }
         if self.place.caught && self.choices.chance(8) {
@@ -1443,6 +1448,8 @@ impl Maker<'_> {
                 } else {
                     self.expr(&Kind::Num, depth)
                 };
+                // The reference subtracts this constant by adding its negation, which makes 0.0 of -0.0.
+                let y = if y == "0" { "1".to_owned() } else { y };
                 self.binary(operator, x, y)
             }
             6 => {
