@@ -90,21 +90,32 @@ impl Vm {
     #[cold]
     #[inline(never)]
     pub(crate) fn grow_frames(&mut self) -> Result<(), Throw> {
-        let mut limit = self.limits.frames_max;
-        if self.exec.frame_cap >= limit || self.handlers_active() > 0 {
-            limit += 1000;
-        }
+        // A message handler has room of its own, to deal with an overflow.
+        let limit = self.limits.frames_max + if self.handlers_active() > 0 { FRAMES_ERROR_EXTRA } else { 0 };
         if self.exec.frame_count >= limit {
             return Err(self.stack_overflow());
         }
-        let cap = (self.exec.frame_cap * 2).min(limit);
-        if cap == self.exec.frame_cap || self.exec.frame_cap == self.limits.frames_max && self.handlers_active() == 0 {
-            return Err(self.stack_overflow());
-        }
+        let cap = (self.exec.frame_cap * 2).clamp(self.exec.frame_count + 1, limit);
         self.heap.reserve((cap - self.exec.frame_cap) * 48)?;
         let change = self.exec.grow_frames(&mut self.heap.pools, cap);
         self.heap.account(change);
         Ok(())
+    }
+
+    /// Gives back the room that a message handler had beyond the limits, so that the next one has it again.
+    pub(crate) fn shrink_stacks(&mut self) {
+        let (frames, slots) = (self.limits.frames_max, self.limits.stack_max + SLACK);
+        if self.handlers_active() > 0 {
+            return;
+        }
+        if self.exec.frame_cap > frames && self.exec.frame_count <= frames {
+            let change = self.exec.grow_frames(&mut self.heap.pools, frames);
+            self.heap.account(change);
+        }
+        if self.exec.stack_cap > slots && self.exec.live_end() + SLACK <= slots {
+            let change = self.exec.grow_stack(&mut self.heap.pools, slots);
+            self.heap.account(change);
+        }
     }
 
     /// Pushes the frame of a call whose function is at `func` and whose arguments end at `top`. Natives do not run yet:
@@ -280,7 +291,7 @@ impl Vm {
             let step = match frame.kind {
                 kind::LUA => return Exit::Continue,
                 kind::NATIVE if frame.state == UNWINDING => self.continue_unwinding(),
-                kind::NATIVE if frame.state == RETURNING => self.native_returns(frame.aux as usize).map(|()| None),
+                kind::NATIVE if frame.state == RETURNING => self.native_returns(frame.top as usize).map(|()| None),
                 kind::NATIVE => self.run_native(),
                 kind::ENTRY if frame.state == UNWINDING => self.continue_unwinding(),
                 kind::ENTRY => return Exit::Done,
@@ -309,7 +320,34 @@ impl Vm {
             return Ok(None);
         }
         let act = function(self)?;
+        if self.tracing
+            && let Act::Return(n) = act
+        {
+            self.keep_function_slot(callee, n as usize)?;
+        }
         self.act(act)
+    }
+
+    /// Natives may return values from their function's slot on. A return hook wants to see the function there: the values move up.
+    #[cold]
+    fn keep_function_slot(&mut self, callee: Value, n: usize) -> Result<(), Throw> {
+        let first = self.exec.top - n;
+        if first == self.exec.frame().func as usize {
+            self.ensure_stack(1)?;
+            self.exec.copy(first, first + 1, n);
+            self.exec.set(first, callee);
+            self.exec.top += 1;
+        }
+        Ok(())
+    }
+
+    /// The native of the top frame returns its top `n` slots, which others have put there: what it yielded for, or what it resumed.
+    pub(crate) fn native_ends(&mut self, n: usize) -> Result<(), Throw> {
+        if self.tracing && self.hook_native_return(n as u32)? {
+            return Ok(());
+        }
+        self.complete(self.exec.top - n, n);
+        Ok(())
     }
 
     /// The native of the top frame returns its top `n` slots.
@@ -351,10 +389,11 @@ impl Vm {
             Act::HostCall => return Ok(Some(Exit::HostCall)),
             Act::Again => {
                 if self.ticks <= 0 {
-                    return match self.slice_over() {
-                        Exit::Slice => Ok(None),
-                        exit => Ok(Some(exit)),
-                    };
+                    if let Some(message) = self.interrupt.take() {
+                        return Err(self.fail(&message));
+                    }
+                    // Also when only the slice is over: the host may want to interrupt.
+                    return Ok(Some(self.slice_over()));
                 }
             }
         }
@@ -696,7 +735,13 @@ impl Vm {
     #[cold]
     #[inline(never)]
     pub(crate) fn collect_at_native_return(&mut self) -> Result<(), Throw> {
+        let top = self.exec.frame();
+        if top.kind == kind::LUA && matches!(self.current_instr().op(), Some(Op::CALL | Op::TAILCALL | Op::TFORCALL)) {
+            // What is above the results is dead.
+            self.exec.live_limit = self.exec.top;
+        }
         self.collect_step();
+        self.exec.live_limit = 0;
         if !self.heap.gc.to_finalize.is_empty() && self.exec.frame().kind == kind::LUA {
             self.call_finalizer()?;
         }
@@ -741,16 +786,14 @@ impl Vm {
                 return Err(self.fail(text));
             }
             let message = self.new_string(text.as_bytes())?;
-            self.resume_refused(message);
-            return Ok(());
+            return self.resume_refused(message);
         }
         if self.coroutine_depth >= COROUTINE_DEPTH_MAX {
             if wrap {
                 return Err(self.fail("C stack overflow"));
             }
             let message = self.new_string(b"C stack overflow")?;
-            self.resume_refused(message);
-            return Ok(());
+            return self.resume_refused(message);
         }
         // The arguments move over while errors are still the resumer's.
         if co.exec.top + args + 2 * SLACK > co.exec.stack_cap {
@@ -770,9 +813,7 @@ impl Vm {
         // From here on errors belong to the coroutine.
         if self.exec.frame_count > 0 {
             // Its top frame is the native that yielded: the values are that native's results.
-            let first = self.exec.top - args;
-            self.complete(first, args);
-            Ok(())
+            self.native_ends(args)
         } else {
             self.push_frame(BOTTOM_FRAME)?;
             let func = self.exec.top - args - 1;
@@ -797,8 +838,9 @@ impl Vm {
     /// Ends a `resume` or `wrap` native, which is the top frame again, with `true` and values from the stack of the coroutine that it resumed.
     fn resume_succeeded(&mut self, co: Gc<Coroutine>, first: usize, count: usize) -> Result<(), Throw> {
         let frame = *self.exec.frame();
-        let func = frame.func as usize;
-        self.exec.top = func;
+        // The results begin in the function's slot, unless a hook wants to see the function.
+        let bottom = frame.func as usize + self.tracing as usize;
+        self.exec.top = bottom;
         self.ensure_stack(count + 1)?;
         let wrap = frame.top != 0;
         if !wrap {
@@ -808,17 +850,16 @@ impl Vm {
             let v = co.exec.get(at);
             self.exec.push(v);
         }
-        self.complete(func, self.exec.top - func);
-        Ok(())
+        self.native_ends(self.exec.top - bottom)
     }
 
     /// Ends a `resume` native, which is the top frame again, with `false` and an error.
-    fn resume_refused(&mut self, error: Value) {
-        let func = self.exec.frame().func as usize;
-        self.exec.set(func, Value::FALSE);
-        self.exec.set(func + 1, error);
-        self.exec.top = func + 2;
-        self.complete(func, 2);
+    fn resume_refused(&mut self, error: Value) -> Result<(), Throw> {
+        let bottom = self.exec.frame().func as usize + self.tracing as usize;
+        self.exec.set(bottom, Value::FALSE);
+        self.exec.set(bottom + 1, error);
+        self.exec.top = bottom + 2;
+        self.native_ends(2)
     }
 
     fn yield_now(&mut self, n: usize) -> Result<Option<Exit>, Throw> {
@@ -884,12 +925,14 @@ impl Vm {
             self.exec.frame_mut().state = WRAP_FAILED;
             return self.close_coroutine(co);
         }
-        self.resume_refused(error);
-        Ok(())
+        self.resume_refused(error)
     }
 
     /// Closes the pending variables of a suspended or dead coroutine, each by a call on the coroutine's own stack.
     fn close_coroutine(&mut self, mut co: Gc<Coroutine>) -> Result<(), Throw> {
+        if self.coroutine_depth >= COROUTINE_DEPTH_MAX && !co.exec.tbc.is_empty() {
+            return Err(self.fail("C stack overflow"));
+        }
         co.status = Status::Dead;
         let frame = self.exec.frame_mut();
         if frame.state != CLOSING {
@@ -940,7 +983,7 @@ impl Vm {
     }
 }
 
-/// State of a native whose return hook is running; `aux` says how many results it has.
+/// State of a native whose return hook is running; `top` says how many results it has.
 pub(crate) const RETURNING: u32 = u32::MAX - 1;
 /// State of a native that waits while a coroutine is being closed.
 pub(crate) const CLOSING: u32 = u32::MAX - 2;
@@ -948,6 +991,8 @@ pub(crate) const CLOSING: u32 = u32::MAX - 2;
 pub const CLOSED: u32 = u32::MAX - 3;
 /// State of `wrap`'s native when the coroutine failed: the error is its last slot.
 pub const WRAP_FAILED: u32 = u32::MAX - 4;
+/// Frames beyond the limit for a message handler.
+const FRAMES_ERROR_EXTRA: usize = 1000;
 /// Coroutines that resume each other at most (PUC: LUAI_MAXCCALLS).
 const COROUTINE_DEPTH_MAX: u32 = 195;
 

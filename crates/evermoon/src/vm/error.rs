@@ -170,7 +170,7 @@ impl Vm {
 
     /// Slots that the stack may have now: a message handler gets some more.
     pub(crate) fn stack_limit(&self) -> usize {
-        if self.exec.stack_cap > self.limits.stack_max || self.handlers_active() > 0 {
+        if self.handlers_active() > 0 {
             self.limits.stack_max + STACK_ERROR_EXTRA
         } else {
             self.limits.stack_max
@@ -198,10 +198,16 @@ impl Vm {
             let func = self.exec.top;
             self.exec.push(handler);
             self.exec.push(error);
-            return match self.begin_call(func, 1, 1, frame_flag::HANDLER | frame_flag::NO_YIELD) {
+            // It has the room beyond the limits from here on.
+            self.exec.handlers += 1;
+            let begun = self.begin_call(func, 1, 1, frame_flag::HANDLER | frame_flag::NO_YIELD);
+            self.exec.handlers -= 1;
+            return match begun {
                 Ok(()) => Exit::Continue,
-                Err(Throw::Error) if self.handlers_active() < HANDLERS_MAX + HANDLERS_EXTRA => self.unwind(Throw::Error),
-                Err(_) => self.unwind(Throw::ErrorUnhandled),
+                Err(_) => {
+                    self.throw_bytes(b"error in error handling");
+                    self.unwind(Throw::ErrorUnhandled)
+                }
             };
         }
         self.unwind_to_catcher()
@@ -332,18 +338,22 @@ impl Vm {
         self.error = error;
         if frame.kind == kind::ENTRY {
             self.exec.top = frame.base as usize;
+            self.shrink_stacks();
             return Ok(Some(Exit::Failed));
         }
         if frame.top == CATCH {
             self.exec.top = error_slot(&frame) + 1;
+            self.shrink_stacks();
             let frame = self.exec.frame_mut();
             frame.flags &= !frame_flag::PROTECTED;
             frame.state = CAUGHT;
             return Ok(None);
         }
         if self.tracing {
-            self.exec.top = frame.base as usize;
-            if self.hook_native_return(0)? {
+            self.exec.top = frame.base as usize + 1;
+            self.exec.push(Value::FALSE);
+            self.exec.push(error);
+            if self.hook_native_return(2)? {
                 return Ok(None);
             }
         }
@@ -353,6 +363,7 @@ impl Vm {
         self.exec.set(func + 1, error);
         self.exec.top = func + 2;
         self.complete(func, 2);
+        self.shrink_stacks();
         Ok(None)
     }
 
@@ -386,9 +397,15 @@ impl Vm {
     }
 }
 
-/// Where a protected frame that is closing variables keeps the error: in the slot of its function, or behind the slots that it keeps.
+/// Where a protected frame that is closing variables keeps the error: in its first slot, which no callee's variable shares, since that
+/// slot or a later one holds the callee; or behind the slots that it keeps. An entry has its handler's slot for it.
 fn error_slot(frame: &Frame) -> usize {
-    if frame.kind == kind::NATIVE && frame.top == CATCH { (frame.base + frame.aux) as usize } else { frame.func as usize }
+    let slot = match frame.kind {
+        kind::NATIVE if frame.top == CATCH => frame.base + frame.aux,
+        kind::NATIVE => frame.base,
+        _ => frame.func,
+    };
+    slot as usize
 }
 
 /// ` (kind 'name')` for a message, or nothing.

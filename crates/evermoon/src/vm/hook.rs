@@ -260,11 +260,11 @@ impl Vm {
         let frame = self.exec.frame_mut();
         if frame.state != super::error::UNWINDING {
             frame.state = RETURNING;
-            frame.aux = n;
+            frame.top = n;
         }
         // It no longer catches what comes: the hook is not part of what it protects.
         frame.flags &= !frame_flag::PROTECTED;
-        let event = Event { transfer: ((first - frame.base as usize) as u32 + 1, n), ..Event::named("return") };
+        let event = Event { transfer: ((first as u32 + 1).saturating_sub(frame.base), n), ..Event::named("return") };
         self.push_hook(&hook, Step { depth, point: Point::NativeReturn, phase: 1 }, event)
     }
 
@@ -302,7 +302,8 @@ impl Vm {
         if let Some(hook) = &mut co.hook {
             hook.active = true;
             hook.delivered = Some(step);
-            hook.transfer = event.transfer;
+            // No values, no place.
+            hook.transfer = if event.transfer.1 == 0 { (0, 0) } else { event.transfer };
         }
         self.tracing = false;
         if let Err(throw) = self.begin_call(func, 2, 0, frame_flag::HOOK | frame_flag::NO_YIELD) {

@@ -917,7 +917,21 @@ fn slice_over(vm: &mut Vm) -> Exit {
 #[cold]
 #[inline(never)]
 fn collect(vm: &mut Vm) -> Exit {
+    // The compiler gives these instructions the first free register, so what is above their result is dead. Old temporaries there
+    // must not keep objects alive for as long as a loop runs.
+    let mut i = vm.current_instr();
+    if i.op() == Some(Op::EXTRAARG) {
+        // NEWTABLE has taken its second word.
+        vm.step_back();
+        i = vm.current_instr();
+        let frame = vm.exec.frame_mut();
+        frame.pc = frame.pc.wrapping_add(1);
+    }
+    if matches!(i.op(), Some(Op::NEWTABLE | Op::CLOSURE | Op::CONCAT)) {
+        vm.exec.live_limit = vm.exec.frame().base as usize + i.a() as usize + 1;
+    }
     vm.collect_step();
+    vm.exec.live_limit = 0;
     if vm.heap.gc.to_finalize.is_empty() {
         return Exit::Continue;
     }
@@ -1233,7 +1247,8 @@ fn concat(vm: &mut Vm, word: u32) -> Exit {
     let frame = vm.exec.frame();
     let first = frame.base as usize + i.a() as usize;
     // A restart after a metamethod's call goes on with what is left.
-    let count = if frame.aux != 0 { frame.aux as usize } else { i.b() as usize };
+    let left = frame.aux as usize;
+    let count = if left != 0 { left } else { i.b() as usize };
     match vm.concat(first, count) {
         Ok((_, None)) => {
             vm.exec.frame_mut().aux = 0;
