@@ -96,6 +96,7 @@ impl Vm {
     }
 
     fn type_error_with(&mut self, value: Value, what: &str, suffix: &str) -> Throw {
+        self.charge_search(self.exec.frame_count - 1);
         let name = self.type_name_meta(value, false);
         self.fail_here(&format!("attempt to {what} a {name} value{suffix}"))
     }
@@ -257,7 +258,8 @@ impl Vm {
                 if frame.top == CATCH {
                     continue;
                 }
-                if frame.top == 0 || frame.state == UNWINDING {
+                // Closing variables on the way out, it still handles what goes wrong there.
+                if frame.top == 0 {
                     return None;
                 }
                 return Some(self.exec.get(frame.top as usize));
