@@ -267,6 +267,14 @@ pub extern "C" fn em_handle_free(number: u32, handle: u32) -> u32 {
     }
 }
 
+/// `em_handle_copy(engine, handle) -> handle`: another handle to the same; 0 if there is none to copy.
+#[unsafe(no_mangle)]
+pub extern "C" fn em_handle_copy(number: u32, handle: u32) -> u32 {
+    let Some(e) = engine(number) else { return 0 };
+    let held = e.held(handle);
+    give(e, held)
+}
+
 /// `em_handle_slot(engine, handle) -> status`: slot 0 becomes the value that a handle holds, as a result would have it (a string's bytes; a
 /// second handle to a table).
 #[unsafe(no_mangle)]
@@ -544,7 +552,7 @@ pub extern "C" fn em_start(number: u32, function: u32, count: u32) -> u32 {
     }
 }
 
-/// `em_run(engine, task, slices) -> status`: runs a task until something happens, at most so many slices (20 000 safe points each).
+/// `em_run(engine, task, slices) -> status`: runs a task until something happens, at most so many slices (5000 safe points each).
 /// After `DONE` and `ERROR` the task is gone.
 #[unsafe(no_mangle)]
 pub extern "C" fn em_run(number: u32, task: u32, slices: u32) -> u32 {

@@ -20,6 +20,9 @@ use std::rc::Rc;
 /// Output that makes a run come back to the host early.
 const OUTPUT_PAUSE: usize = 64 << 10;
 
+/// Safe points of a slice: a few tenths of a millisecond.
+const SLICE: u32 = 5_000;
+
 /// What the host reads after each call: fixed 32-bit fields at a fixed address per engine.
 #[derive(Default)]
 #[repr(C)]
@@ -139,7 +142,7 @@ fn kept_table(vm: &mut Vm, name: &str) -> Result<Gc<Table>, Throw> {
 impl Engine {
     /// An engine with the pure libraries. `None` when memory is out.
     pub fn new(memory_max: usize) -> Option<Engine> {
-        let mut vm = Vm::new(Limits::default());
+        let mut vm = Vm::new(Limits { slice: SLICE, ..Limits::default() });
         let shared = Rc::new(RefCell::new(Shared::default()));
         vm.host = Box::new(WasmHost { shared: shared.clone() });
         stdlib::open(&mut vm).ok()?;
