@@ -65,8 +65,20 @@ fn float_key(f: f64) -> String {
     if f.is_nan() {
         return if f.is_sign_negative() { "-nan" } else { "nan" }.into();
     }
-    // Rust's own rendering is the shortest that reads back, in plain decimal, with `inf` for the infinities.
-    format!("{f}")
+    // Rust's `e` form has the shortest digits that read back; its plain form has all digits of large numbers.
+    let short = format!("{f:e}");
+    let Some((digits, exponent)) = short.split_once('e') else { return short };
+    let point = match exponent.parse::<usize>() {
+        Ok(exponent) => exponent + 1,
+        Err(_) => return format!("{f}"),
+    };
+    let (sign, digits) = digits.strip_prefix('-').map_or(("", digits), |digits| ("-", digits));
+    let digits = digits.replace('.', "");
+    match digits.split_at_checked(point) {
+        Some((whole, "")) => format!("{sign}{whole}"),
+        Some((whole, rest)) => format!("{sign}{whole}.{rest}"),
+        None => format!("{sign}{digits:0<point$}"),
+    }
 }
 
 /// The key that Lua sees for a key's bytes: an integer if they are one's decimal, else a string.

@@ -121,24 +121,13 @@ impl Seed {
 
     /// The chunk's last result, or the error's message.
     fn run(&mut self, source: &[u8]) -> Result<Value, Vec<u8>> {
+        let task = self.start(source)?;
         let vm = &mut self.vm;
-        let env = Value::table(vm.globals);
-        // The chunk's name is its text, as Lua's `load` has it.
-        let function = match load::load(vm, source, source, load::Mode(b"t"), env) {
-            Ok(Ok(function)) => function,
-            Ok(Err(message)) => return Err(message),
-            Err(throw) => return Err(self.thrown(throw)),
-        };
-        let task = match vm.new_task(function, &[], None) {
-            Ok(task) => task,
-            Err(throw) => return Err(self.thrown(throw)),
-        };
         loop {
             match vm.run_task(task, SLICES) {
                 Some(Exit::Done) => return Ok(vm.task_results().last().copied().unwrap_or(Value::NIL)),
                 Some(Exit::Failed) => {
-                    let error = vm.error;
-                    vm.error = Value::NIL;
+                    let error = std::mem::replace(&mut vm.error, Value::NIL);
                     return Err(message(vm, error));
                 }
                 Some(Exit::Slice) => {
@@ -154,12 +143,25 @@ impl Seed {
         }
     }
 
+    /// A task for the chunk, or the message that tells why there is none. What an earlier chunk left behind is no reason.
+    fn start(&mut self, source: &[u8]) -> Result<usize, Vec<u8>> {
+        let vm = &mut self.vm;
+        if vm.heap.bytes() > self.bounds.heap / 8 * 7 {
+            vm.collect();
+        }
+        let env = Value::table(vm.globals);
+        // The chunk's name is its text, as Lua's `load` has it.
+        let function = match load::load(vm, source, source, load::Mode(b"t"), env) {
+            Ok(Ok(function)) => function,
+            Ok(Err(message)) => return Err(message),
+            Err(throw) => return Err(self.thrown(throw)),
+        };
+        vm.new_task(function, &[], None).map_err(|throw| self.thrown(throw))
+    }
+
     fn thrown(&mut self, throw: Throw) -> Vec<u8> {
         let vm = &mut self.vm;
         let error = if let Throw::Memory(_) = throw { vm.memory_error() } else { vm.error };
-        if let Throw::Memory(_) = throw {
-            vm.collect();
-        }
         message(vm, error)
     }
 }
