@@ -12,8 +12,8 @@ use evermoon::stdlib::{self, load};
 use evermoon::vm::host::NoHost;
 use evermoon::vm::{Exit, Limits, Throw, Vm};
 
-/// Slices of a run between two looks at the memory.
-const SLICES: u32 = 16;
+/// Growth after which a run's memory is looked at more closely, in bytes.
+const GROWTH: usize = 16 << 20;
 
 /// What an engine may take, in bytes.
 #[derive(Clone, Copy)]
@@ -29,6 +29,8 @@ pub struct Bounds {
 pub struct Seed {
     vm: Vm,
     bounds: Bounds,
+    /// What the heap may hold of the allocator's memory before a collection.
+    collect_at: usize,
 }
 
 impl Seed {
@@ -55,7 +57,7 @@ impl Seed {
         };
         vm.host = Box::new(SeedHost { output: Output::default(), state });
         vm.heap.bytes_max = bounds.heap;
-        let mut seed = Seed { vm, bounds };
+        let mut seed = Seed { vm, bounds, collect_at: bounds.system / 2 };
         seed.set_home(memory_alias).ok()?;
         let (io, globals) = (seed.io(), seed.vm.globals);
         let proxy = proxy::of(&mut seed.vm, io).ok()?;
@@ -124,15 +126,21 @@ impl Seed {
         let task = self.start(source)?;
         let vm = &mut self.vm;
         loop {
-            match vm.run_task(task, SLICES) {
+            match vm.run_task(task, 1) {
                 Some(Exit::Done) => return Ok(vm.task_results().last().copied().unwrap_or(Value::NIL)),
                 Some(Exit::Failed) => {
                     let error = std::mem::replace(&mut vm.error, Value::NIL);
                     return Err(message(vm, error));
                 }
                 Some(Exit::Slice) => {
-                    if vm.heap.system_bytes() > self.bounds.system {
-                        vm.set_interrupt("not enough memory");
+                    if vm.heap.system_bytes() > self.collect_at {
+                        // The heap's own count may be low while its pools hold much: a full collection lets go of pages.
+                        vm.collect();
+                        let held = vm.heap.system_bytes();
+                        self.collect_at = (held + GROWTH).max(self.bounds.system / 2);
+                        if held > self.bounds.system {
+                            vm.set_interrupt("not enough memory");
+                        }
                     }
                 }
                 _ => {
