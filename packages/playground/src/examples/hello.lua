@@ -1,0 +1,18 @@
+-- A program prints, and what it returns is shown below
+-- its output: click a table to open it.
+
+local moons = {
+  Earth = { "Moon" },
+  Mars = { "Phobos", "Deimos" },
+  Jupiter = { "Io", "Europa", "Ganymede", "Callisto", others = 91 },
+}
+
+print("Hello from " .. _VERSION .. ".")
+
+-- Tables are walked in the order in which they were filled,
+-- on every machine: Evermoon is deterministic.
+for planet, names in pairs(moons) do
+  print(("%-8s %s"):format(planet, table.concat(names, ", ")))
+end
+
+return moons, #moons.Jupiter, 2^53 // 1 | 0, 9007199254740993, print
