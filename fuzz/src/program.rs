@@ -7,12 +7,15 @@ use std::rc::Rc;
 
 use crate::choices::Choices;
 
-/// What each program begins with: `P` prints anything, `S` makes a short string of anything.
+/// What each program begins with: `P` prints anything, `S` makes a short string of anything, `N` a number of a NaN,
+/// whose sign is shown where the reference runs and nowhere else.
 pub const PRELUDE: &str = r##"local function S(v)
   local t = type(v)
-  if t == "number" or t == "string" or t == "boolean" or t == "nil" then return tostring(v) end
+  if t == "number" then return tostring(v == v and v or "nan") end
+  if t == "string" or t == "boolean" or t == "nil" then return tostring(v) end
   return t
 end
+local function N(v) if v ~= v then return 0.5 end return v end
 local function D(v, depth)
   if type(v) ~= "table" then return S(v) end
   if depth == 0 then return "{}" end
@@ -1261,7 +1264,8 @@ impl Maker<'_> {
             format.push_str(spec);
             format.push(' ');
             if spec != "%%" {
-                args.push(self.expr(&kind, 1));
+                let arg = self.expr(&kind, 1);
+                args.push(if kind == Kind::Num { format!("N({arg})") } else { arg });
             }
         }
         if self.place.caught && self.choices.chance(8) {
@@ -1497,8 +1501,12 @@ impl Maker<'_> {
                 self.binary("..", x, y)
             }
             4 | 5 => {
-                let kind = if self.choices.below(2) == 0 { Kind::Int } else { Kind::Num };
-                let (x, y) = (self.expr(&Kind::Str, depth), self.expr(&kind, depth));
+                let x = self.expr(&Kind::Str, depth);
+                let y = if self.choices.below(2) == 0 {
+                    self.expr(&Kind::Int, depth)
+                } else {
+                    format!("N({})", self.expr(&Kind::Num, depth))
+                };
                 if self.choices.below(2) == 0 {
                     self.binary("..", x, y)
                 } else {

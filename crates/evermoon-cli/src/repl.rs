@@ -43,7 +43,11 @@ pub fn run(session: &mut Session) -> Outcome {
         match loaded.and_then(|function| session.call(&function, MultiValue::new())) {
             Ok(results) => show(session, &results, interactive && is_expression),
             Err(error) => {
-                let _ = session.report(&error);
+                let outcome = session.report(&error);
+                if matches!(error, Error::Exit { .. }) {
+                    session.program = program;
+                    return outcome;
+                }
             }
         }
         if let Some(scope) = &mut scope {
@@ -140,6 +144,10 @@ fn read(session: &Session, input: &mut Input, first: bool) -> Read {
                 Ok(_) => {
                     if line.last() == Some(&b'\n') {
                         line.pop();
+                    }
+                    // What is not typed is shown, as GNU readline does it for `lua`: the output then reads like a session.
+                    if !std::io::stdin().is_terminal() {
+                        let _ = out.write_all(&line).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush());
                     }
                     Read::Text(line)
                 }

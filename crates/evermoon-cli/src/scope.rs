@@ -74,7 +74,10 @@ impl Scope {
         if !declared.is_empty() && !ends_in_return {
             let closures: Vec<String> = declared
                 .iter()
-                .map(|name| format!("function() return {name} end"))
+                .map(|(name, constant)| match constant {
+                    false => format!("function() return {name} end"),
+                    true => format!("(function(v) return function() return v end end)({name})"),
+                })
                 .collect();
             text.extend_from_slice(format!("\n{CAPTURE}({})", closures.join(", ")).as_bytes());
         }
@@ -87,7 +90,8 @@ impl Scope {
             .ok()?;
         let function: Function = outer.call(()).ok()?;
         self.join_upvalues(&function, &session.lua).ok()?;
-        *self.names.borrow_mut() = if ends_in_return { Vec::new() } else { declared };
+        *self.names.borrow_mut() =
+            if ends_in_return { Vec::new() } else { declared.into_iter().map(|(name, _)| name).collect() };
         self.fresh.borrow_mut().clear();
         Some(function)
     }
@@ -126,17 +130,20 @@ impl Scope {
     }
 }
 
-/// The names of the locals that a chunk declares at its outermost level, and whether it ends in a `return`. To-be-closed variables and
-/// constants are not carried on.
-fn declared_locals(source: &[u8]) -> Option<(Vec<String>, bool)> {
+/// A local that a line declares, and whether it is a constant: those have no variable to share, so their value is carried on in a new one.
+type Declared = (String, bool);
+
+/// The locals that a chunk declares at its outermost level, and whether it ends in a `return`. To-be-closed variables are not carried
+/// on, for they are closed when the line ends.
+fn declared_locals(source: &[u8]) -> Option<(Vec<Declared>, bool)> {
     let tree = parse(source, &Limits::default()).ok()?;
     let body = tree.block(tree.functions.last()?.body);
-    let mut names: Vec<String> = Vec::new();
+    let mut names: Vec<Declared> = Vec::new();
     let mut declare = |local: &evermoon::syntax::tree::LocalName| {
         let name = String::from_utf8_lossy(tree.symbol(local.name)).into_owned();
-        names.retain(|known| *known != name);
-        if local.attrib == Attrib::None {
-            names.push(name);
+        names.retain(|(known, _)| *known != name);
+        if local.attrib != Attrib::Close {
+            names.push((name, local.attrib == Attrib::Const));
         }
     };
     for stat in body {

@@ -1,8 +1,8 @@
 //! An engine set up the way `lua` sets up its own, and chunks run the way `lua` runs them: messages with a traceback on standard error,
 //! exit code 1.
 
+use crate::host::StdHost;
 use crate::options::Options;
-use crate::plain_host::PlainHost;
 use evermoon::syntax::parser::skip_shebang;
 use evermoon::{Error, Function, Lua, MultiValue, Result as LuaResult, StdLib, Table, Value};
 use std::hash::{BuildHasher, Hasher};
@@ -25,6 +25,8 @@ pub struct Session {
     /// How messages begin; nothing in the interactive loop.
     pub program: Option<String>,
     args: Vec<Vec<u8>>,
+    /// The program has ended itself and does not want its state closed (`os.exit`).
+    leave_open: bool,
     /// No Lua runs: Ctrl-C has its usual meaning.
     idle: Arc<AtomicBool>,
 }
@@ -37,7 +39,7 @@ impl Session {
         let (n1, n2) = options.seed.map_or_else(entropy, |seed| (seed, 0));
         let mut builder = Lua::builder()
             .libraries(StdLib::ALL)
-            .host(PlainHost)
+            .host(StdHost::new())
             .seed(n1, n2);
         if let Some(memory) = options.memory {
             builder = builder.memory(memory);
@@ -52,6 +54,7 @@ impl Session {
             lua,
             program: Some(program),
             args,
+            leave_open: false,
             idle,
         };
         let ready = session.set_arg(options.script).and_then(|()| session.set_paths(options.ignore_environment));
@@ -139,7 +142,7 @@ impl Session {
             Error::runtime(format!("cannot open {shown}: {}", system_message(&e)))
         })?;
         self.lua
-            .load(skip_shebang(&bytes))
+            .load(chunk_of(&bytes))
             .set_name(name)
             .into_function()
     }
@@ -187,7 +190,12 @@ impl Session {
     }
 
     /// Shows an error; the outcome is the exit code for it.
-    pub fn report(&self, error: &Error) -> Outcome {
+    pub fn report(&mut self, error: &Error) -> Outcome {
+        if let Error::Exit { code, close } = error {
+            self.leave_open = !close;
+            // As the system does it: the low eight bits.
+            return Err(*code as u8);
+        }
         let mut text = String::new();
         if let Some(program) = &self.program {
             text = format!("{program}: ");
@@ -212,7 +220,7 @@ impl Session {
 
     /// Sends the program's output on its way.
     pub fn flush(&self) {
-        let _ = std::io::stdout().flush();
+        self.lua.with_host(|host: &mut StdHost| host.flush());
     }
 
     /// The table of a library.
@@ -225,8 +233,13 @@ impl Session {
             .ok()
     }
 
-    pub fn close(&self) {
-        self.lua.close();
+    /// The end: finalizers run, unless the program wanted none of that; output is written out.
+    pub fn finish(self) {
+        if self.leave_open {
+            self.lua.skip_finalizers();
+        } else {
+            self.lua.close();
+        }
         self.flush();
     }
 }

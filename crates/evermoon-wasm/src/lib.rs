@@ -1,7 +1,15 @@
 //! The WebAssembly module: exports only, no imports, no logic of its own. It translates memory ranges and handles to calls of the
 //! engine. `docs/abi.md` describes it to someone who writes a host; `abi.rs` is what that document is written from.
+//!
+//! `seed.rs` has the exports of the original system. With the feature `legacy` the module has only those, and asks the host for
+//! external tables.
 #![allow(unsafe_code)]
 
+#[cfg(not(feature = "legacy"))]
 pub mod abi;
+#[cfg(not(feature = "legacy"))]
 pub mod engine;
+mod range;
+pub mod seed;
+#[cfg(not(feature = "legacy"))]
 pub mod slot;

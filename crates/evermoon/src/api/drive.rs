@@ -10,7 +10,7 @@ use super::userdata::HostData;
 use super::value::{MultiValue, Value};
 use crate::heap::value::Value as Raw;
 use crate::vm::door::Entry;
-use crate::vm::{Exit, Vm};
+use crate::vm::{Exit, ExitRequest, Vm};
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
@@ -83,6 +83,14 @@ impl Lua {
         })?;
         let nesting = Nesting::enter(self);
         let stop = nesting.as_ref().map_err(Error::clone).and_then(|_| self.drive(false));
+        if let Err(Error::Exit { close: true, .. }) = stop {
+            // The variables to be closed are, on the way out; what they raise is nobody's any more.
+            self.with(|vm| {
+                vm.unwind_entry(entry);
+                Ok(())
+            })?;
+            let _ = self.drive(false);
+        }
         self.conclude(entry, stop)
     }
 
@@ -132,11 +140,17 @@ impl Lua {
                 Exit::OutOfFuel => return Ok(Stop::OutOfFuel),
                 Exit::Yielded => return Ok(Stop::Yielded),
                 Exit::HostCall => {
+                    if let Some(exit) = self.exit_wanted()? {
+                        return Err(exit);
+                    }
                     let (function, args) = self.asked()?;
                     match &function.body {
                         Body::Now(body) => {
-                            let results = self.guarded(&function.name, || body(self, args));
-                            self.deliver(results)?;
+                            match self.guarded(&function.name, || body(self, args)) {
+                                // No `pcall` catches this.
+                                Err(exit @ Error::Exit { .. }) => return Err(exit),
+                                results => self.deliver(results)?,
+                            }
                         }
                         Body::Event | Body::Future(_) if events => return Ok(Stop::Asked(function, args)),
                         Body::Event | Body::Future(_) => {
@@ -149,6 +163,11 @@ impl Lua {
                 }
             }
         }
+    }
+
+    /// Whether it is `os.exit` that has left the interpreter.
+    fn exit_wanted(&self) -> Result<Option<Error>> {
+        self.with(|vm| Ok(vm.exit_requested.take().map(|ExitRequest { code, close }| Error::Exit { code, close })))
     }
 
     fn run_slice(&self) -> Result<Exit> {
@@ -164,7 +183,12 @@ impl Lua {
         }
         // A panic in there is a bug of the engine's or of its `Host`: what it leaves behind is not looked at again.
         match catch_unwind(AssertUnwindSafe(|| vm.run())) {
-            Ok(exit) => Ok(exit),
+            Ok(exit) => {
+                if exit == Exit::Slice {
+                    vm.host.tick();
+                }
+                Ok(exit)
+            }
             Err(panic) => {
                 self.inner.poisoned.set(true);
                 drop(vm);

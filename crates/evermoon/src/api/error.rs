@@ -46,6 +46,13 @@ pub enum Error {
         /// Where it ran out.
         message: String,
     },
+    /// Lua code wants to end the process (`os.exit`): it has stopped, and nothing caught it. What that means is the host's matter.
+    Exit {
+        /// The exit code.
+        code: i32,
+        /// To close the engine first ([`Lua::close`]).
+        close: bool,
+    },
     /// A value could not be converted to the type that was asked for.
     FromLua {
         /// Name of the Lua type.
@@ -144,6 +151,7 @@ impl Error {
             Error::Syntax { .. } => "syntax",
             Error::Memory { .. } => "memory",
             Error::Fuel { .. } => "fuel",
+            Error::Exit { .. } => "exit",
             Error::FromLua { .. } => "from_lua",
             Error::IntoLua { .. } => "into_lua",
             Error::BadArgument { .. } => "bad_argument",
@@ -218,6 +226,7 @@ impl fmt::Display for Error {
             | Error::Memory { message }
             | Error::Fuel { message }
             | Error::Busy { message } => f.write_str(message)?,
+            Error::Exit { code, .. } => write!(f, "the program has ended with exit code {code}")?,
             Error::FromLua { from, to, message } => {
                 write!(f, "{to} expected, got {from}")?;
                 if let Some(message) = message {

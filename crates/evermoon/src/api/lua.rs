@@ -227,13 +227,15 @@ impl Builder {
 /// Opens the libraries that were asked for.
 fn open_libraries(vm: &mut Vm, libraries: StdLib) -> Result<(), Throw> {
     type Open = fn(&mut Vm) -> Result<(), Throw>;
-    let all: [(StdLib, Open); 7] = [
+    let all: [(StdLib, Open); 9] = [
         (StdLib::PACKAGE, stdlib::package::open),
         (StdLib::COROUTINE, stdlib::coroutine::open),
         (StdLib::STRING, stdlib::string::open),
         (StdLib::UTF8, stdlib::utf8::open),
         (StdLib::TABLE, stdlib::table::open),
         (StdLib::MATH, stdlib::math::open),
+        (StdLib::OS, |vm| stdlib::os::open(vm, stdlib::os::Offer::All)),
+        (StdLib::IO, stdlib::io::open),
         (StdLib::DEBUG, stdlib::debug::open),
     ];
     // The basic functions come first: the interpreter knows some of them by number.
@@ -634,7 +636,9 @@ impl Lua {
             let next = vm.next_finalizer();
             Ok(next.map(|(finalizer, object)| (self.hold(vm, finalizer), self.from_raw(vm, object))))
         }) {
-            if let Err(error) = self.call_with(|vm| self.raw_of(vm, &finalizer), &[object]) {
+            if let Err(error) = self.call_with(|vm| self.raw_of(vm, &finalizer), &[object])
+                && !matches!(error, Error::Exit { .. })
+            {
                 let message = match &error {
                     Error::Runtime(e) if !matches!(error.value(self), Ok(Value::String(_))) => {
                         let _ = e;
@@ -648,6 +652,11 @@ impl Lua {
                 });
             }
         }
+    }
+
+    /// Leaves the finalizers uncalled when the engine is closed or dropped.
+    pub fn skip_finalizers(&self) {
+        self.inner.closed.set(true);
     }
 
     /// A way to stop a running program from another thread or a signal handler: it gets the error `interrupted!`, which

@@ -125,6 +125,10 @@ fn equals(vm: &mut Vm) -> NativeResult {
 fn tostring(vm: &mut Vm) -> NativeResult {
     if vm.state() == CALLED {
         let text = vm.pop();
+        if text.is_number() {
+            let text = vm.number_string(text)?;
+            return vm.ret(Raw::string(text));
+        }
         if !text.is_string() {
             return Err(vm.fail("'__tostring' must return a string"));
         }

@@ -88,24 +88,6 @@ pub struct Frame {
     pub flags: u8,
 }
 
-/// Where the count of `CONCAT` begins in [`Frame::aux`]: a stack has fewer slots than this has bits for, an instruction at most 255 operands.
-const CONCAT_SHIFT: u32 = 24;
-const _: () = assert!(STACK_MAX + STACK_ERROR_EXTRA < 1 << CONCAT_SHIFT);
-
-impl Frame {
-    /// The top that the caller of a special frame (finalizer, `__close`, hook) gets back.
-    pub(crate) fn saved_top(&self) -> usize {
-        (self.aux & ((1 << CONCAT_SHIFT) - 1)) as usize
-    }
-    /// Operands that a `CONCAT` in this frame has left while a metamethod runs; 0 for none.
-    pub(crate) fn concat_left(&self) -> usize {
-        (self.aux >> CONCAT_SHIFT) as usize
-    }
-    pub(crate) fn set_concat_left(&mut self, left: usize) {
-        self.aux = self.aux & ((1 << CONCAT_SHIFT) - 1) | (left as u32) << CONCAT_SHIFT;
-    }
-}
-
 /// A coroutine's status as `coroutine.status` tells it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]

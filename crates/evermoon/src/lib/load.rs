@@ -59,13 +59,17 @@ pub fn load(
         return Ok(Err([b"attempt to load a ", kind, b" chunk (mode is '", mode.0, b"')"].concat()));
     }
     vm.charge(bytes.len() as u64 / 16);
+    // Trees and decoded chunks are not in the heap, so they are held to what it has left: half of it, since vectors double.
+    let room = vm.heap.bytes_max.saturating_sub(vm.heap.bytes()) / 2;
     let proto = if binary {
         let shown = match name.first() {
             Some(b'@' | b'=') => String::from_utf8_lossy(&name[1..]).into_owned(),
             Some(0x1b) => "binary string".to_string(),
             _ => String::from_utf8_lossy(name).into_owned(),
         };
-        let proto = match chunk::undump(bytes, &chunk::Limits::default()) {
+        let defaults = chunk::Limits::default();
+        let chunk_limits = chunk::Limits { bytes_max: defaults.bytes_max.min(room), ..defaults };
+        let proto = match chunk::undump(bytes, &chunk_limits) {
             Ok(proto) => proto,
             Err(e) => return Ok(Err(format!("{shown}: {e}").into_bytes())),
         };
@@ -74,7 +78,7 @@ pub fn load(
         }
         proto
     } else {
-        let limits = Limits { nesting: vm.limits.syntax_nesting, ..Limits::default() };
+        let limits = Limits { nesting: vm.limits.syntax_nesting, memory: room };
         let compiled =
             parser::parse(bytes, &limits).and_then(|tree| crate::compile::compile(&tree, Arc::from(name)));
         match compiled {

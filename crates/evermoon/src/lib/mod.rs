@@ -8,6 +8,7 @@ pub mod pattern;
 pub mod utf8core;
 pub mod xoshiro;
 pub mod base;
+pub mod closure;
 pub mod coroutine;
 pub mod debug;
 pub mod format;

@@ -389,10 +389,11 @@ impl Vm {
             Act::HostCall => return Ok(Some(Exit::HostCall)),
             Act::Again => {
                 if self.ticks <= 0 {
-                    return match self.slice_over() {
-                        Exit::Slice => Ok(None),
-                        exit => Ok(Some(exit)),
-                    };
+                    if let Some(message) = self.interrupt.take() {
+                        return Err(self.fail(&message));
+                    }
+                    // Also when only the slice is over: the host may want to interrupt.
+                    return Ok(Some(self.slice_over()));
                 }
             }
         }
@@ -521,15 +522,15 @@ impl Vm {
             }
             Some(Op::CONCAT) => {
                 // The result replaces the two operands; the frame knows how many values are left.
-                let left = self.exec.frame().concat_left();
+                let left = self.exec.frame().aux as usize;
                 let a = base + i.a() as usize;
                 self.exec.set(a + left - 2, v);
-                self.exec.frame_mut().set_concat_left(left - 1);
+                self.exec.frame_mut().aux = left as u32 - 1;
                 self.exec.top = a + left - 1;
                 if left - 1 > 1 {
                     self.step_back();
                 } else {
-                    self.exec.frame_mut().set_concat_left(0);
+                    self.exec.frame_mut().aux = 0;
                 }
             }
             Some(op) if op.has(crate::bytecode::op::flag::WRITES_A) => self.exec.set(base + i.a() as usize, v),
@@ -929,6 +930,9 @@ impl Vm {
 
     /// Closes the pending variables of a suspended or dead coroutine, each by a call on the coroutine's own stack.
     fn close_coroutine(&mut self, mut co: Gc<Coroutine>) -> Result<(), Throw> {
+        if self.coroutine_depth >= COROUTINE_DEPTH_MAX && !co.exec.tbc.is_empty() {
+            return Err(self.fail("C stack overflow"));
+        }
         co.status = Status::Dead;
         let frame = self.exec.frame_mut();
         if frame.state != CLOSING {

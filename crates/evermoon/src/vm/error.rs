@@ -113,7 +113,7 @@ impl Vm {
     #[cold]
     pub(crate) fn arith_error(&mut self, event: Event, a: Value, b: Value) -> Throw {
         let culprit = if a.is_number() { b } else { a };
-        if (Event::BAnd as u8..=Event::Shr as u8).contains(&(event as u8)) || event == Event::BNot {
+        if event.is_bitwise() {
             if !culprit.is_number() {
                 return self.type_error(culprit, "perform bitwise operation on");
             }

@@ -28,6 +28,13 @@ pub const EVENT_NAMES: [&str; EVENT_COUNT] = [
     "__lt", "__le", "__concat", "__tostring", "__name", "__metatable", "__pairs",
 ];
 
+impl Event {
+    /// An operation on integers bit by bit.
+    pub(crate) fn is_bitwise(self) -> bool {
+        (Event::BAnd as u8..=Event::Shr as u8).contains(&(self as u8)) || self == Event::BNot
+    }
+}
+
 /// Longest chain of `__index` or `__newindex` (PUC's MAXTAGLOOP).
 const CHAIN_MAX: u32 = 2000;
 
@@ -150,7 +157,9 @@ impl Vm {
         }
         self.charge_string(a);
         self.charge_string(b);
-        if (a.is_string() || b.is_string())
+        // The reference does this in metamethods of strings, which has none for bitwise operations.
+        if !event.is_bitwise()
+            && (a.is_string() || b.is_string())
             && let (Some(x), Some(y)) = (self.to_number(a), self.to_number(b))
             && let Some(v) = self.arith_numbers(event, num_value(x), num_value(y))?
         {
@@ -161,7 +170,7 @@ impl Vm {
 
     /// The operation on two numbers; `None` when a bitwise one meets a float without an integer value.
     pub(crate) fn arith_numbers(&mut self, event: Event, a: Value, b: Value) -> Result<Option<Value>, Throw> {
-        if (Event::BAnd as u8..=Event::Shr as u8).contains(&(event as u8)) || event == Event::BNot {
+        if event.is_bitwise() {
             let (Some(x), Some(y)) = (self.to_int(a), self.to_int(b)) else { return Ok(None) };
             return Ok(Some(Value::int(match event {
                 Event::BAnd => x & y,

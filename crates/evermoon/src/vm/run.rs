@@ -1247,15 +1247,15 @@ fn concat(vm: &mut Vm, word: u32) -> Exit {
     let frame = vm.exec.frame();
     let first = frame.base as usize + i.a() as usize;
     // A restart after a metamethod's call goes on with what is left.
-    let left = frame.concat_left();
+    let left = frame.aux as usize;
     let count = if left != 0 { left } else { i.b() as usize };
     match vm.concat(first, count) {
         Ok((_, None)) => {
-            vm.exec.frame_mut().set_concat_left(0);
+            vm.exec.frame_mut().aux = 0;
             if vm.heap.debt > 0 { collect(vm) } else { Exit::Continue }
         }
         Ok((left, Some(args))) => {
-            vm.exec.frame_mut().set_concat_left(left);
+            vm.exec.frame_mut().aux = left as u32;
             let step = vm.call_meta(args, 1, frame_flag::FINISH);
             vm.settle(step)
         }
