@@ -19,14 +19,14 @@ function example(id: string, title: string, about: string, fuel?: number): Examp
 export const examples: readonly Example[] = [
   example('hello', 'Hello, moon', 'Print, and return a table to open'),
   example('coroutines', 'Closures and coroutines', 'Generators, yielding from anywhere'),
-  example('await', 'Await, anywhere', 'Promises inside sort and metamethods'),
+  example('await', 'Await, anywhere', 'Promises inside sort and __index'),
   example('orbits', 'Orbits', 'Draw each frame; steer it live'),
   example('counters', 'Live counters', 'Figures that change as it runs'),
   example('fuel', 'A budget of fuel', 'An endless loop comes to its end', 10_000_000),
-  example('errors', 'Errors and tracebacks', 'Marked at their line, with the way there'),
+  example('errors', 'Errors and tracebacks', 'Marked at their line'),
   example('patterns', 'Patterns', 'Text taken apart and put together'),
   example('modules', 'Modules', 'An asynchronous require; operators'),
   example('adventure', 'A question', 'Input is a function that waits'),
-  example('mandelbrot', 'Mandelbrot', 'Heavy work in a page that stays live'),
+  example('mandelbrot', 'Mandelbrot', 'Heavy work, and a live page'),
   example('crowd', 'A crowd', 'Ten thousand coroutines'),
 ];

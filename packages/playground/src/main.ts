@@ -25,6 +25,7 @@ const stopButton = find<HTMLButtonElement>('stop');
 const fuelSelect = find<HTMLSelectElement>('fuel');
 const state = find('state');
 const stage = find('stage');
+const resultPane = find('result');
 const meters = find('meters');
 const output = new OutputView(find('output'));
 
@@ -118,6 +119,7 @@ function setState(kind: 'ready' | 'running' | 'done' | 'failed' | 'stopped', tex
   const running = kind === 'running';
   stopButton.disabled = !running;
   document.body.classList.toggle('running', running);
+  document.body.classList.toggle('ended', kind !== 'running' && kind !== 'ready');
 }
 
 async function fresh(): Promise<Session> {
@@ -132,6 +134,8 @@ async function run(): Promise<void> {
   clearStage();
   editor.mark(undefined);
   setState('running', 'Running');
+  // On a phone the result is below.
+  if (window.innerWidth <= 760) resultPane.scrollIntoView({ block: 'start', behavior: 'smooth' });
   try {
     const current = await fresh();
     if (mine !== turn) return;

@@ -26,7 +26,10 @@ function quoted(text: string, max: number): string {
 function float(value: number): string {
   if (value === Infinity) return 'math.huge';
   if (value === -Infinity) return '-math.huge';
-  return Number.isNaN(value) ? 'nan' : String(value);
+  if (Number.isNaN(value)) return 'nan';
+  // Beyond 2^53 a number of JavaScript's was a float in Lua, and is written as Lua writes it; integers come as bigints.
+  if (Number.isInteger(value) && !Number.isSafeInteger(value)) return value.toExponential(13).replace(/\.?0+e/, 'e');
+  return String(value);
 }
 
 /** What fits on one line. */

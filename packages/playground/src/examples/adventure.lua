@@ -13,9 +13,10 @@ while true do
   else
     tries = tries + 1
     if guess == secret then break end
-    print(guess, guess < secret and "is too small." or "is too large.")
+    local how = guess < secret and "small" or "large"
+    print(guess, "is too " .. how .. ".")
   end
 end
 
-print(("Yes! You needed %d %s."):format(tries, tries == 1 and "try" or "tries"))
+print("Yes! Tries needed: " .. tries)
 return tries

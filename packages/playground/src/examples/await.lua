@@ -11,7 +11,7 @@ table.sort(planets, function(a, b)
   print(("is %s before %s?"):format(a, b))
   return a < b
 end)
-print(table.concat(planets, " < ") .. "   (" .. asked .. " questions)\n")
+print(table.concat(planets, " < "), asked .. " questions\n")
 
 -- In a metamethod: fields that arrive when they are read.
 local remote = setmetatable({}, {

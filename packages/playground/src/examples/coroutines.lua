@@ -28,7 +28,7 @@ for p in permutations { "new", "half", "full" } do
   print(p)
 end
 
--- Evermoon may yield from anywhere: here, out of a sort's comparison.
+-- Evermoon may yield from anywhere: here, from a comparison.
 local sorter = coroutine.wrap(function()
   local t = { 5, 2, 8, 1 }
   table.sort(t, function(a, b)

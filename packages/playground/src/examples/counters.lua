@@ -58,7 +58,11 @@ for round = 1, 400 do
   meter("round", round, 400)
   meter("π is about", ("%.5f"):format(4 * inside / total))
   meter("primes found", primes)
-  meter("longest Collatz run", ("%d, from %d"):format(length, longest))
+  meter("longest Collatz", ("%d, from %d"):format(length, longest))
 end
 
-return { pi = 4 * inside / total, primes = primes, collatz = { from = longest, steps = length } }
+return {
+  pi = 4 * inside / total,
+  primes = primes,
+  collatz = { from = longest, steps = length },
+}

@@ -14,7 +14,7 @@ end, debug.traceback))
 local function resource(name)
   return setmetatable({}, {
     __close = function(_, err)
-      print("closing " .. name, err and "because of an error" or "")
+      print("closing " .. name, err and "after an error" or "")
     end,
   })
 end

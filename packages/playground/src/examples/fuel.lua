@@ -10,7 +10,8 @@ print("with a budget of 500,000:", limit(500000, forever))
 
 -- The limit reaches into the library, too: this pattern would
 -- need longer than the universe has.
-print("a hostile pattern:", limit(500000, string.find, ("a"):rep(60), ("a*"):rep(30) .. "b"))
+local text, pattern = ("a"):rep(60), ("a*"):rep(30) .. "b"
+print("a bad pattern:", limit(500000, string.find, text, pattern))
 
 -- And what ends in time gives its results.
 print("a good citizen:", limit(500000, function(n)
@@ -19,7 +20,7 @@ print("a good citizen:", limit(500000, function(n)
   return sum
 end, 1000))
 
--- Now the whole program, with the limit set above the editor (or
--- choose "no limit", and stop it by hand: the page stays live).
+-- Now the whole program, with the limit set above. Or choose
+-- "no limit" and stop it by hand: the page stays live.
 print("\nand now, forever …")
 forever()

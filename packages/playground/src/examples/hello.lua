@@ -4,7 +4,7 @@
 local moons = {
   Earth = { "Moon" },
   Mars = { "Phobos", "Deimos" },
-  Jupiter = { "Io", "Europa", "Ganymede", "Callisto", others = 91 },
+  Jupiter = { "Io", "Europa", "Ganymede", others = 92 },
 }
 
 print("Hello from " .. _VERSION .. ".")
@@ -15,4 +15,5 @@ for planet, names in pairs(moons) do
   print(("%-8s %s"):format(planet, table.concat(names, ", ")))
 end
 
-return moons, #moons.Jupiter, 2^53 // 1 | 0, 9007199254740993, print
+-- Integers have 64 bits, here as well.
+return moons, #moons.Jupiter, math.maxinteger, 10 / 4

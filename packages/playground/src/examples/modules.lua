@@ -29,11 +29,15 @@ local todo, from = queue.new(), {}
 todo:push(vector(2, 2))
 from[tostring(vector(2, 2))] = false
 
+local steps = {
+  vector(1, 0), vector(-1, 0), vector(0, 1), vector(0, -1),
+}
+
 local goal
 while #todo > 0 and not goal do
   local here = todo:pop()
   if at(here) == "E" then goal = here end
-  for _, step in ipairs { vector(1, 0), vector(-1, 0), vector(0, 1), vector(0, -1) } do
+  for _, step in ipairs(steps) do
     local next = here + step
     if at(next) ~= "#" and from[tostring(next)] == nil then
       from[tostring(next)] = here

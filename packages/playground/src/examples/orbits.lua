@@ -1,5 +1,5 @@
--- canvas() gives an object of JavaScript's: its methods are called
--- directly. frame() waits for the browser's next frame.
+-- canvas() gives an object of JavaScript: its methods are
+-- called directly. frame() waits for the next frame.
 --
 -- While it runs, type in the line below:  speed = 4
 
@@ -10,13 +10,15 @@ speed = 1
 local bodies = {
   { orbit = 46, size = 4, period = 2.4, colour = "#c9a58a" },
   { orbit = 74, size = 6, period = 5.1, colour = "#e7c98f" },
-  { orbit = 108, size = 7, period = 8.0, colour = "#7fb0e6", moon = true },
+  { orbit = 108, size = 7, period = 8.0, colour = "#7fb0e6",
+    moon = true },
   { orbit = 146, size = 5, period = 14.3, colour = "#d98a6a" },
 }
 
 local stars = {}
 for i = 1, 90 do
-  stars[i] = { math.random() * c.width, math.random() * c.height, math.random() }
+  local x, y = math.random(c.width), math.random(c.height)
+  stars[i] = { x, y, math.random() }
 end
 
 local time, last = 0, frame()
@@ -26,7 +28,8 @@ while true do
   c:clear("#12151f")
 
   for _, s in ipairs(stars) do
-    c:fill("#ffffff", 0.25 + 0.5 * s[3] * math.abs(math.sin(now + 9 * s[3])))
+    local twinkle = math.abs(math.sin(now + 9 * s[3]))
+    c:fill("#ffffff", 0.25 + 0.5 * s[3] * twinkle)
     c:circle(s[1], s[2], 0.5 + s[3] * 0.7)
   end
 
@@ -39,12 +42,14 @@ while true do
     -- A trail of fading dots, then the body.
     for k = 24, 0, -1 do
       local a = (time / b.period - k * 0.008) * 2 * math.pi
-      local x, y = cx + b.orbit * math.cos(a), cy + b.orbit * math.sin(a) * 0.92
+      local x = cx + b.orbit * math.cos(a)
+      local y = cy + b.orbit * math.sin(a) * 0.92
       c:fill(b.colour, k == 0 and 1 or 0.16 * (1 - k / 24))
       c:circle(x, y, k == 0 and b.size or b.size * 0.6)
       if k == 0 and b.moon then
         c:fill("#dfe4f2")
-        c:circle(x + 14 * math.cos(a * 7), y + 14 * math.sin(a * 7), 2.2)
+        local m = a * 7
+        c:circle(x + 14 * math.cos(m), y + 14 * math.sin(m), 2.2)
       end
     end
   end

@@ -7,10 +7,12 @@ local log = [[
 ]]
 
 local requests = {}
-for date, time, verb, path, status, ms in
-  log:gmatch("(%S+) (%S+) (%u+)%s+(%S+)%s+(%d+)%s+(%d+)ms") do
+local line = "(%S+) (%u+)%s+(%S+)%s+(%d+)%s+(%d+)ms"
+for time, verb, path, status, ms in log:gmatch(line) do
   local query = {}
-  for k, v in path:gmatch("(%w+)=(%w+)") do query[k] = v end
+  for k, v in path:gmatch("(%w+)=(%w+)") do
+    query[k] = v
+  end
   requests[#requests + 1] = {
     time = time,
     verb = verb,
@@ -22,11 +24,13 @@ for date, time, verb, path, status, ms in
 end
 
 for _, r in ipairs(requests) do
-  print(("%s  %-4s %-14s %d"):format(r.time, r.verb, r.path, r.status))
+  local shape = "%s  %-4s %-14s %d"
+  print(shape:format(r.time, r.verb, r.path, r.status))
 end
 
 -- Substitution with a table, a balanced match, a frontier.
-print((("$who is $what"):gsub("%$(%w+)", { who = "Lua", what = "the moon" })))
+local names = { who = "Lua", what = "the moon" }
+print((("$who is $what"):gsub("%$(%w+)", names)))
 print(("f(a(b)c)d"):match("%b()"))
 print((("THE (quick) fox"):gsub("%f[%a]%a+", string.lower)))
 
