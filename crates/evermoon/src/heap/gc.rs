@@ -42,8 +42,10 @@ pub struct Collector {
     pub step_mul: u32,
     /// Log2 of the bytes between steps.
     pub step_size: u32,
-    /// The program has asked for the generational mode: only remembered.
+    /// The mode is called generational, as it is in the reference's `lua` from the start. There is one collector, an incremental one.
     pub generational: bool,
+    /// The program has asked for that mode: then a basic step is a whole cycle, for those who count on young objects being gone.
+    pub whole_steps: bool,
     /// Stopped by `collectgarbage "stop"`.
     pub stopped: bool,
     /// Stopped because a finalizer runs or the engine is closing.
@@ -88,7 +90,8 @@ impl Collector {
             pause: 200,
             step_mul: 100,
             step_size: 13,
-            generational: false,
+            generational: true,
+            whole_steps: false,
             stopped: false,
             suspended: false,
             stress: false,

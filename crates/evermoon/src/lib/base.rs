@@ -644,7 +644,7 @@ const RETURN_ZERO: u32 = 1;
 const RETURN_TRUE: u32 = 2;
 const RETURN_FALSE: u32 = 3;
 
-/// `collectgarbage ([opt [, arg]])`. There is one collector, an incremental one: "generational" is remembered, and changes nothing.
+/// `collectgarbage ([opt [, arg]])`. There is one collector, an incremental one: after "generational" each basic step is a whole cycle.
 fn collectgarbage(vm: &mut Vm) -> NativeResult {
     if vm.state() != 0 {
         return finalize_all(vm);
@@ -663,7 +663,8 @@ fn collectgarbage(vm: &mut Vm) -> NativeResult {
         // Inside a finalizer every option fails.
         return vm.ret(Value::NIL);
     }
-    let percent = |n: i64| n.clamp(0, 1000) as u32;
+    // Kept in fours, as the reference does.
+    let percent = |n: i64| n.clamp(0, 1000) as u32 & !3;
     let result = match option {
         "stop" => {
             vm.heap.gc.stopped = true;
@@ -694,7 +695,9 @@ fn collectgarbage(vm: &mut Vm) -> NativeResult {
                     gc.step_size = step_size.clamp(0, 40) as u32;
                 }
             }
-            let old = std::mem::replace(&mut vm.heap.gc.generational, option == "generational");
+            let generational = option == "generational";
+            vm.heap.gc.whole_steps = generational;
+            let old = std::mem::replace(&mut vm.heap.gc.generational, generational);
             return vm.ret_bytes(if old { b"generational" } else { b"incremental" });
         }
         "step" => {
@@ -727,7 +730,7 @@ fn step(vm: &mut Vm, kilobytes: i64) -> bool {
             left -= step_bytes;
         }
         done
-    } else if vm.heap.gc.generational {
+    } else if vm.heap.gc.whole_steps {
         vm.collect();
         true
     } else {

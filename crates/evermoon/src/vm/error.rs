@@ -429,10 +429,12 @@ impl Vm {
 }
 
 /// Where a protected frame that is closing variables keeps the error: in its first slot, which no callee's variable shares, since that
-/// slot or a later one holds the callee; or behind the slots that it keeps. An entry has its handler's slot for it.
+/// slot or a later one holds the callee (in its second one, if the first holds the handler); or behind the slots that it keeps. An
+/// entry has its handler's slot for it.
 fn error_slot(frame: &Frame) -> usize {
     let slot = match frame.kind {
         kind::NATIVE if frame.top == CATCH => frame.base + frame.aux,
+        kind::NATIVE if frame.top == frame.base => frame.base + 1,
         kind::NATIVE => frame.base,
         _ => frame.func,
     };
