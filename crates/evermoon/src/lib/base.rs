@@ -373,7 +373,7 @@ fn raise(vm: &mut Vm, message: Value, level: i64) -> Throw {
         && level > 0
     {
         let frame = usize::try_from(level).ok().and_then(|level| vm.frame_at_level(level));
-        let mut text = vm.position(frame).into_bytes();
+        let mut text = vm.position(frame);
         if !text.is_empty() {
             text.extend_from_slice(s.bytes());
             return vm.throw_bytes(&text);

@@ -141,7 +141,7 @@ impl Vm {
     /// `chunk:line` of the innermost Lua function, empty if there is none.
     pub fn where_it_is(&self) -> String {
         let at = self.exec.frames().iter().rposition(|f| f.kind == kind::LUA);
-        self.position(at).trim_end_matches(": ").to_string()
+        String::from_utf8_lossy(&self.position(at)).trim_end_matches(": ").to_string()
     }
 
     /// Puts every object that has a finalizer on the list of those whose turn it is, the newest first: the engine closes.

@@ -15,14 +15,10 @@ use crate::heap::object::Gc;
 use crate::heap::value::Value;
 
 /// Kind and name, such as ("local", "user") or ("method", "close").
-pub type Name = (&'static str, String);
+pub type Name = (&'static str, Vec<u8>);
 
 /// Registers whose contents are named after the global environment make fields global variables.
 const ENV: &[u8] = b"_ENV";
-
-fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
 
 /// The instruction at `pc`; verified code has one wherever a frame's pc points.
 fn instr(proto: &Proto, pc: usize) -> Instr {
@@ -32,13 +28,25 @@ fn instr(proto: &Proto, pc: usize) -> Instr {
 /// The name of the `number`th local variable (from 1) alive at `pc`.
 pub(crate) fn local_at(proto: &Proto, number: usize, pc: usize) -> Option<&[u8]> {
     let pc = pc as u32;
-    let alive = proto.info().locals.iter().take_while(|l| l.start_pc <= pc).filter(|l| pc < l.end_pc);
-    alive.into_iter().nth(number.checked_sub(1)?).map(|l| &*l.name)
+    let alive = proto
+        .info()
+        .locals
+        .iter()
+        .take_while(|l| l.start_pc <= pc)
+        .filter(|l| pc < l.end_pc);
+    alive
+        .into_iter()
+        .nth(number.checked_sub(1)?)
+        .map(|l| &*l.name)
 }
 
 /// The name of an upvalue.
 pub(crate) fn upvalue_name(proto: &Proto, n: u8) -> Option<&[u8]> {
-    proto.info().upvals.get(n as usize).and_then(|u| u.name.as_deref())
+    proto
+        .info()
+        .upvals
+        .get(n as usize)
+        .and_then(|u| u.name.as_deref())
 }
 
 /// Whether an instruction changes a register.
@@ -66,7 +74,11 @@ fn setter(proto: &Proto, end: usize, reg: u8) -> Option<usize> {
                 jumped_to = jumped_to.max(target);
             }
         } else if writes(i, op, reg) {
-            found = if (pc as i64) < jumped_to { None } else { Some(pc) };
+            found = if (pc as i64) < jumped_to {
+                None
+            } else {
+                Some(pc)
+            };
         }
     }
     found
@@ -82,13 +94,13 @@ fn origin(proto: &Proto, pc: usize, reg: u8) -> Option<Origin> {
     let (mut pc, mut reg) = (pc, reg);
     loop {
         if let Some(name) = local_at(proto, reg as usize + 1, pc) {
-            return Some(Origin::Named(("local", text(name))));
+            return Some(Origin::Named(("local", name.to_vec())));
         }
         pc = setter(proto, pc, reg)?;
         let i = instr(proto, pc);
         let constant = |k: usize| {
             let s = proto.consts().get(k)?.as_str()?;
-            Some(Origin::Named(("constant", text(s.bytes()))))
+            Some(Origin::Named(("constant", s.bytes().to_vec())))
         };
         return match i.op()? {
             // Always to a lower register, so this ends.
@@ -97,7 +109,10 @@ fn origin(proto: &Proto, pc: usize, reg: u8) -> Option<Origin> {
                 continue;
             }
             Op::MOVE => None,
-            Op::GETUPVAL => Some(Origin::Named(("upvalue", text(upvalue_name(proto, i.b()).unwrap_or(b"?"))))),
+            Op::GETUPVAL => Some(Origin::Named((
+                "upvalue",
+                upvalue_name(proto, i.b()).unwrap_or(b"?").to_vec(),
+            ))),
             Op::LOADK => constant(i.bx() as usize),
             Op::LOADKX => constant(instr(proto, pc + 1).get_ax() as usize),
             _ => Some(Origin::Made(pc)),
@@ -106,8 +121,12 @@ fn origin(proto: &Proto, pc: usize, reg: u8) -> Option<Origin> {
 }
 
 /// The name of a constant that is a string.
-fn constant_name(proto: &Proto, k: u8) -> String {
-    proto.consts().get(k as usize).and_then(|v| v.as_str()).map_or("?".into(), |s| text(s.bytes()))
+fn constant_name(proto: &Proto, k: u8) -> Vec<u8> {
+    proto
+        .consts()
+        .get(k as usize)
+        .and_then(|v| v.as_str())
+        .map_or(b"?".to_vec(), |s| s.bytes().to_vec())
 }
 
 fn field_kind(is_env: bool) -> &'static str {
@@ -116,7 +135,7 @@ fn field_kind(is_env: bool) -> &'static str {
 
 /// Whether a register holds a variable named `_ENV`.
 fn is_env(proto: &Proto, pc: usize, reg: u8) -> bool {
-    matches!(origin(proto, pc, reg), Some(Origin::Named(("local" | "upvalue", name))) if name.as_bytes() == ENV)
+    matches!(origin(proto, pc, reg), Some(Origin::Named(("local" | "upvalue", name))) if name == ENV)
 }
 
 /// What is in `reg` before the instruction at `pc`.
@@ -127,17 +146,27 @@ pub(crate) fn register_name(proto: &Proto, pc: usize, reg: u8) -> Option<Name> {
     };
     let i = instr(proto, pc);
     Some(match i.op()? {
-        Op::GETTABUP => (field_kind(upvalue_name(proto, i.b()) == Some(ENV)), constant_name(proto, i.c())),
-        Op::GETFIELD => (field_kind(is_env(proto, pc, i.b())), constant_name(proto, i.c())),
-        Op::GETI => ("field", "integer index".into()),
+        Op::GETTABUP => (
+            field_kind(upvalue_name(proto, i.b()) == Some(ENV)),
+            constant_name(proto, i.c()),
+        ),
+        Op::GETFIELD => (
+            field_kind(is_env(proto, pc, i.b())),
+            constant_name(proto, i.c()),
+        ),
+        Op::GETI => ("field", b"integer index".to_vec()),
         Op::SELF => ("method", constant_name(proto, i.c())),
         Op::GETTABLE => {
             let name = match origin(proto, pc, i.c()) {
                 Some(Origin::Named(("constant", name))) => name,
-                _ => "?".into(),
+                _ => b"?".to_vec(),
             };
             // A table above its result: a method whose name does not fit `SELF`.
-            if i.b() > i.a() { ("method", name) } else { (field_kind(is_env(proto, pc, i.b())), name) }
+            if i.b() > i.a() {
+                ("method", name)
+            } else {
+                (field_kind(is_env(proto, pc, i.b())), name)
+            }
         }
         _ => return None,
     })
@@ -149,7 +178,7 @@ fn call_name_in_code(proto: &Proto, pc: usize) -> Option<Name> {
     let op = i.op()?;
     let event = match op {
         Op::CALL | Op::TAILCALL => return register_name(proto, pc, i.a()),
-        Op::TFORCALL => return Some(("for iterator", "for iterator".into())),
+        Op::TFORCALL => return Some(("for iterator", b"for iterator".to_vec())),
         Op::GETTABUP | Op::GETTABLE | Op::GETI | Op::GETFIELD | Op::SELF => "index",
         Op::SETTABUP
         | Op::SETTABUPK
@@ -180,7 +209,11 @@ fn same(a: Value, b: Value) -> bool {
 impl Vm {
     /// The execution state of a coroutine, running or not.
     pub(crate) fn exec_of<'a>(&'a self, co: &'a Gc<Coroutine>) -> &'a Exec {
-        if *co == self.current { &self.exec } else { &co.exec }
+        if *co == self.current {
+            &self.exec
+        } else {
+            &co.exec
+        }
     }
 
     /// The variable that holds the offending operand `value` of the current instruction, if the bytecode tells. Of two operands
@@ -193,14 +226,21 @@ impl Vm {
         let i = instr(&proto, pc);
         let upvalue = |n: u8| {
             let held = closure.upvals().get(n as usize)?.get();
-            same(held, value).then(|| ("upvalue", text(upvalue_name(&proto, n).unwrap_or(b"?"))))
+            same(held, value).then(|| ("upvalue", upvalue_name(&proto, n).unwrap_or(b"?").to_vec()))
         };
         let regs: &[u8] = match i.op()? {
             Op::GETTABUP => return upvalue(i.b()),
             Op::SETTABUP | Op::SETTABUPK => return upvalue(i.a()),
-            Op::SETTABLE | Op::SETTABLEK | Op::SETI | Op::SETIK | Op::SETFIELD | Op::SETFIELDK => &[i.a()],
+            Op::SETTABLE | Op::SETTABLEK | Op::SETI | Op::SETIK | Op::SETFIELD | Op::SETFIELDK => {
+                &[i.a()]
+            }
             Op::GETTABLE | Op::GETI | Op::GETFIELD | Op::SELF | Op::LEN => &[i.b()],
-            op if (Op::ADDI as u8..Op::ADD as u8).contains(&(op as u8)) || op == Op::UNM || op == Op::BNOT => &[i.b()],
+            op if (Op::ADDI as u8..Op::ADD as u8).contains(&(op as u8))
+                || op == Op::UNM
+                || op == Op::BNOT =>
+            {
+                &[i.b()]
+            }
             op if (Op::ADD as u8..Op::UNM as u8).contains(&(op as u8)) => &[i.b(), i.c()],
             _ => return None,
         };
@@ -223,10 +263,10 @@ impl Vm {
             return None;
         }
         if frame.flags & frame_flag::HOOK != 0 {
-            return Some(("hook", "?".into()));
+            return Some(("hook", b"?".to_vec()));
         }
         if frame.flags & frame_flag::FINALIZER != 0 {
-            return Some(("metamethod", "__gc".into()));
+            return Some(("metamethod", b"__gc".to_vec()));
         }
         self.name_called_by(exec.frames().get(index.checked_sub(1)?)?)
     }
@@ -238,10 +278,10 @@ impl Vm {
     }
 
     /// The name of the local variable in register `r` at the current instruction of the top Lua frame.
-    pub(crate) fn local_name(&self, r: u8) -> Option<String> {
+    pub(crate) fn local_name(&self, r: u8) -> Option<Vec<u8>> {
         let frame = self.exec.frame();
         let proto = self.frame_proto(frame)?;
-        local_at(&proto, r as usize + 1, self.frame_pc(frame)).map(text)
+        local_at(&proto, r as usize + 1, self.frame_pc(frame)).map(<[u8]>::to_vec)
     }
 
     /// How the running native was called, or else under which name the loaded modules know it.
@@ -255,19 +295,25 @@ impl Vm {
     }
 
     /// The name of a function that is a field of a loaded module: `string.rep`; without the module if that is `_G`.
-    pub(crate) fn loaded_name(&mut self, function: Value) -> Option<String> {
+    pub(crate) fn loaded_name(&mut self, function: Value) -> Option<Vec<u8>> {
         let registry = self.registry;
         let loaded = self.raw_get_name(registry, "_LOADED").ok()?.as_table()?;
         for module in loaded.entries() {
             let (key, value) = (module.key(), module.value());
-            let (Some(module), Some(fields)) = (key.as_str(), value.as_table()) else { continue };
+            let (Some(module), Some(fields)) = (key.as_str(), value.as_table()) else {
+                continue;
+            };
             for field in fields.entries() {
                 if let Some(name) = field.key().as_str()
                     && field.value().raw_equals(function)
                     && !field.value().is_nil()
                 {
-                    let (module, name) = (text(module.bytes()), text(name.bytes()));
-                    return Some(if module == "_G" { name } else { format!("{module}.{name}") });
+                    let (module, name) = (module.bytes(), name.bytes());
+                    return Some(if module == b"_G" {
+                        name.to_vec()
+                    } else {
+                        [module, b".", name].concat()
+                    });
                 }
             }
         }
@@ -278,7 +324,9 @@ impl Vm {
     pub(crate) fn level_frame(&self, exec: &Exec, level: i64) -> Option<usize> {
         let level = usize::try_from(level).ok()?;
         let frames = exec.frames();
-        let counted = (0..frames.len()).rev().filter(|&i| !matches!(frames[i].kind, kind::BOTTOM | kind::ENTRY));
+        let counted = (0..frames.len())
+            .rev()
+            .filter(|&i| !matches!(frames[i].kind, kind::BOTTOM | kind::ENTRY));
         counted.into_iter().nth(level)
     }
 
