@@ -12,6 +12,7 @@ mod demo;
 #[path = "../../tests/lua/expectations.rs"]
 mod expectations;
 mod lua_programs;
+mod page_server;
 mod real_programs;
 mod tally;
 mod tools;
@@ -34,7 +35,7 @@ const VERBS: [Verb; 13] = [
     ),
     (
         "demo",
-        "builds the release and shows the programs of examples/ [names]",
+        "builds the page and serves it on localhost [--port N] [--build-only]; or shows examples/ in the terminal: --terminal [names]",
         demo::demo,
     ),
     (

@@ -407,15 +407,15 @@ function wait(promise: PromiseLike<unknown>, run: RunState): Promise<Answer> {
   });
 }
 
-type Later = { setImmediate?: (f: () => void) => void; scheduler?: { yield?: () => Promise<void> } };
+type Later = { setImmediate?: (f: () => void) => void };
 let channel: MessageChannel | undefined;
 const breathing: (() => void)[] = [];
 
 /** Lets the event loop turn once. */
 function breathe(): Promise<void> {
-  const { setImmediate, scheduler } = globalThis as Later;
+  const { setImmediate } = globalThis as Later;
   if (setImmediate) return new Promise((resolve) => setImmediate(resolve));
-  if (scheduler?.yield) return scheduler.yield();
+  // Not scheduler.yield(): Chromium runs its continuations before all other work, so a busy program would starve timers, input and frames.
   return new Promise((resolve) => {
     if (!channel) {
       channel = new MessageChannel();

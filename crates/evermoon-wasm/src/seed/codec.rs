@@ -8,6 +8,7 @@ use super::proxy;
 use evermoon::heap::number;
 use evermoon::heap::value::{Type, Value, tag as lua};
 use evermoon::vm::{Throw, Vm};
+use std::borrow::Cow;
 
 /// Tags of values.
 pub mod tag {
@@ -43,21 +44,24 @@ pub const BUILTINS: [&str; 66] = [
 ];
 
 /// The bytes of a key. `None` for a value that is no key of an external table.
-pub fn key_bytes(key: Value) -> Option<Vec<u8>> {
-    let mut out = Vec::new();
-    match key.tag {
-        lua::STR | lua::LONG_STR => out.extend_from_slice(key.as_str()?.bytes()),
-        lua::INT => number::push_int(&mut out, key.raw_int()),
-        lua::FLOAT => {
-            let f = key.raw_float();
-            match number::float_to_int(f) {
-                Some(i) => number::push_int(&mut out, i),
-                None => out = float_key(f).into_bytes(),
-            }
-        }
+pub fn key_bytes(key: Value) -> Option<Cow<'static, [u8]>> {
+    let bytes = match key.tag {
+        // A string is not collected before the next safe point.
+        lua::STR | lua::LONG_STR => Cow::Borrowed(key.as_str()?.as_bytes()),
+        lua::INT => integer_key(key.raw_int()),
+        lua::FLOAT => match number::float_to_int(key.raw_float()) {
+            Some(i) => integer_key(i),
+            None => Cow::Owned(float_key(key.raw_float()).into_bytes()),
+        },
         _ => return None,
-    }
-    (!out.is_empty() && out.len() <= KEY_MAX).then_some(out)
+    };
+    (1..=KEY_MAX).contains(&bytes.len()).then_some(bytes)
+}
+
+fn integer_key(i: i64) -> Cow<'static, [u8]> {
+    let mut out = Vec::with_capacity(20);
+    number::push_int(&mut out, i);
+    Cow::Owned(out)
 }
 
 /// A float without integer value as a key: the shortest decimal without an exponent.
@@ -65,8 +69,20 @@ fn float_key(f: f64) -> String {
     if f.is_nan() {
         return if f.is_sign_negative() { "-nan" } else { "nan" }.into();
     }
-    // Rust's own rendering is the shortest that reads back, in plain decimal, with `inf` for the infinities.
-    format!("{f}")
+    // Rust's `e` form has the shortest digits that read back; its plain form has all digits of large numbers.
+    let short = format!("{f:e}");
+    let Some((digits, exponent)) = short.split_once('e') else { return short };
+    let point = match exponent.parse::<usize>() {
+        Ok(exponent) => exponent + 1,
+        Err(_) => return format!("{f}"),
+    };
+    let (sign, digits) = digits.strip_prefix('-').map_or(("", digits), |digits| ("-", digits));
+    let digits = digits.replace('.', "");
+    match digits.split_at_checked(point) {
+        Some((whole, "")) => format!("{sign}{whole}"),
+        Some((whole, rest)) => format!("{sign}{whole}.{rest}"),
+        None => format!("{sign}{digits:0<point$}"),
+    }
 }
 
 /// The key that Lua sees for a key's bytes: an integer if they are one's decimal, else a string.

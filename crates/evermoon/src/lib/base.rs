@@ -367,10 +367,15 @@ fn error(vm: &mut Vm) -> NativeResult {
     Err(raise(vm, message, level))
 }
 
+/// A longer message gets no position any more.
+const POSITION_MAX: usize = 1 << 15;
+
 /// Raises a message, with the position of the function at `level` if it is a string.
 fn raise(vm: &mut Vm, message: Value, level: i64) -> Throw {
+    // A message that is passed on through very many levels, each adding its position, must stop growing at some point.
     if let Some(s) = message.as_str()
         && level > 0
+        && s.len() < POSITION_MAX
     {
         let frame = usize::try_from(level).ok().and_then(|level| vm.frame_at_level(level));
         let mut text = vm.position(frame);

@@ -797,6 +797,7 @@ impl<'s> Parser<'s> {
                 left,
                 right,
                 line,
+                end_line: self.lexer.last_line,
             })?;
         }
         self.leave();

@@ -294,6 +294,7 @@ impl Vm {
 
     /// Lets natives and pending steps run until a Lua frame is on top or the interpreter must be left.
     pub(crate) fn drive(&mut self) -> Exit {
+        let mut collected = false;
         loop {
             if self.handler_returned {
                 self.handler_returned = false;
@@ -312,6 +313,11 @@ impl Vm {
             }
             let frame = self.exec.frame();
             let step = match frame.kind {
+                // Errors and callbacks make garbage too: here is their safe point.
+                kind::LUA if self.heap.debt > 0 && !collected => {
+                    collected = true;
+                    self.collect_at_native_return().map(|()| None)
+                }
                 kind::LUA => return Exit::Continue,
                 kind::NATIVE if frame.state == UNWINDING => self.continue_unwinding(),
                 kind::NATIVE if frame.state == RETURNING => self.native_returns(frame.top as usize).map(|()| None),

@@ -97,6 +97,7 @@ impl Vm {
     }
 
     fn type_error_with(&mut self, value: Value, what: &str, suffix: &[u8]) -> Throw {
+        self.charge_search(self.exec.frame_count - 1);
         let name = self.type_name_meta(value, false);
         self.fail_here([b"attempt to ", what.as_bytes(), b" a ", &name, b" value", suffix].concat())
     }
@@ -258,7 +259,8 @@ impl Vm {
                 if frame.top == CATCH {
                     continue;
                 }
-                if frame.top == 0 || frame.state == UNWINDING {
+                // Closing variables on the way out, it still handles what goes wrong there.
+                if frame.top == 0 {
                     return None;
                 }
                 return Some(self.exec.get(frame.top as usize));

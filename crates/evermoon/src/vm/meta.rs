@@ -161,9 +161,14 @@ impl Vm {
         if !event.is_bitwise()
             && (a.is_string() || b.is_string())
             && let (Some(x), Some(y)) = (self.to_number(a), self.to_number(b))
-            && let Some(v) = self.arith_numbers(event, num_value(x), num_value(y))?
         {
-            return Ok(Outcome::Done(v));
+            if matches!((event, x, y), (Event::Mod | Event::IDiv, Num::Int(_), Num::Int(0))) {
+                // It happens there, where no line is.
+                return Err(self.throw_bytes(zero_division(event).as_bytes()));
+            }
+            if let Some(v) = self.arith_numbers(event, num_value(x), num_value(y))? {
+                return Ok(Outcome::Done(v));
+            }
         }
         Err(self.arith_error(event, a, b))
     }
@@ -190,11 +195,11 @@ impl Vm {
                 Event::Unm => 0i64.wrapping_sub(x),
                 Event::Mod => match number::int_mod(x, y) {
                     Some(v) => v,
-                    None => return Err(self.fail("attempt to perform 'n%0'")),
+                    None => return Err(self.fail(zero_division(event))),
                 },
                 Event::IDiv => match number::int_idiv(x, y) {
                     Some(v) => v,
-                    None => return Err(self.fail("attempt to divide by zero")),
+                    None => return Err(self.fail(zero_division(event))),
                 },
                 Event::Pow => return Ok(Some(Value::float(number::pow(x as f64, y as f64)))),
                 _ => return Ok(Some(Value::float(x as f64 / y as f64))),
@@ -364,6 +369,11 @@ impl Vm {
         let parts = (first..first + count).filter_map(|slot| exec.get(slot).as_str());
         Ok(Value::string(self.heap.joined_string(parts, total)?))
     }
+}
+
+/// The message for a division of integers by zero.
+fn zero_division(event: Event) -> &'static str {
+    if event == Event::Mod { "attempt to perform 'n%0'" } else { "attempt to divide by zero" }
 }
 
 #[inline(always)]

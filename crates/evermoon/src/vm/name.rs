@@ -20,6 +20,11 @@ pub type Name = (&'static str, Vec<u8>);
 /// Registers whose contents are named after the global environment make fields global variables.
 const ENV: &[u8] = b"_ENV";
 
+/// A name as messages show it: it ends at a zero byte, as in the reference.
+fn text(bytes: &[u8]) -> Vec<u8> {
+    bytes.split(|&byte| byte == 0).next().unwrap_or(&[]).to_vec()
+}
+
 /// The instruction at `pc`; verified code has one wherever a frame's pc points.
 fn instr(proto: &Proto, pc: usize) -> Instr {
     proto.code().get(pc).map_or(Instr(0), |i| Instr(i.word))
@@ -94,13 +99,13 @@ fn origin(proto: &Proto, pc: usize, reg: u8) -> Option<Origin> {
     let (mut pc, mut reg) = (pc, reg);
     loop {
         if let Some(name) = local_at(proto, reg as usize + 1, pc) {
-            return Some(Origin::Named(("local", name.to_vec())));
+            return Some(Origin::Named(("local", text(name))));
         }
         pc = setter(proto, pc, reg)?;
         let i = instr(proto, pc);
         let constant = |k: usize| {
             let s = proto.consts().get(k)?.as_str()?;
-            Some(Origin::Named(("constant", s.bytes().to_vec())))
+            Some(Origin::Named(("constant", text(s.bytes()))))
         };
         return match i.op()? {
             // Always to a lower register, so this ends.
@@ -111,7 +116,7 @@ fn origin(proto: &Proto, pc: usize, reg: u8) -> Option<Origin> {
             Op::MOVE => None,
             Op::GETUPVAL => Some(Origin::Named((
                 "upvalue",
-                upvalue_name(proto, i.b()).unwrap_or(b"?").to_vec(),
+                text(upvalue_name(proto, i.b()).unwrap_or(b"?")),
             ))),
             Op::LOADK => constant(i.bx() as usize),
             Op::LOADKX => constant(instr(proto, pc + 1).get_ax() as usize),
@@ -126,7 +131,7 @@ fn constant_name(proto: &Proto, k: u8) -> Vec<u8> {
         .consts()
         .get(k as usize)
         .and_then(|v| v.as_str())
-        .map_or(b"?".to_vec(), |s| s.bytes().to_vec())
+        .map_or(b"?".to_vec(), |s| text(s.bytes()))
 }
 
 fn field_kind(is_env: bool) -> &'static str {
@@ -207,6 +212,14 @@ fn same(a: Value, b: Value) -> bool {
 }
 
 impl Vm {
+    /// Names are searched for in the code before the current instruction, which may be long.
+    pub(crate) fn charge_search(&mut self, frame: usize) {
+        if let Some(frame) = self.exec.frames().get(frame) {
+            let work = self.frame_pc(frame) as u64 >> 4;
+            self.charge(work);
+        }
+    }
+
     /// The execution state of a coroutine, running or not.
     pub(crate) fn exec_of<'a>(&'a self, co: &'a Gc<Coroutine>) -> &'a Exec {
         if *co == self.current {
@@ -226,7 +239,7 @@ impl Vm {
         let i = instr(&proto, pc);
         let upvalue = |n: u8| {
             let held = closure.upvals().get(n as usize)?.get();
-            same(held, value).then(|| ("upvalue", upvalue_name(&proto, n).unwrap_or(b"?").to_vec()))
+            same(held, value).then(|| ("upvalue", text(upvalue_name(&proto, n).unwrap_or(b"?"))))
         };
         let regs: &[u8] = match i.op()? {
             Op::GETTABUP => return upvalue(i.b()),
@@ -281,12 +294,13 @@ impl Vm {
     pub(crate) fn local_name(&self, r: u8) -> Option<Vec<u8>> {
         let frame = self.exec.frame();
         let proto = self.frame_proto(frame)?;
-        local_at(&proto, r as usize + 1, self.frame_pc(frame)).map(<[u8]>::to_vec)
+        local_at(&proto, r as usize + 1, self.frame_pc(frame)).map(text)
     }
 
     /// How the running native was called, or else under which name the loaded modules know it.
     pub(crate) fn native_call_name(&mut self) -> Option<Name> {
         let index = self.exec.frame_count - 1;
+        self.charge_search(index.saturating_sub(1));
         if let Some(name) = self.call_name(&self.exec, index) {
             return Some(name);
         }
@@ -310,7 +324,7 @@ impl Vm {
                 {
                     let (module, name) = (module.bytes(), name.bytes());
                     return Some(if module == b"_G" {
-                        name.to_vec()
+                        text(name)
                     } else {
                         [module, b".", name].concat()
                     });
