@@ -60,22 +60,33 @@ impl Vm {
     /// The frame whose position an error names: the top one if it is Lua's, else the one below.
     fn level_of_error(&self) -> Option<usize> {
         let top = self.exec.frame_count.checked_sub(1)?;
-        if self.exec.frames()[top].kind == kind::LUA { Some(top) } else { top.checked_sub(1) }
+        if self.exec.frames()[top].kind == kind::LUA {
+            Some(top)
+        } else {
+            top.checked_sub(1)
+        }
     }
 
     /// The frame at a level as `error` and `debug` count them: 0 is the running function, 1 the one that called it.
     pub fn frame_at_level(&self, level: usize) -> Option<usize> {
-        (0..self.exec.frame_count).rev().filter(|&i| matches!(self.exec.frames()[i].kind, kind::LUA | kind::NATIVE)).nth(level)
+        (0..self.exec.frame_count)
+            .rev()
+            .filter(|&i| matches!(self.exec.frames()[i].kind, kind::LUA | kind::NATIVE))
+            .nth(level)
     }
 
     /// `chunk:line: ` of a frame, empty for one that is not Lua's.
     pub fn position(&self, frame: Option<usize>) -> Vec<u8> {
-        let Some(frame) = frame.and_then(|i| self.exec.frames().get(i)) else { return Vec::new() };
+        let Some(frame) = frame.and_then(|i| self.exec.frames().get(i)) else {
+            return Vec::new();
+        };
         self.frame_position(frame)
     }
 
     pub(crate) fn frame_position(&self, frame: &Frame) -> Vec<u8> {
-        let Some(proto) = self.frame_proto(frame) else { return Vec::new() };
+        let Some(proto) = self.frame_proto(frame) else {
+            return Vec::new();
+        };
         let mut text = match &proto.info().source {
             Some(source) => chunk_id(source),
             None => b"?".to_vec(),
@@ -83,7 +94,9 @@ impl Vm {
         match proto.line(self.frame_pc(frame)) {
             Some(line) => text.extend(format!(":{line}: ").into_bytes()),
             // Stripped: a native that was called from here says nothing, an instruction says what the reference says.
-            None if frame.kind == kind::LUA && std::ptr::eq(frame, self.exec.frame()) => text.extend(b":-1: "),
+            None if frame.kind == kind::LUA && std::ptr::eq(frame, self.exec.frame()) => {
+                text.extend(b":-1: ")
+            }
             None => text.clear(),
         }
         text
@@ -99,7 +112,17 @@ impl Vm {
     fn type_error_with(&mut self, value: Value, what: &str, suffix: &[u8]) -> Throw {
         self.charge_search(self.exec.frame_count - 1);
         let name = self.type_name_meta(value, false);
-        self.fail_here([b"attempt to ", what.as_bytes(), b" a ", &name, b" value", suffix].concat())
+        self.fail_here(
+            [
+                b"attempt to ",
+                what.as_bytes(),
+                b" a ",
+                &name,
+                b" value",
+                suffix,
+            ]
+            .concat(),
+        )
     }
 
     #[cold]
@@ -124,7 +147,8 @@ impl Vm {
             // One of the two numbers has no integer value.
             let culprit = if self.to_int(a).is_none() { a } else { b };
             let suffix = variable_suffix(self.variable_name(culprit));
-            return self.fail_here([b"number", &suffix[..], b" has no integer representation"].concat());
+            return self
+                .fail_here([b"number", &suffix[..], b" has no integer representation"].concat());
         }
         if a.is_string() || b.is_string() {
             // In the reference this comes from the metamethods of strings, which know no variables.
@@ -139,7 +163,11 @@ impl Vm {
     #[cold]
     pub(crate) fn concat_error(&mut self, slot: usize) -> Throw {
         let a = self.exec.get(slot);
-        let slot = if a.is_string() || a.is_number() { slot + 1 } else { slot };
+        let slot = if a.is_string() || a.is_number() {
+            slot + 1
+        } else {
+            slot
+        };
         let suffix = variable_suffix(self.slot_name(slot));
         self.type_error_with(self.exec.get(slot), "concatenate", &suffix)
     }
@@ -226,7 +254,8 @@ impl Vm {
         self.collect();
         let frame = *self.exec.frame();
         let at = (self.exec.frame_count, frame.pc as usize);
-        if frame.kind != kind::LUA || self.memory_retry == at || self.heap.reserve(e.asked).is_err() {
+        if frame.kind != kind::LUA || self.memory_retry == at || self.heap.reserve(e.asked).is_err()
+        {
             return false;
         }
         self.memory_retry = at;
@@ -253,7 +282,8 @@ impl Vm {
             if frame.flags & frame_flag::FINALIZER != 0 {
                 return None;
             }
-            let catches = frame.kind == kind::ENTRY || frame.kind == kind::NATIVE && frame.flags & frame_flag::PROTECTED != 0;
+            let catches = frame.kind == kind::ENTRY
+                || frame.kind == kind::NATIVE && frame.flags & frame_flag::PROTECTED != 0;
             if catches {
                 // Natives that deal with errors themselves have no handler of their own.
                 if frame.top == CATCH {
@@ -437,7 +467,11 @@ pub fn chunk_id(source: &[u8]) -> Vec<u8> {
         Some(b'=') => source[1..source.len().min(SIZE)].to_vec(),
         Some(b'@') => {
             let name = &source[1..];
-            if name.len() < SIZE { name.to_vec() } else { [b"...", &name[name.len() - (SIZE - 4)..]].concat() }
+            if name.len() < SIZE {
+                name.to_vec()
+            } else {
+                [b"...", &name[name.len() - (SIZE - 4)..]].concat()
+            }
         }
         _ => {
             let line = source.split(|&b| b == b'\n').next().unwrap_or(&[]);

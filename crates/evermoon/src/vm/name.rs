@@ -22,7 +22,11 @@ const ENV: &[u8] = b"_ENV";
 
 /// A name as messages show it: it ends at a zero byte, as in the reference.
 fn text(bytes: &[u8]) -> Vec<u8> {
-    bytes.split(|&byte| byte == 0).next().unwrap_or(&[]).to_vec()
+    bytes
+        .split(|&byte| byte == 0)
+        .next()
+        .unwrap_or(&[])
+        .to_vec()
 }
 
 /// The instruction at `pc`; verified code has one wherever a frame's pc points.
