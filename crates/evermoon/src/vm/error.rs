@@ -330,7 +330,7 @@ impl Vm {
             let error = self.error;
             self.exec.set(error_slot(&frame), error);
             self.exec.frame_mut().state = UNWINDING;
-            return Exit::Continue;
+            Exit::Continue
         }
     }
 
@@ -389,7 +389,7 @@ impl Vm {
             return Ok(None);
         }
         if self.tracing {
-            self.exec.top = frame.base as usize + 1;
+            self.exec.top = error_slot(&frame) + 1;
             self.exec.push(Value::FALSE);
             self.exec.push(error);
             if self.hook_native_return(2)? {
@@ -440,12 +440,12 @@ impl Vm {
     }
 }
 
-/// Where a protected frame that is closing variables keeps the error: in its first slot, which no callee's variable shares, since that
-/// slot or a later one holds the callee; or behind the slots that it keeps. An entry has its handler's slot for it.
+/// Where a protected frame that is closing variables keeps the error: in its first slot beside its handler, which no callee's variable
+/// shares, since that slot or a later one holds the callee; or behind the slots that it keeps. An entry has its function's slot for it.
 fn error_slot(frame: &Frame) -> usize {
     let slot = match frame.kind {
         kind::NATIVE if frame.top == CATCH => frame.base + frame.aux,
-        kind::NATIVE => frame.base,
+        kind::NATIVE => frame.base + (frame.top == frame.base) as u32,
         _ => frame.func,
     };
     slot as usize

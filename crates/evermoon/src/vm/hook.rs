@@ -88,13 +88,13 @@ impl Vm {
         match &mut co.hook {
             // What is under way (perhaps this very hook) stays known.
             Some(hook) => {
-                *hook = Box::new(Hook {
+                **hook = Hook {
                     function,
                     mask,
                     count,
                     count_left: count,
                     ..**hook
-                });
+                };
             }
             None if mask == 0 => {}
             None => {

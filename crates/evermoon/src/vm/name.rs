@@ -330,7 +330,7 @@ impl Vm {
                     return Some(if module == b"_G" {
                         text(name)
                     } else {
-                        [module, b".", name].concat()
+                        text(&[module, b".", name].concat())
                     });
                 }
             }

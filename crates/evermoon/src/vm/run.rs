@@ -515,7 +515,7 @@ fn run_loop<const TRACE: bool>(vm: &mut Vm) -> Exit {
                             } else {
                                 1u32 << (log - 1).min(25)
                             };
-                            (*vm).charge(array as u64 + entries as u64 >> 6);
+                            (*vm).charge((array as u64 + entries as u64) >> 6);
                             if (*vm).heap.table_presize(t, array, entries).is_err() {
                                 pc = pc.sub(1);
                                 cold!(out_of_memory(&mut *vm));
@@ -692,9 +692,7 @@ fn run_loop<const TRACE: bool>(vm: &mut Vm) -> Exit {
                         let args = if count != 0 {
                             count as usize - 1
                         } else {
-                            ((*vm).exec.top as usize)
-                                - func.offset_from((*vm).exec.stack) as usize
-                                - 1
+                            (*vm).exec.top - func.offset_from((*vm).exec.stack) as usize - 1
                         };
                         let at = func.offset_from((*vm).exec.stack) as usize;
                         let params = (*proto).num_params as usize;
