@@ -411,7 +411,7 @@ impl Vm {
 
 /// Where a protected frame that is closing variables keeps the error: in the slot of what it called, which no variable of the callee
 /// shares; or behind the slots that it keeps. Its handler, which comes before, is still needed.
-fn error_slot(frame: &Frame) -> usize {
+pub(super) fn error_slot(frame: &Frame) -> usize {
     let slot = match frame.kind {
         kind::NATIVE if frame.top == CATCH => frame.base + frame.aux,
         kind::NATIVE if frame.top == frame.base => frame.base + 1,
