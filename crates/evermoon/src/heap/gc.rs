@@ -155,12 +155,6 @@ impl Heap {
             self.debt = -(16 << 10);
             return false;
         }
-        if self.gc.stress {
-            self.gc_full(roots);
-            // Due again after the next allocation, be it of a single block.
-            self.debt = 0;
-            return true;
-        }
         let step_bytes = 1isize << self.gc.step_size.min(40);
         match self.gc.phase {
             Phase::Pause => {

@@ -703,6 +703,7 @@ fn collectgarbage(vm: &mut Vm) -> NativeResult {
             return finalize_all(vm);
         }
         _ => {
+            vm.charge(vm.heap.bytes() as u64 >> 8);
             vm.collect();
             vm.set_state(RETURN_ZERO);
             return finalize_all(vm);
@@ -728,6 +729,7 @@ fn step(vm: &mut Vm, kilobytes: i64) -> bool {
         }
         done
     } else if vm.heap.gc.generational {
+        vm.charge(vm.heap.bytes() as u64 >> 8);
         vm.collect();
         true
     } else {

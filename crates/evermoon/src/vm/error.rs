@@ -440,13 +440,13 @@ impl Vm {
     }
 }
 
-/// Where a protected frame that is closing variables keeps the error: in its first slot beside its handler, which no callee's variable
-/// shares, since that slot or a later one holds the callee; or behind the slots that it keeps. An entry has its function's slot for it.
-fn error_slot(frame: &Frame) -> usize {
+/// Where a protected frame that is closing variables keeps the error: in the slot of what it called, which no variable of the callee
+/// shares; or behind the slots that it keeps. Its handler, which comes before, is still needed.
+pub(super) fn error_slot(frame: &Frame) -> usize {
     let slot = match frame.kind {
         kind::NATIVE if frame.top == CATCH => frame.base + frame.aux,
-        kind::NATIVE => frame.base + (frame.top == frame.base) as u32,
-        _ => frame.func,
+        kind::NATIVE if frame.top == frame.base => frame.base + 1,
+        _ => frame.base,
     };
     slot as usize
 }
