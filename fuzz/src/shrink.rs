@@ -1,9 +1,14 @@
 //! Makes a program smaller while it still shows what it was found for: by lines, by blocks (as the indentation says), and
 //! by what stands in parentheses.
 
-/// The smallest that was found. `shows` says whether a program still shows it; it is asked at most `tries` times.
-pub fn shrink(source: &str, tries: usize, mut shows: impl FnMut(&str) -> bool) -> String {
-    let mut best = source.to_owned();
+/// The smallest that was found. `shows` says whether a program still shows it; it is asked at most `tries` times. What the
+/// program begins with, `prelude`, stays.
+pub fn shrink(source: &str, prelude: &str, tries: usize, mut shows: impl FnMut(&str) -> bool) -> String {
+    let Some(body) = source.strip_prefix(prelude) else {
+        return source.to_owned();
+    };
+    let mut best = body.to_owned();
+    let mut shows = |body: &str| shows(&format!("{prelude}{body}"));
     let mut left = tries;
     loop {
         let before = best.len();
@@ -11,7 +16,7 @@ pub fn shrink(source: &str, tries: usize, mut shows: impl FnMut(&str) -> bool) -
         unwrap_blocks(&mut best, &mut left, &mut shows);
         groups(&mut best, &mut left, &mut shows);
         if best.len() >= before || left == 0 {
-            return best;
+            return format!("{prelude}{best}");
         }
     }
 }

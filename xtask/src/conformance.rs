@@ -89,12 +89,32 @@ struct Cut {
     why: &'static str,
 }
 
-const CUTS: [Cut; 1] = [Cut {
-    file: "main.lua",
-    from: "-- test module names with version sufix (\"libs/lib2-v2\")",
-    to: "checkout(\"true\\n\")",
-    why: "loads a C library (lib2-v2.so)",
-}];
+const CUTS: [Cut; 4] = [
+    Cut {
+        file: "main.lua",
+        from: "-- test module names with version sufix (\"libs/lib2-v2\")",
+        to: "checkout(\"true\\n\")",
+        why: "loads a C library (lib2-v2.so)",
+    },
+    Cut {
+        file: "coroutine.lua",
+        from: "-- yielding across C boundaries",
+        to: "assert(co() == 30)",
+        why: "asserts that a comparator of table.sort cannot yield; here it can",
+    },
+    Cut {
+        file: "coroutine.lua",
+        from: "-- unyieldable C call",
+        to: "assert(co() == \"aa\")\nend",
+        why: "asserts that a callback of string.gsub cannot yield; here it can",
+    },
+    Cut {
+        file: "errors.lua",
+        from: "f = coroutine.wrap(function () table.sort({1,2,3}, coroutine.yield) end)",
+        to: "checkerr(\"yield across\", f)",
+        why: "asserts that a comparator of table.sort cannot yield; here it can",
+    },
+];
 
 /// `cargo xtask conformance [names] [--bin PATH] [--dev] [--limit SECONDS] [--whole]`.
 pub fn conformance(given: &[String]) -> Result<bool> {

@@ -4,6 +4,7 @@
 
 mod args;
 mod bench;
+mod build_wasm;
 mod child;
 mod conformance;
 mod deep_checks;
@@ -11,6 +12,7 @@ mod demo;
 #[path = "../../tests/lua/expectations.rs"]
 mod expectations;
 mod lua_programs;
+mod page_server;
 mod real_programs;
 mod tally;
 mod tools;
@@ -25,7 +27,7 @@ use anyhow::Result;
 /// A verb: its name, the line of help, and what runs it (true: all is well).
 type Verb = (&'static str, &'static str, fn(&[String]) -> Result<bool>);
 
-const VERBS: [Verb; 12] = [
+const VERBS: [Verb; 13] = [
     (
         "setup",
         "installs what the other verbs need and is missing",
@@ -33,7 +35,7 @@ const VERBS: [Verb; 12] = [
     ),
     (
         "demo",
-        "builds the release and shows the programs of examples/ [names]",
+        "builds the page and serves it on localhost [--port N] [--build-only]; or shows examples/ in the terminal: --terminal [names]",
         demo::demo,
     ),
     (
@@ -82,9 +84,14 @@ const VERBS: [Verb; 12] = [
         deep_checks::bless,
     ),
     (
+        "build-wasm",
+        "builds dist/evermoon.wasm: small, without imports",
+        build_wasm::build_wasm,
+    ),
+    (
         "wasm",
         "builds a package for wasm32 and says where it is: PACKAGE",
-        build_wasm,
+        wasm_package,
     ),
 ];
 
@@ -146,7 +153,7 @@ fn lua_tests(given: &[String]) -> Result<bool> {
 }
 
 /// `cargo xtask wasm PACKAGE`.
-fn build_wasm(given: &[String]) -> Result<bool> {
+fn wasm_package(given: &[String]) -> Result<bool> {
     let args = args::Args::parse(given, &[], &["features"])?;
     let features: Vec<&str> = args
         .option("features")

@@ -62,12 +62,22 @@ pub fn build(package: &str, features: &[&str]) -> Result<PathBuf> {
     };
     command.args([
         "build",
-        "--release",
+        "--profile",
+        "wasm",
         "--target",
         TARGET,
         "--package",
         package,
     ]);
+    // Nothing of this machine in the module: the same bytes wherever it is built.
+    let flags = std::env::var("RUSTFLAGS").unwrap_or_default();
+    command.env(
+        "RUSTFLAGS",
+        format!(
+            "{flags} --remap-path-prefix={}=.",
+            workspace::root().display()
+        ),
+    );
     command.arg("--target-dir").arg(&out);
     if !features.is_empty() {
         command.args(["--features", &features.join(",")]);
@@ -75,7 +85,7 @@ pub fn build(package: &str, features: &[&str]) -> Result<PathBuf> {
     run(&mut command)?;
     let module = out
         .join(TARGET)
-        .join("release")
+        .join("wasm")
         .join(format!("{}.wasm", package.replace('-', "_")));
     if !module.is_file() {
         bail!(

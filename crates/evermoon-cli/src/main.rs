@@ -1,28 +1,90 @@
-//! Temporary driver.
-use evermoon::heap::value::Value;
-use evermoon::vm::{Exit, Limits, Vm};
+//! The `evermoon` command: `lua`'s flags and behaviour, and more flags of its own. Parse, one call into the API, print.
+//!
+//! Reading order: `options.rs` (the command line), `session.rs` (running chunks the way `lua` does), `repl.rs` (the interactive loop) with
+//! `editor.rs`, `scope.rs` and `pretty.rs`.
+#![deny(unsafe_code)]
+
 mod clock;
+mod editor;
 mod host;
-fn main() {
-    let path = std::env::args().nth(1).unwrap();
-    let bytes = std::fs::read(&path).unwrap();
-    let mut vm = Vm::new(Limits::default());
-    vm.host = Box::new(host::StdHost::new());
-    evermoon::stdlib::open(&mut vm).ok().unwrap();
-    evermoon::stdlib::open_os_io(&mut vm).ok().unwrap();
-    let env = Value::table(vm.globals);
-    let f = match evermoon::stdlib::load::load(&mut vm, &bytes, format!("@{path}").as_bytes(), evermoon::stdlib::load::Mode::ANY, env).ok().unwrap() {
-        Ok(f) => f,
-        Err(e) => { eprintln!("{}", String::from_utf8_lossy(&e)); std::process::exit(1) }
-    };
-    let entry = vm.enter_at(f, &[], None).ok().unwrap();
-    loop {
-        match vm.run() {
-            Exit::Slice => {}
-            Exit::Done => { vm.leave(); break }
-            Exit::Failed => { let mut o = Vec::new(); let e = vm.error; vm.display(e, &mut o); drop(vm); eprintln!("{}", String::from_utf8_lossy(&o)); std::process::exit(1) }
-            Exit::HostCall if vm.exit_requested.is_some() => { let e = vm.exit_requested.unwrap(); let code = e.code; if e.close { vm.unwind_entry(entry); while vm.run() == Exit::Slice {} } drop(vm); std::process::exit(code) }
-            e => panic!("{e:?}"),
+mod inspect;
+mod options;
+mod pretty;
+mod repl;
+mod scope;
+mod session;
+
+use options::{Action, Mode, Options};
+use session::Session;
+use std::io::{IsTerminal, Write};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let args = options::arguments();
+    let program = options::program_name(&args);
+    match options::parse(&args) {
+        Ok(options) => match options.mode {
+            Mode::Help => show(&options::help(&program)),
+            Mode::Version => show(&format!("{}\n", options::version())),
+            Mode::List | Mode::Check => inspect::run(&options, &args, &program),
+            Mode::Run => run(&options, args, program),
+        },
+        Err(message) => {
+            eprint!("{program}: {message}\n{}", options::usage(&program));
+            ExitCode::from(session::EXIT_FAILED)
         }
+    }
+}
+
+fn show(text: &str) -> ExitCode {
+    // A closed pipe is no reason to complain.
+    let _ = std::io::stdout().write_all(text.as_bytes());
+    ExitCode::SUCCESS
+}
+
+/// What `lua`'s main does, in its order.
+fn run(options: &Options, args: Vec<Vec<u8>>, program: String) -> ExitCode {
+    if options.show_version {
+        show(&format!("{}\n", options::version()));
+    }
+    let mut session = match Session::new(options, args, program) {
+        Ok(session) => session,
+        Err(message) => {
+            eprintln!("evermoon: {message}");
+            return ExitCode::from(session::EXIT_FAILED);
+        }
+    };
+    let outcome = run_in(options, &mut session);
+    session.finish();
+    ExitCode::from(match outcome {
+        Ok(()) => 0,
+        Err(code) => code,
+    })
+}
+
+fn run_in(options: &Options, session: &mut Session) -> Result<(), u8> {
+    if !options.ignore_environment {
+        session.run_init()?;
+    }
+    for action in &options.actions {
+        match action {
+            Action::Execute(source) => session.run_string(source, "=(command line)")?,
+            Action::Require(library) => session.require(library)?,
+            Action::Warnings => session.lua.set_warnings(true),
+        }
+    }
+    if let Some(script) = options.script {
+        session.run_script(script)?;
+    }
+    let nothing_asked = options.script.is_none() && !options.has_code && !options.show_version;
+    if options.interactive {
+        repl::run(session)
+    } else if nothing_asked && std::io::stdin().is_terminal() {
+        show(&format!("{}\n", options::version()));
+        repl::run(session)
+    } else if nothing_asked {
+        session.run_file(None)
+    } else {
+        Ok(())
     }
 }

@@ -18,6 +18,7 @@ pub(crate) struct Natives {
     pub(crate) equals: Raw,
     pub(crate) tostring: Raw,
     pub(crate) resume: Raw,
+    pub(crate) main: Raw,
     pub(crate) handler: Raw,
     /// The native of host functions.
     pub(crate) host: u32,
@@ -34,10 +35,16 @@ pub(crate) struct Report {
 /// Where the message handler leaves its report; a userdata's content.
 struct ReportTo(Rc<RefCell<Option<Report>>>);
 
-pub(crate) fn register(vm: &mut Vm, report: &Rc<RefCell<Option<Report>>>) -> Result<Natives, Throw> {
+pub(crate) fn register(
+    vm: &mut Vm,
+    report: &Rc<RefCell<Option<Report>>>,
+) -> Result<Natives, Throw> {
     let handler = vm.register("host", "message_handler", message_handler);
     let report = vm.heap.userdata(Some(Box::new(ReportTo(report.clone()))))?;
-    let handler = Raw::native_closure(vm.heap.native_closure(handler.bits as u32, &[Raw::userdata(report)])?);
+    let handler = Raw::native_closure(
+        vm.heap
+            .native_closure(handler.bits as u32, &[Raw::userdata(report)])?,
+    );
     let metatable = vm.new_table()?;
     let name = vm.new_string(b"error")?;
     vm.raw_set_name(metatable, "__name", name)?;
@@ -52,6 +59,7 @@ pub(crate) fn register(vm: &mut Vm, report: &Rc<RefCell<Option<Report>>>) -> Res
         equals: vm.register("host", "equals", equals),
         tostring: vm.register("host", "tostring", tostring),
         resume: vm.register("host", "resume", resume),
+        main: vm.register("host", "main", main),
         handler,
         host: vm.register("host", "function", host_function).bits as u32,
         error_metatable,
@@ -91,7 +99,11 @@ fn set_index(vm: &mut Vm) -> NativeResult {
         return Ok(Act::Return(0));
     }
     let (object, key, value) = (vm.arg(0), vm.arg(1), vm.arg(2));
-    if vm.set_index(object, key, value)? { vm.ret_none() } else { wait(vm, 3, 0) }
+    if vm.set_index(object, key, value)? {
+        vm.ret_none()
+    } else {
+        wait(vm, 3, 0)
+    }
 }
 
 /// value → its length
@@ -123,6 +135,10 @@ fn equals(vm: &mut Vm) -> NativeResult {
 fn tostring(vm: &mut Vm) -> NativeResult {
     if vm.state() == CALLED {
         let text = vm.pop();
+        if text.is_number() {
+            let text = vm.number_string(text)?;
+            return vm.ret(Raw::string(text));
+        }
         if !text.is_string() {
             return Err(vm.fail("'__tostring' must return a string"));
         }
@@ -144,9 +160,22 @@ fn tostring(vm: &mut Vm) -> NativeResult {
 fn resume(vm: &mut Vm) -> NativeResult {
     let args = vm.slots() as u32 - 1;
     match vm.arg(0).as_coroutine() {
-        Some(co) => Ok(Act::Resume { co, args, wrap: false }),
+        Some(co) => Ok(Act::Resume {
+            co,
+            args,
+            wrap: false,
+        }),
         None => Err(vm.arg_type_error(0, "coroutine")),
     }
+}
+
+/// function, values → what the function returns. It only stands in the stack, as the program that embeds the reference does.
+fn main(vm: &mut Vm) -> NativeResult {
+    if vm.state() == CALLED {
+        return Ok(Act::Return(vm.slots() as u32));
+    }
+    let args = vm.slots() as u32 - 1;
+    wait(vm, args, -1)
 }
 
 /// The text of an error object.
@@ -175,11 +204,18 @@ fn message_handler(vm: &mut Vm) -> NativeResult {
         let text = vm.pop();
         match text.as_str() {
             // Objects that explain themselves get no traceback, as `lua` does it.
-            Some(text) => (text.to_text(), super::userdata::content_of::<Error>(error).is_some()),
+            Some(text) => (
+                text.to_text(),
+                super::userdata::content_of::<Error>(error).is_some(),
+            ),
             None => (plain_message(vm, error), true),
         }
     } else {
-        let handler = if error.is_string() || error.is_number() { Raw::NIL } else { vm.metamethod(error, Event::ToString) };
+        let handler = if error.is_string() || error.is_number() {
+            Raw::NIL
+        } else {
+            vm.metamethod(error, Event::ToString)
+        };
         if !handler.is_nil() {
             vm.push(handler);
             vm.push(error);
@@ -187,7 +223,11 @@ fn message_handler(vm: &mut Vm) -> NativeResult {
         }
         (plain_message(vm, error), true)
     };
-    let traceback = if with_traceback { Some(traceback(vm)) } else { None };
+    let traceback = if with_traceback {
+        Some(traceback(vm))
+    } else {
+        None
+    };
     if let Some(data) = vm.upval(0).as_userdata()
         && let Some(ReportTo(report)) = data.data.as_ref().and_then(|d| d.downcast_ref())
     {

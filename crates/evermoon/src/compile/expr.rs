@@ -92,11 +92,16 @@ impl Compiler<'_> {
                 ..
             } => self.concat(left, right, line),
             Expr::Binary {
-                op, right, line, ..
+                op,
+                right,
+                line,
+                end_line,
+                ..
             } => {
                 self.line = line;
                 self.left_operand(op, &mut left);
                 let right = self.expr(right);
+                self.line = end_line;
                 self.binary(op, left, right, line)
             }
             Expr::Paren(_) => {
@@ -177,6 +182,7 @@ impl Compiler<'_> {
                     left,
                     right: next,
                     line: next_line,
+                    ..
                 } => {
                     let mut e = self.expr(left);
                     (line, right) = (next_line, next);
@@ -206,17 +212,17 @@ impl Compiler<'_> {
         Desc::new(Kind::Reg(first))
     }
 
-    /// A table constructor.
+    /// A table constructor, made in the first free register (see `closure`).
     fn table(&mut self, fields_start: u32, fields_len: u32, line: Line, end_line: Line) -> Desc {
         self.line = line;
         let at = self.emit(Instr::abc(Op::NEWTABLE, 0, 0, 0));
         self.put(Instr::ax(Op::EXTRAARG, 0));
-        if fields_len == 0 {
-            self.line = end_line;
-            return Desc::new(Kind::Reloc(at));
-        }
         let table = self.reserve(1);
         self.f.code[at as usize].set_a(table);
+        if fields_len == 0 {
+            self.line = end_line;
+            return Desc::new(Kind::Reg(table));
+        }
         let (mut stored, mut waiting, mut pairs) = (0u32, 0u32, 0u32);
         let fields = &self.tree.fields[fields_start as usize..(fields_start + fields_len) as usize];
         for (i, field) in fields.iter().enumerate() {

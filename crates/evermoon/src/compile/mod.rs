@@ -259,7 +259,8 @@ impl<'t> Compiler<'t> {
     // -----------------------------------------------------------------------------------------------------------------
     // Functions
 
-    /// Compiles a nested function and emits its closure.
+    /// Compiles a nested function and emits its closure, into the first free register: what is above the result of an instruction
+    /// that makes an object must be dead, for the collector may run there (`vm/run.rs`, `collect`).
     fn closure(&mut self, id: FuncId) -> Desc {
         let function = &self.tree.functions[id.0 as usize];
         let fresh = self.spare.pop().unwrap_or_default();
@@ -274,11 +275,9 @@ impl<'t> Compiler<'t> {
             self.fail_limit("functions", BX_MAX + 1, self.f.line);
         }
         self.f.protos.push(proto);
-        Desc::new(desc::Kind::Reloc(self.emit(Instr::abx(
-            Op::CLOSURE,
-            0,
-            index as u16,
-        ))))
+        let register = self.reserve(1);
+        self.put(Instr::abx(Op::CLOSURE, register, index as u16));
+        Desc::new(desc::Kind::Reg(register))
     }
 
     /// Compiles a function's parameters and body into the current, empty [`Func`].

@@ -297,8 +297,7 @@ impl Compiler<'_> {
         // In scope in its own body, in the register where the closure is going to be.
         self.declare(name);
         self.activate(1);
-        let mut closure = self.closure(func);
-        self.place_next(&mut closure);
+        self.closure(func);
         self.restart_last_local();
     }
 

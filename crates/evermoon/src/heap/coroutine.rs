@@ -79,7 +79,8 @@ pub struct Frame {
     pub top: u32,
     /// Lua: how many variable arguments. Native: its state (0 on entry).
     pub state: u32,
-    /// A value that the frame's flags give a meaning to: a saved top.
+    /// Lua, while a metamethod runs for it: how many values a `CONCAT` has left, or that a comparison is to be negated; else 0.
+    /// Native: how many slots or results it keeps.
     pub aux: u32,
     /// Results wanted by the caller, -1 for all.
     pub results: i16,
@@ -113,6 +114,8 @@ pub struct Exec {
     pub(crate) tbc: Vec<u32>,
     /// Frames with `NO_YIELD`, and host entries.
     pub(crate) no_yield: u32,
+    /// While a collection runs at a point of a Lua function where the registers from this slot on are known to be dead: that slot, else 0.
+    pub(crate) live_limit: usize,
     /// Frames of message handlers.
     pub(crate) handlers: u32,
 }
@@ -146,6 +149,7 @@ impl Exec {
             open: Vec::new(),
             tbc: Vec::new(),
             no_yield: 0,
+            live_limit: 0,
             handlers: 0,
         }
     }
@@ -219,6 +223,7 @@ impl Exec {
     /// End of the part that the collector must mark.
     pub(crate) fn live_end(&self) -> usize {
         match self.frames().last() {
+            _ if self.live_limit != 0 => self.live_limit,
             Some(f) if f.kind == kind::LUA => self.top.max(f.top as usize),
             _ => self.top,
         }

@@ -61,11 +61,12 @@ fn assert_(vm: &mut Vm) -> NativeResult {
         return Ok(Act::Return(vm.slots() as u32));
     }
     vm.check_any(0)?;
-    if vm.has_arg(1) {
-        let message = vm.arg(1);
-        return Err(vm.throw(message));
+    if !vm.has_arg(1) {
+        return Err(vm.fail("assertion failed!"));
     }
-    Err(vm.fail("assertion failed!"))
+    // As `error` does with the message, a string gets the caller's position.
+    let message = vm.arg(1);
+    Err(raise(vm, message, 1))
 }
 
 /// `type (v)`
@@ -363,17 +364,27 @@ fn ipairs_iterator(vm: &mut Vm) -> NativeResult {
 fn error(vm: &mut Vm) -> NativeResult {
     let level = vm.opt_int(1, 1)?;
     let message = vm.arg(0);
+    Err(raise(vm, message, level))
+}
+
+/// A longer message gets no position any more.
+const POSITION_MAX: usize = 1 << 15;
+
+/// Raises a message, with the position of the function at `level` if it is a string.
+fn raise(vm: &mut Vm, message: Value, level: i64) -> Throw {
+    // A message that is passed on through very many levels, each adding its position, must stop growing at some point.
     if let Some(s) = message.as_str()
         && level > 0
+        && s.len() < POSITION_MAX
     {
         let frame = usize::try_from(level).ok().and_then(|level| vm.frame_at_level(level));
         let mut text = vm.position(frame).into_bytes();
         if !text.is_empty() {
             text.extend_from_slice(s.bytes());
-            return Err(vm.throw_bytes(&text));
+            return vm.throw_bytes(&text);
         }
     }
-    Err(vm.throw(message))
+    vm.throw(message)
 }
 
 /// `pcall (f [, arg1, ···])`. The engine returns `false` and the error by itself; success comes back here.

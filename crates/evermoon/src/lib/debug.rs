@@ -188,7 +188,12 @@ fn find_local(vm: &Vm, exec: &Exec, index: usize, n: i64) -> Option<(Vec<u8>, us
             b"(temporary)"
         }
     };
-    let limit = exec.frames().get(index + 1).map_or(exec.top, |next| next.func as usize);
+    // Below the function of a special call lies the engine's own note of where to go on.
+    const SPECIAL: u8 = frame_flag::FINALIZER | frame_flag::CLOSE | frame_flag::HOOK;
+    let limit = match exec.frames().get(index + 1) {
+        Some(next) => next.func as usize - (next.flags & SPECIAL != 0) as usize,
+        None => exec.top,
+    };
     let n = usize::try_from(n).ok().filter(|&n| n > 0)?;
     (n <= limit.saturating_sub(base)).then(|| (unnamed.to_vec(), base + n - 1))
 }
@@ -218,13 +223,27 @@ fn getlocal(vm: &mut Vm) -> NativeResult {
     Ok(Act::Return(2))
 }
 
+/// Whether a local may get this value. What natives keep in their slots is theirs, and the engine trusts the types of numbers that have
+/// no name (a loop's hidden state).
+fn may_set(name: &[u8], old: Value, new: Value) -> bool {
+    match name {
+        b"(C temporary)" => false,
+        b"(temporary)" | b"(for state)" => !old.is_number() || old.tag == new.tag,
+        _ => true,
+    }
+}
+
 /// `debug.setlocal ([thread,] level, local, value)`
 fn setlocal(vm: &mut Vm) -> NativeResult {
     let (mut co, first) = thread_arg(vm);
     let Some(index) = check_level(vm, co, first)? else { return Err(vm.arg_error(first, "level out of range")) };
     let n = vm.check_int(first + 1)? as i32 as i64;
     let value = vm.check_any(first + 2)?;
-    let Some((name, slot)) = find_local(vm, vm.exec_of(&co), index, n) else { return vm.ret(Value::NIL) };
+    let exec = vm.exec_of(&co);
+    let Some((name, slot)) = find_local(vm, exec, index, n) else { return vm.ret(Value::NIL) };
+    if !may_set(&name, exec.get(slot), value) {
+        return vm.ret(Value::NIL);
+    }
     let name = vm.new_string(&name)?;
     if co == vm.current {
         vm.exec.set(slot, value);
@@ -525,6 +544,16 @@ pub(super) fn remembered_traceback(vm: &mut Vm) -> Value {
         let _ = vm.raw_set_name(registry, TRACEBACK, Value::NIL);
     }
     text
+}
+
+/// The native of [`super::entry_point`].
+pub(super) fn entry_point(vm: &mut Vm) -> NativeResult {
+    if vm.state() == 0 {
+        vm.check_any(0)?;
+        vm.set_state(1);
+        return Ok(Act::Call { args: vm.slots() as u32 - 1, results: -1 });
+    }
+    Ok(Act::Return(vm.slots() as u32))
 }
 
 /// Sets or removes the metatable of any value; a basic type has one for all its values.

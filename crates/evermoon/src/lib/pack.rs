@@ -19,6 +19,8 @@ fn pack_error(vm: &mut Vm, e: PackError, value: usize) -> Throw {
 /// `string.pack (fmt, v1, v2, ···)`
 pub(super) fn pack(vm: &mut Vm) -> NativeResult {
     let mut options = Options::new(vm.check_str(0)?.as_bytes());
+    // A value that is missing is reported as nil: the reference keeps one behind its arguments.
+    vm.push(Value::NIL);
     let mut out = vm.take_scratch();
     let mut arg = 0;
     while let Some(item) = options

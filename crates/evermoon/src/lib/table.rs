@@ -489,7 +489,7 @@ fn unpack_range(vm: &mut Vm, last: i64) -> NativeResult {
         return Ok(Act::Return(0));
     }
     let count = last.wrapping_sub(first) as u64;
-    if count >= vm.limits.stack_max as u64 || vm.exec.top + count as usize + 1 > vm.limits.stack_max
+    if count >= vm.limits.stack_max as u64 || vm.exec.top + count as usize + 8 > vm.limits.stack_max
     {
         return Err(vm.fail("too many results to unpack"));
     }

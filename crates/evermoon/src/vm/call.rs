@@ -20,6 +20,12 @@ use crate::heap::function::{LuaClosure, Proto, Upvalue};
 use crate::heap::object::Gc;
 use crate::heap::value::{Value, tag};
 
+/// Stacks beyond this size (slots, frames) are made smaller when an error has left most of them unused.
+const LARGE: usize = 1 << 13;
+
+/// Protected calls inside each other that the frame stack is enlarged for (PUC ends at 200 C levels).
+const PROTECTED_MAX: usize = 1500;
+
 /// Results of a call that wants all.
 pub(crate) const ALL: i16 = -1;
 
@@ -90,21 +96,49 @@ impl Vm {
     #[cold]
     #[inline(never)]
     pub(crate) fn grow_frames(&mut self) -> Result<(), Throw> {
-        let mut limit = self.limits.frames_max;
-        if self.exec.frame_cap >= limit || self.handlers_active() > 0 {
-            limit += 1000;
-        }
+        // A message handler has room of its own, to deal with an overflow.
+        let limit = self.limits.frames_max + if self.handlers_active() > 0 { FRAMES_ERROR_EXTRA } else { 0 };
         if self.exec.frame_count >= limit {
             return Err(self.stack_overflow());
         }
-        let cap = (self.exec.frame_cap * 2).min(limit);
-        if cap == self.exec.frame_cap || self.exec.frame_cap == self.limits.frames_max && self.handlers_active() == 0 {
+        // Errors that pass many protected calls gather a position at each, so their nesting is bounded more tightly.
+        let protects = |f: &&Frame| f.kind == kind::NATIVE && f.flags & frame_flag::PROTECTED != 0;
+        if self.exec.frames().iter().filter(protects).count() > PROTECTED_MAX {
             return Err(self.stack_overflow());
         }
+        let cap = (self.exec.frame_cap * 2).clamp(self.exec.frame_count + 1, limit);
         self.heap.reserve((cap - self.exec.frame_cap) * 48)?;
         let change = self.exec.grow_frames(&mut self.heap.pools, cap);
         self.heap.account(change);
         Ok(())
+    }
+
+    /// After an error: gives back the room that a message handler had beyond the limits, so that the next one has it again.
+    pub(crate) fn shrink_stacks(&mut self) {
+        let (frames, slots) = (self.limits.frames_max, self.limits.stack_max + SLACK);
+        if self.handlers_active() > 0 {
+            return;
+        }
+        // What a deep recursion has left behind goes too. The frames below were entered before: their registers end at most a
+        // frame's size above `top`.
+        let used = self.exec.top + 256 + 2 * SLACK;
+        if self.exec.frame_cap > LARGE && self.exec.frame_count < self.exec.frame_cap / 8 {
+            let cap = (self.exec.frame_count * 2).max(LARGE / 2);
+            let change = self.exec.grow_frames(&mut self.heap.pools, cap);
+            self.heap.account(change);
+        }
+        if self.exec.stack_cap > LARGE && used < self.exec.stack_cap / 8 {
+            let change = self.exec.grow_stack(&mut self.heap.pools, (used * 2).max(LARGE / 2));
+            self.heap.account(change);
+        }
+        if self.exec.frame_cap > frames && self.exec.frame_count <= frames {
+            let change = self.exec.grow_frames(&mut self.heap.pools, frames);
+            self.heap.account(change);
+        }
+        if self.exec.stack_cap > slots && self.exec.live_end() + SLACK <= slots {
+            let change = self.exec.grow_stack(&mut self.heap.pools, slots);
+            self.heap.account(change);
+        }
     }
 
     /// Pushes the frame of a call whose function is at `func` and whose arguments end at `top`. Natives do not run yet:
@@ -233,8 +267,20 @@ impl Vm {
         }
     }
 
+    /// Keeps a top below the function of a special call, which is pushed next: the frame's own fields belong to the callee.
+    pub(crate) fn save_top(&mut self, top: usize) {
+        self.exec.push(Value::int(top as i64));
+    }
+
+    /// The top that was kept for when this special frame ends.
+    pub(crate) fn saved_top(&self, frame: &Frame) -> usize {
+        let saved = self.exec.get(frame.func as usize - 1);
+        debug_assert!(saved.is_int());
+        saved.raw_int() as usize
+    }
+
     fn complete_special(&mut self, frame: &Frame, first: usize, count: usize) {
-        self.exec.top = frame.aux as usize;
+        self.exec.top = if frame.flags & frame_flag::HANDLER != 0 { frame.func as usize } else { self.saved_top(frame) };
         if frame.flags & frame_flag::HANDLER != 0 {
             self.error = if count > 0 { self.exec.get(first) } else { Value::NIL };
             self.handler_returned = true;
@@ -248,6 +294,7 @@ impl Vm {
 
     /// Lets natives and pending steps run until a Lua frame is on top or the interpreter must be left.
     pub(crate) fn drive(&mut self) -> Exit {
+        let mut collected = false;
         loop {
             if self.handler_returned {
                 self.handler_returned = false;
@@ -266,9 +313,14 @@ impl Vm {
             }
             let frame = self.exec.frame();
             let step = match frame.kind {
+                // Errors and callbacks make garbage too: here is their safe point.
+                kind::LUA if self.heap.debt > 0 && !collected => {
+                    collected = true;
+                    self.collect_at_native_return().map(|()| None)
+                }
                 kind::LUA => return Exit::Continue,
                 kind::NATIVE if frame.state == UNWINDING => self.continue_unwinding(),
-                kind::NATIVE if frame.state == RETURNING => self.native_returns(frame.aux as usize).map(|()| None),
+                kind::NATIVE if frame.state == RETURNING => self.native_returns(frame.top as usize).map(|()| None),
                 kind::NATIVE => self.run_native(),
                 kind::ENTRY if frame.state == UNWINDING => self.continue_unwinding(),
                 kind::ENTRY => return Exit::Done,
@@ -297,7 +349,34 @@ impl Vm {
             return Ok(None);
         }
         let act = function(self)?;
+        if self.tracing
+            && let Act::Return(n) = act
+        {
+            self.keep_function_slot(callee, n as usize)?;
+        }
         self.act(act)
+    }
+
+    /// Natives may return values from their function's slot on. A return hook wants to see the function there: the values move up.
+    #[cold]
+    fn keep_function_slot(&mut self, callee: Value, n: usize) -> Result<(), Throw> {
+        let first = self.exec.top - n;
+        if first == self.exec.frame().func as usize {
+            self.ensure_stack(1)?;
+            self.exec.copy(first, first + 1, n);
+            self.exec.set(first, callee);
+            self.exec.top += 1;
+        }
+        Ok(())
+    }
+
+    /// The native of the top frame returns its top `n` slots, which others have put there: what it yielded for, or what it resumed.
+    pub(crate) fn native_ends(&mut self, n: usize) -> Result<(), Throw> {
+        if self.tracing && self.hook_native_return(n as u32)? {
+            return Ok(());
+        }
+        self.complete(self.exec.top - n, n);
+        Ok(())
     }
 
     /// The native of the top frame returns its top `n` slots.
@@ -339,10 +418,11 @@ impl Vm {
             Act::HostCall => return Ok(Some(Exit::HostCall)),
             Act::Again => {
                 if self.ticks <= 0 {
-                    return match self.slice_over() {
-                        Exit::Slice => Ok(None),
-                        exit => Ok(Some(exit)),
-                    };
+                    if let Some(message) = self.interrupt.take() {
+                        return Err(self.fail(&message));
+                    }
+                    // Also when only the slice is over: the host may want to interrupt.
+                    return Ok(Some(self.slice_over()));
                 }
             }
         }
@@ -465,9 +545,12 @@ impl Vm {
         let v = self.exec.get(slot);
         let base = self.exec.frame().base as usize;
         match i.op() {
-            Some(Op::EQ | Op::LT | Op::LE | Op::LTI | Op::LEI | Op::GTI | Op::GEI) => self.finish_test(v.is_truthy()),
+            Some(Op::EQ | Op::LT | Op::LE | Op::LTI | Op::LEI | Op::GTI | Op::GEI) => {
+                let negated = std::mem::take(&mut self.exec.frame_mut().aux) != 0;
+                self.finish_test(v.is_truthy() != negated);
+            }
             Some(Op::CONCAT) => {
-                // The result replaces the two operands; `aux` says how many values are left.
+                // The result replaces the two operands; the frame knows how many values are left.
                 let left = self.exec.frame().aux as usize;
                 let a = base + i.a() as usize;
                 self.exec.set(a + left - 2, v);
@@ -594,13 +677,13 @@ impl Vm {
             let frame_top = self.exec.frame().top as usize;
             self.exec.top = top.max(frame_top);
             let handler = self.metamethod(value, Event::Close);
+            self.ensure_stack(4)?;
+            self.save_top(top);
             let func = self.exec.top;
-            self.ensure_stack(3)?;
             self.exec.push(handler);
             self.exec.push(value);
             self.exec.push(Value::NIL);
             self.begin_call(func, 2, 0, frame_flag::CLOSE)?;
-            self.exec.frame_mut().aux = top as u32;
             return Ok(true);
         }
         self.close_upvalues(level);
@@ -625,16 +708,14 @@ impl Vm {
                 self.open_top();
             }
             self.ensure_stack(4)?;
+            self.save_top(saved);
             let func = self.exec.top;
             self.exec.push(handler);
             self.exec.push(object);
             self.finalizing = true;
             self.heap.gc.suspended = true;
             match self.begin_call(func, 1, 0, frame_flag::FINALIZER | frame_flag::NO_YIELD) {
-                Ok(()) => {
-                    self.exec.frame_mut().aux = saved as u32;
-                    return Ok(true);
-                }
+                Ok(()) => return Ok(true),
                 // It cannot be called at all: also that is only worth a warning.
                 Err(_) => {
                     self.exec.top = saved;
@@ -652,38 +733,17 @@ impl Vm {
         self.finalizers_due = !self.heap.gc.to_finalize.is_empty();
     }
 
-    /// Sets to nil what the top Lua frame's current instruction shows to be garbage: above the variables, a constructor's table and a
-    /// call's results are the last registers in use. Otherwise a temporary of long ago could keep an object alive for as long as the
-    /// function runs. Stripped code does not tell which registers are variables, and keeps everything.
-    pub(crate) fn forget_dead_registers(&mut self) {
-        let Some(&frame) = self.exec.frames().last() else { return };
-        let Some(proto) = self.frame_proto(&frame) else { return };
-        let pc = self.frame_pc(&frame);
-        let at = |pc: usize| proto.code().get(pc).map_or(Instr(0), |i| Instr(i.word));
-        let first = match (at(pc).op(), at(pc.wrapping_sub(1)).op()) {
-            (Some(Op::EXTRAARG), Some(Op::NEWTABLE)) => frame.base as usize + at(pc - 1).a() as usize + 1,
-            (Some(Op::CALL), _) => {
-                let func = frame.base as usize + at(pc).a() as usize;
-                if at(pc).c() > 0 { func + at(pc).c() as usize - 1 } else { self.exec.top.max(func) }
-            }
-            _ => return,
-        };
-        let locals = &proto.info().locals;
-        if locals.is_empty() && proto.info().lines.is_empty() {
-            return;
-        }
-        let pc = pc as u32;
-        let variables = locals.iter().take_while(|l| l.start_pc <= pc).filter(|l| pc < l.end_pc).count();
-        for slot in first.max(frame.base as usize + variables)..frame.top as usize {
-            self.exec.set(slot, Value::NIL);
-        }
-    }
-
     /// A collector step after a native has returned.
     #[cold]
     #[inline(never)]
     pub(crate) fn collect_at_native_return(&mut self) -> Result<(), Throw> {
+        let top = self.exec.frame();
+        if top.kind == kind::LUA && matches!(self.current_instr().op(), Some(Op::CALL | Op::TAILCALL | Op::TFORCALL)) {
+            // What is above the results is dead.
+            self.exec.live_limit = self.exec.top;
+        }
         self.collect_step();
+        self.exec.live_limit = 0;
         if !self.heap.gc.to_finalize.is_empty() && self.exec.frame().kind == kind::LUA {
             self.call_finalizer()?;
         }
@@ -728,16 +788,14 @@ impl Vm {
                 return Err(self.fail(text));
             }
             let message = self.new_string(text.as_bytes())?;
-            self.resume_refused(message);
-            return Ok(());
+            return self.resume_refused(message);
         }
         if self.coroutine_depth >= COROUTINE_DEPTH_MAX {
             if wrap {
                 return Err(self.fail("C stack overflow"));
             }
             let message = self.new_string(b"C stack overflow")?;
-            self.resume_refused(message);
-            return Ok(());
+            return self.resume_refused(message);
         }
         // The arguments move over while errors are still the resumer's.
         if co.exec.top + args + 2 * SLACK > co.exec.stack_cap {
@@ -757,9 +815,7 @@ impl Vm {
         // From here on errors belong to the coroutine.
         if self.exec.frame_count > 0 {
             // Its top frame is the native that yielded: the values are that native's results.
-            let first = self.exec.top - args;
-            self.complete(first, args);
-            Ok(())
+            self.native_ends(args)
         } else {
             self.push_frame(BOTTOM_FRAME)?;
             let func = self.exec.top - args - 1;
@@ -784,8 +840,9 @@ impl Vm {
     /// Ends a `resume` or `wrap` native, which is the top frame again, with `true` and values from the stack of the coroutine that it resumed.
     fn resume_succeeded(&mut self, co: Gc<Coroutine>, first: usize, count: usize) -> Result<(), Throw> {
         let frame = *self.exec.frame();
-        let func = frame.func as usize;
-        self.exec.top = func;
+        // The results begin in the function's slot, unless a hook wants to see the function.
+        let bottom = frame.func as usize + self.tracing as usize;
+        self.exec.top = bottom;
         self.ensure_stack(count + 1)?;
         let wrap = frame.top != 0;
         if !wrap {
@@ -795,17 +852,16 @@ impl Vm {
             let v = co.exec.get(at);
             self.exec.push(v);
         }
-        self.complete(func, self.exec.top - func);
-        Ok(())
+        self.native_ends(self.exec.top - bottom)
     }
 
     /// Ends a `resume` native, which is the top frame again, with `false` and an error.
-    fn resume_refused(&mut self, error: Value) {
-        let func = self.exec.frame().func as usize;
-        self.exec.set(func, Value::FALSE);
-        self.exec.set(func + 1, error);
-        self.exec.top = func + 2;
-        self.complete(func, 2);
+    fn resume_refused(&mut self, error: Value) -> Result<(), Throw> {
+        let bottom = self.exec.frame().func as usize + self.tracing as usize;
+        self.exec.set(bottom, Value::FALSE);
+        self.exec.set(bottom + 1, error);
+        self.exec.top = bottom + 2;
+        self.native_ends(2)
     }
 
     fn yield_now(&mut self, n: usize) -> Result<Option<Exit>, Throw> {
@@ -815,10 +871,10 @@ impl Vm {
                 self.pending = n as u32;
                 return Ok(Some(Exit::Yielded));
             }
-            return Err(self.fail("attempt to yield from outside a coroutine"));
+            return Err(self.throw_bytes(b"attempt to yield from outside a coroutine"));
         }
         if self.exec.no_yield > 0 {
-            return Err(self.fail("attempt to yield across a C-call boundary"));
+            return Err(self.throw_bytes(b"attempt to yield across a C-call boundary"));
         }
         let first = self.exec.top - n;
         self.coroutine_depth -= 1;
@@ -871,12 +927,14 @@ impl Vm {
             self.exec.frame_mut().state = WRAP_FAILED;
             return self.close_coroutine(co);
         }
-        self.resume_refused(error);
-        Ok(())
+        self.resume_refused(error)
     }
 
     /// Closes the pending variables of a suspended or dead coroutine, each by a call on the coroutine's own stack.
     fn close_coroutine(&mut self, mut co: Gc<Coroutine>) -> Result<(), Throw> {
+        if self.coroutine_depth >= COROUTINE_DEPTH_MAX && !co.exec.tbc.is_empty() {
+            return Err(self.fail("C stack overflow"));
+        }
         co.status = Status::Dead;
         let frame = self.exec.frame_mut();
         if frame.state != CLOSING {
@@ -900,6 +958,13 @@ impl Vm {
             self.push(error);
             return Ok(());
         };
+        if self.coroutine_depth >= COROUTINE_DEPTH_MAX {
+            // None of its variables can be closed: as if each `__close` failed so.
+            co.exec.tbc.clear();
+            co.error = self.new_string(b"C stack overflow")?;
+            co.failed = true;
+            return self.close_coroutine(co);
+        }
         co.exec.frame_count = 0;
         co.exec.no_yield = 0;
         co.exec.handlers = 0;
@@ -927,7 +992,7 @@ impl Vm {
     }
 }
 
-/// State of a native whose return hook is running; `aux` says how many results it has.
+/// State of a native whose return hook is running; `top` says how many results it has.
 pub(crate) const RETURNING: u32 = u32::MAX - 1;
 /// State of a native that waits while a coroutine is being closed.
 pub(crate) const CLOSING: u32 = u32::MAX - 2;
@@ -935,6 +1000,8 @@ pub(crate) const CLOSING: u32 = u32::MAX - 2;
 pub const CLOSED: u32 = u32::MAX - 3;
 /// State of `wrap`'s native when the coroutine failed: the error is its last slot.
 pub const WRAP_FAILED: u32 = u32::MAX - 4;
+/// Frames beyond the limit for a message handler.
+const FRAMES_ERROR_EXTRA: usize = 1000;
 /// Coroutines that resume each other at most (PUC: LUAI_MAXCCALLS).
 const COROUTINE_DEPTH_MAX: u32 = 195;
 

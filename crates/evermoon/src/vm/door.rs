@@ -34,11 +34,7 @@ impl Vm {
     /// Gives up a run: drops everything above and including the entry without running anything of it. Variables that were to be closed
     /// are not. This is how a limit that no `pcall` may catch ends.
     pub fn abandon(&mut self, entry: Entry) {
-        while self.current != entry.coroutine && self.current.resumer.is_some() {
-            self.drop_stack(0, 0);
-            self.coroutine_depth = self.coroutine_depth.saturating_sub(1);
-            self.switch_back(Status::Dead);
-        }
+        self.abandon_coroutines(entry);
         if let Some(frame) = self.exec.frames().get(entry.frame) {
             let func = frame.func as usize;
             self.drop_stack(entry.frame, func);
@@ -50,11 +46,7 @@ impl Vm {
     /// variables that were to be closed. Run again until [`Exit::Failed`](super::Exit::Failed), whose error is nil unless a
     /// `__close` method failed; then `leave`. Coroutines that were running inside are dropped as they are.
     pub fn unwind_entry(&mut self, entry: Entry) {
-        while self.current != entry.coroutine && self.current.resumer.is_some() {
-            self.drop_stack(0, 0);
-            self.coroutine_depth = self.coroutine_depth.saturating_sub(1);
-            self.switch_back(Status::Dead);
-        }
+        self.abandon_coroutines(entry);
         if entry.frame >= self.exec.frame_count {
             return;
         }
@@ -67,6 +59,15 @@ impl Vm {
         self.exec.frame_mut().state = UNWINDING;
         self.handler_returned = false;
         self.exit_requested = None;
+    }
+
+    /// Leaves the coroutines that are running inside the entry's, dead.
+    fn abandon_coroutines(&mut self, entry: Entry) {
+        while self.current != entry.coroutine && self.current.resumer.is_some() {
+            self.drop_stack(0, 0);
+            self.coroutine_depth = self.coroutine_depth.saturating_sub(1);
+            self.switch_back(Status::Dead);
+        }
     }
 
     fn drop_stack(&mut self, frame: usize, slot: usize) {
@@ -121,10 +122,8 @@ impl Vm {
         for &v in values {
             self.push(v);
         }
-        let first = self.exec.top - values.len();
         debug_assert_eq!(self.slots(), slots + values.len());
-        self.complete(first, values.len());
-        Ok(())
+        self.native_ends(values.len())
     }
 
     /// The value in a slot of the handle table, for a host that keeps track of its slots itself.

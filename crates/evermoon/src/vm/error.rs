@@ -15,6 +15,8 @@ pub(crate) const UNWINDING: u32 = u32::MAX;
 const HANDLERS_MAX: usize = 195;
 /// Handlers beyond that until the error is thrown without any.
 const HANDLERS_EXTRA: usize = 20;
+/// An overflow in a handler counts as so many handlers.
+const OVERFLOW_WEIGHT: usize = 40;
 
 impl Vm {
     /// An error with a message and the position of the function that called the running native (or, in a Lua function, of the
@@ -94,6 +96,7 @@ impl Vm {
     }
 
     fn type_error_with(&mut self, value: Value, what: &str, suffix: &str) -> Throw {
+        self.charge_search(self.exec.frame_count - 1);
         let name = self.type_name_meta(value, false);
         self.fail_here(&format!("attempt to {what} a {name} value{suffix}"))
     }
@@ -113,7 +116,7 @@ impl Vm {
     #[cold]
     pub(crate) fn arith_error(&mut self, event: Event, a: Value, b: Value) -> Throw {
         let culprit = if a.is_number() { b } else { a };
-        if (Event::BAnd as u8..=Event::Shr as u8).contains(&(event as u8)) || event == Event::BNot {
+        if event.is_bitwise() {
             if !culprit.is_number() {
                 return self.type_error(culprit, "perform bitwise operation on");
             }
@@ -154,6 +157,7 @@ impl Vm {
     #[cold]
     pub(crate) fn stack_overflow(&mut self) -> Throw {
         if self.handlers_active() > 0 {
+            self.handler_overflows += 1;
             let throw = self.throw_bytes(b"error in error handling");
             return match throw {
                 Throw::Error => Throw::ErrorUnhandled,
@@ -169,7 +173,7 @@ impl Vm {
 
     /// Slots that the stack may have now: a message handler gets some more.
     pub(crate) fn stack_limit(&self) -> usize {
-        if self.exec.stack_cap > self.limits.stack_max || self.handlers_active() > 0 {
+        if self.handlers_active() > 0 {
             self.limits.stack_max + STACK_ERROR_EXTRA
         } else {
             self.limits.stack_max
@@ -197,10 +201,16 @@ impl Vm {
             let func = self.exec.top;
             self.exec.push(handler);
             self.exec.push(error);
-            return match self.begin_call(func, 1, 1, frame_flag::HANDLER | frame_flag::NO_YIELD) {
+            // It has the room beyond the limits from here on.
+            self.exec.handlers += 1;
+            let begun = self.begin_call(func, 1, 1, frame_flag::HANDLER | frame_flag::NO_YIELD);
+            self.exec.handlers -= 1;
+            return match begun {
                 Ok(()) => Exit::Continue,
-                Err(Throw::Error) if self.handlers_active() < HANDLERS_MAX + HANDLERS_EXTRA => self.unwind(Throw::Error),
-                Err(_) => self.unwind(Throw::ErrorUnhandled),
+                Err(_) => {
+                    self.throw_bytes(b"error in error handling");
+                    self.unwind(Throw::ErrorUnhandled)
+                }
             };
         }
         self.unwind_to_catcher()
@@ -225,7 +235,12 @@ impl Vm {
 
     /// The message handler that is in charge now, unless handlers are already failing in a row.
     fn message_handler(&mut self) -> Option<Value> {
-        match self.handlers_active() {
+        let active = self.handlers_active();
+        if active == 0 {
+            self.handler_overflows = 0;
+        }
+        // A handler that recurses without end must not do so as often as it may fail otherwise.
+        match active + self.handler_overflows * OVERFLOW_WEIGHT {
             HANDLERS_MAX => self.error = Value::string(self.heap.string(b"C stack overflow").ok()?),
             n if n >= HANDLERS_MAX + HANDLERS_EXTRA => {
                 self.error = Value::string(self.heap.string(b"error in error handling").ok()?);
@@ -243,7 +258,8 @@ impl Vm {
                 if frame.top == CATCH {
                     continue;
                 }
-                if frame.top == 0 || frame.state == UNWINDING {
+                // Closing variables on the way out, it still handles what goes wrong there.
+                if frame.top == 0 {
                     return None;
                 }
                 return Some(self.exec.get(frame.top as usize));
@@ -268,7 +284,7 @@ impl Vm {
                 self.drop_frames(index);
                 self.close_upvalues(frame.func as usize);
                 self.exec.tbc.retain(|&slot| slot < frame.func);
-                self.exec.top = frame.aux as usize;
+                self.exec.top = self.saved_top(&frame);
                 self.finalizer_ended();
                 self.warn_finalizer_error();
                 return Exit::Continue;
@@ -330,18 +346,22 @@ impl Vm {
         self.error = error;
         if frame.kind == kind::ENTRY {
             self.exec.top = frame.base as usize;
+            self.shrink_stacks();
             return Ok(Some(Exit::Failed));
         }
         if frame.top == CATCH {
             self.exec.top = error_slot(&frame) + 1;
+            self.shrink_stacks();
             let frame = self.exec.frame_mut();
             frame.flags &= !frame_flag::PROTECTED;
             frame.state = CAUGHT;
             return Ok(None);
         }
         if self.tracing {
-            self.exec.top = frame.base as usize;
-            if self.hook_native_return(0)? {
+            self.exec.top = frame.base as usize + 1;
+            self.exec.push(Value::FALSE);
+            self.exec.push(error);
+            if self.hook_native_return(2)? {
                 return Ok(None);
             }
         }
@@ -351,6 +371,11 @@ impl Vm {
         self.exec.set(func + 1, error);
         self.exec.top = func + 2;
         self.complete(func, 2);
+        self.shrink_stacks();
+        // A safe point, or a row of errors that are caught would never meet one.
+        if self.heap.debt > 0 {
+            self.collect_at_native_return()?;
+        }
         Ok(None)
     }
 
@@ -384,9 +409,15 @@ impl Vm {
     }
 }
 
-/// Where a protected frame that is closing variables keeps the error: in the slot of its function, or behind the slots that it keeps.
+/// Where a protected frame that is closing variables keeps the error: in its first slot, which no callee's variable shares, since that
+/// slot or a later one holds the callee; or behind the slots that it keeps. An entry has its handler's slot for it.
 fn error_slot(frame: &Frame) -> usize {
-    if frame.kind == kind::NATIVE && frame.top == CATCH { (frame.base + frame.aux) as usize } else { frame.func as usize }
+    let slot = match frame.kind {
+        kind::NATIVE if frame.top == CATCH => frame.base + frame.aux,
+        kind::NATIVE => frame.base,
+        _ => frame.func,
+    };
+    slot as usize
 }
 
 /// ` (kind 'name')` for a message, or nothing.

@@ -260,11 +260,11 @@ impl Vm {
         let frame = self.exec.frame_mut();
         if frame.state != super::error::UNWINDING {
             frame.state = RETURNING;
-            frame.aux = n;
+            frame.top = n;
         }
         // It no longer catches what comes: the hook is not part of what it protects.
         frame.flags &= !frame_flag::PROTECTED;
-        let event = Event { transfer: ((first - frame.base as usize) as u32 + 1, n), ..Event::named("return") };
+        let event = Event { transfer: ((first as u32 + 1).saturating_sub(frame.base), n), ..Event::named("return") };
         self.push_hook(&hook, Step { depth, point: Point::NativeReturn, phase: 1 }, event)
     }
 
@@ -292,7 +292,8 @@ impl Vm {
             frame.pc = frame.pc.wrapping_add(1);
             self.open_top();
         }
-        self.ensure_stack(3)?;
+        self.ensure_stack(4)?;
+        self.save_top(saved);
         let func = self.exec.top;
         self.exec.push(hook.function);
         self.exec.push(name);
@@ -301,14 +302,14 @@ impl Vm {
         if let Some(hook) = &mut co.hook {
             hook.active = true;
             hook.delivered = Some(step);
-            hook.transfer = event.transfer;
+            // No values, no place.
+            hook.transfer = if event.transfer.1 == 0 { (0, 0) } else { event.transfer };
         }
         self.tracing = false;
         if let Err(throw) = self.begin_call(func, 2, 0, frame_flag::HOOK | frame_flag::NO_YIELD) {
             self.hook_gone();
             return Err(throw);
         }
-        self.exec.frame_mut().aux = saved as u32;
         Ok(true)
     }
 }

@@ -81,6 +81,8 @@ pub struct Calendar {
 pub trait Host {
     /// Writes program output (`print`, and `io.stdout` where the host has no stream for it).
     fn print(&mut self, _bytes: &[u8]) {}
+    /// Called now and then while a program runs, at least every few milliseconds unless it waits for this host.
+    fn tick(&mut self) {}
     /// Whether the run should come back to the embedder soon (as when much output has gathered). Asked after each write.
     fn wants_pause(&mut self) -> bool {
         false

@@ -8,6 +8,7 @@ use super::native::Throw;
 use crate::heap::number::{self, Num};
 use crate::heap::object::Gc;
 use crate::heap::table::Table;
+use crate::heap::coroutine::kind;
 use crate::heap::value::{Value, tag};
 
 /// Events, in the order of [`EVENT_NAMES`]. The first eight have absence flags in tables.
@@ -26,6 +27,13 @@ pub const EVENT_NAMES: [&str; EVENT_COUNT] = [
     "__add", "__sub", "__mul", "__mod", "__pow", "__div", "__idiv", "__band", "__bor", "__bxor", "__shl", "__shr", "__unm", "__bnot",
     "__lt", "__le", "__concat", "__tostring", "__name", "__metatable", "__pairs",
 ];
+
+impl Event {
+    /// An operation on integers bit by bit.
+    pub(crate) fn is_bitwise(self) -> bool {
+        (Event::BAnd as u8..=Event::Shr as u8).contains(&(self as u8)) || self == Event::BNot
+    }
+}
 
 /// Longest chain of `__index` or `__newindex` (PUC's MAXTAGLOOP).
 const CHAIN_MAX: u32 = 2000;
@@ -149,18 +157,25 @@ impl Vm {
         }
         self.charge_string(a);
         self.charge_string(b);
-        if (a.is_string() || b.is_string())
+        // The reference does this in metamethods of strings, which has none for bitwise operations.
+        if !event.is_bitwise()
+            && (a.is_string() || b.is_string())
             && let (Some(x), Some(y)) = (self.to_number(a), self.to_number(b))
-            && let Some(v) = self.arith_numbers(event, num_value(x), num_value(y))?
         {
-            return Ok(Outcome::Done(v));
+            if matches!((event, x, y), (Event::Mod | Event::IDiv, Num::Int(_), Num::Int(0))) {
+                // It happens there, where no line is.
+                return Err(self.throw_bytes(zero_division(event).as_bytes()));
+            }
+            if let Some(v) = self.arith_numbers(event, num_value(x), num_value(y))? {
+                return Ok(Outcome::Done(v));
+            }
         }
         Err(self.arith_error(event, a, b))
     }
 
     /// The operation on two numbers; `None` when a bitwise one meets a float without an integer value.
     pub(crate) fn arith_numbers(&mut self, event: Event, a: Value, b: Value) -> Result<Option<Value>, Throw> {
-        if (Event::BAnd as u8..=Event::Shr as u8).contains(&(event as u8)) || event == Event::BNot {
+        if event.is_bitwise() {
             let (Some(x), Some(y)) = (self.to_int(a), self.to_int(b)) else { return Ok(None) };
             return Ok(Some(Value::int(match event {
                 Event::BAnd => x & y,
@@ -180,11 +195,11 @@ impl Vm {
                 Event::Unm => 0i64.wrapping_sub(x),
                 Event::Mod => match number::int_mod(x, y) {
                     Some(v) => v,
-                    None => return Err(self.fail("attempt to perform 'n%0'")),
+                    None => return Err(self.fail(zero_division(event))),
                 },
                 Event::IDiv => match number::int_idiv(x, y) {
                     Some(v) => v,
-                    None => return Err(self.fail("attempt to divide by zero")),
+                    None => return Err(self.fail(zero_division(event))),
                 },
                 Event::Pow => return Ok(Some(Value::float(number::pow(x as f64, y as f64)))),
                 _ => return Ok(Some(Value::float(x as f64 / y as f64))),
@@ -215,6 +230,17 @@ impl Vm {
             let mut handler = self.metamethod(a, event);
             if handler.is_nil() {
                 handler = self.metamethod(b, event);
+            }
+            if handler.is_nil() && event == Event::Le && self.exec.frame().kind == kind::LUA {
+                // As the reference is usually built: `a <= b` is then `not (b < a)`.
+                handler = self.metamethod(b, Event::Lt);
+                if handler.is_nil() {
+                    handler = self.metamethod(a, Event::Lt);
+                }
+                if !handler.is_nil() {
+                    self.exec.frame_mut().aux = 1;
+                    return Ok(self.push_call(&[handler, b, a]));
+                }
             }
             if handler.is_nil() {
                 return Err(self.compare_error(a, b));
@@ -343,6 +369,11 @@ impl Vm {
         let parts = (first..first + count).filter_map(|slot| exec.get(slot).as_str());
         Ok(Value::string(self.heap.joined_string(parts, total)?))
     }
+}
+
+/// The message for a division of integers by zero.
+fn zero_division(event: Event) -> &'static str {
+    if event == Event::Mod { "attempt to perform 'n%0'" } else { "attempt to divide by zero" }
 }
 
 #[inline(always)]

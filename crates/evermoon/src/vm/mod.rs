@@ -163,6 +163,8 @@ pub struct Vm {
     pub(crate) finalizing: bool,
     /// More finalizers are due at the next safe point.
     pub(crate) finalizers_due: bool,
+    /// Overflows while message handlers were active, since the last time that none was.
+    pub(crate) handler_overflows: usize,
     /// A message handler has returned: unwinding goes on.
     pub(crate) handler_returned: bool,
     /// A buffer that natives build text in ([`Vm::take_scratch`]).
@@ -225,6 +227,7 @@ impl Vm {
             pause_requested: false,
             finalizing: false,
             finalizers_due: false,
+            handler_overflows: 0,
             handler_returned: false,
             scratch: Vec::new(),
             tasks: Vec::new(),
@@ -336,7 +339,6 @@ impl Vm {
 
     /// A step of the collector; true when a cycle passed its end.
     pub fn collect_step(&mut self) -> bool {
-        self.forget_dead_registers();
         if cfg!(feature = "stress") && !self.heap.gc.stopped && !self.heap.gc.suspended {
             // The hostile build: every safe point collects everything.
             self.collect();

@@ -20,8 +20,10 @@ pub type Name = (&'static str, String);
 /// Registers whose contents are named after the global environment make fields global variables.
 const ENV: &[u8] = b"_ENV";
 
+/// A name as text. It ends at a zero byte, as in the reference.
 fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
+    let end = bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len());
+    String::from_utf8_lossy(&bytes[..end]).into_owned()
 }
 
 /// The instruction at `pc`; verified code has one wherever a frame's pc points.
@@ -178,6 +180,14 @@ fn same(a: Value, b: Value) -> bool {
 }
 
 impl Vm {
+    /// Names are searched for in the code before the current instruction, which may be long.
+    pub(crate) fn charge_search(&mut self, frame: usize) {
+        if let Some(frame) = self.exec.frames().get(frame) {
+            let work = self.frame_pc(frame) as u64 >> 4;
+            self.charge(work);
+        }
+    }
+
     /// The execution state of a coroutine, running or not.
     pub(crate) fn exec_of<'a>(&'a self, co: &'a Gc<Coroutine>) -> &'a Exec {
         if *co == self.current { &self.exec } else { &co.exec }
@@ -247,6 +257,7 @@ impl Vm {
     /// How the running native was called, or else under which name the loaded modules know it.
     pub(crate) fn native_call_name(&mut self) -> Option<Name> {
         let index = self.exec.frame_count - 1;
+        self.charge_search(index.saturating_sub(1));
         if let Some(name) = self.call_name(&self.exec, index) {
             return Some(name);
         }

@@ -690,6 +690,7 @@ fn run_loop<const TRACE: bool>(vm: &mut Vm) -> Exit {
                             (*ci).func = at as u32;
                             (*ci).top = top as u32;
                             (*ci).state = 0;
+                            (*ci).aux = 0;
                             (*ci).results = (i >> 24) as i16 - 1;
                             (*ci).kind = kind::LUA;
                             (*ci).flags = 0;
@@ -916,7 +917,21 @@ fn slice_over(vm: &mut Vm) -> Exit {
 #[cold]
 #[inline(never)]
 fn collect(vm: &mut Vm) -> Exit {
+    // The compiler gives these instructions the first free register, so what is above their result is dead. Old temporaries there
+    // must not keep objects alive for as long as a loop runs.
+    let mut i = vm.current_instr();
+    if i.op() == Some(Op::EXTRAARG) {
+        // NEWTABLE has taken its second word.
+        vm.step_back();
+        i = vm.current_instr();
+        let frame = vm.exec.frame_mut();
+        frame.pc = frame.pc.wrapping_add(1);
+    }
+    if matches!(i.op(), Some(Op::NEWTABLE | Op::CLOSURE | Op::CONCAT)) {
+        vm.exec.live_limit = vm.exec.frame().base as usize + i.a() as usize + 1;
+    }
     vm.collect_step();
+    vm.exec.live_limit = 0;
     if vm.heap.gc.to_finalize.is_empty() {
         return Exit::Continue;
     }
@@ -1232,7 +1247,8 @@ fn concat(vm: &mut Vm, word: u32) -> Exit {
     let frame = vm.exec.frame();
     let first = frame.base as usize + i.a() as usize;
     // A restart after a metamethod's call goes on with what is left.
-    let count = if frame.aux != 0 { frame.aux as usize } else { i.b() as usize };
+    let left = frame.aux as usize;
+    let count = if left != 0 { left } else { i.b() as usize };
     match vm.concat(first, count) {
         Ok((_, None)) => {
             vm.exec.frame_mut().aux = 0;
@@ -1243,10 +1259,8 @@ fn concat(vm: &mut Vm, word: u32) -> Exit {
             let step = vm.call_meta(args, 1, frame_flag::FINISH);
             vm.settle(step)
         }
-        Err(throw) => {
-            vm.exec.frame_mut().aux = 0;
-            vm.settle(Err(throw))
-        }
+        // What is left stays, should the instruction be tried again after a collection.
+        Err(throw) => vm.settle(Err(throw)),
     }
 }
 
@@ -1384,7 +1398,6 @@ fn tail_call(vm: &mut Vm, word: u32) -> Exit {
     let step = vm.begin_call(to, args, frame.results, frame.flags & !frame_flag::OUTWARD | frame_flag::TAIL);
     match step {
         Ok(()) => {
-            vm.exec.frame_mut().aux = frame.aux;
             if vm.ticks <= 0 { slice_over(vm) } else { Exit::Continue }
         }
         Err(throw) => vm.settle(Err(throw)),
@@ -1453,11 +1466,14 @@ fn prepare_loop(vm: &mut Vm, a: u8) -> Result<bool, Throw> {
         vm.set_reg(a + 3, init);
         return Ok(true);
     }
-    let float = |v: Value| vm.to_number(v).map(Num::to_float);
-    let (first, last, by) = (float(init), float(limit), float(step));
-    let Some(last) = last else { return Err(vm.for_error(limit, "limit")) };
-    let Some(by) = by else { return Err(vm.for_error(step, "step")) };
-    let Some(first) = first else { return Err(vm.for_error(init, "initial value")) };
+    // Strings that are numbers will do, and make the loop one over floats.
+    let float = |v: Value| match vm.to_number(v)? {
+        Num::Int(n) => Some(n as f64),
+        Num::Float(f) => Some(f),
+    };
+    let Some(last) = float(limit) else { return Err(vm.for_error(limit, "limit")) };
+    let Some(by) = float(step) else { return Err(vm.for_error(step, "step")) };
+    let Some(first) = float(init) else { return Err(vm.for_error(init, "initial value")) };
     if by == 0.0 {
         return Err(vm.fail("'for' step is zero"));
     }

@@ -1,0 +1,587 @@
+/**
+ * An engine as the rest of the package sees it: its number in the instance, values in and out of its slots, JavaScript's functions and objects by
+ * number. Runs are in `run.ts`, copies of whole structures in `copy.ts`, handles in `handles.ts`.
+ *
+ * Invariants
+ * 1. `simple` and `read` never call into the module but to get memory, and never run code of the user's: so slots can be written one after
+ *    another. What needs more is made into a handle first (`pass` does so).
+ * 2. The numbers in `refs` are those that Lua refers to, or that are on their way there. The module reports those it no longer refers to
+ *    (`drain`).
+ * 3. Nothing global refers to a core but weakly: an engine that is forgotten is freed.
+ */
+import { type Exports, Holds, Kind, Mail, Stat, Status } from './abi.js';
+import { copyIn } from './copy.js';
+import { EvermoonError, LuaConversionError, LuaDisposedError, LuaMemoryError } from './errors.js';
+import { Handle, LuaFunction, LuaTable, LuaThread, LuaUserdata } from './handles.js';
+import { type Instance, trapped, utf8Length } from './instance.js';
+import { Method, Multi, Proxied, Thrown } from './marks.js';
+import { proxyFunctions } from './proxy.js';
+import type { Sink } from './output.js';
+import { RunState } from './run.js';
+import type { Control, Strings } from './types.js';
+
+/** A function or object of JavaScript's that Lua knows by number. */
+export class Reference {
+  constructor(
+    /** What comes back when Lua gives it back. */
+    readonly object: object,
+    /** What a call of it calls, and on what. */
+    readonly call: ((...args: unknown[]) => unknown) | undefined,
+    readonly owner: object | undefined,
+    /** Objects by reference, as opposed to functions. */
+    readonly isObject: boolean,
+  ) {}
+}
+
+/** Strings and byte strings above this go through a string object of their own: one copy. */
+const LONG = 32 << 10;
+
+/** Engines whose core was forgotten are freed; likewise handles. */
+const engines = new FinalizationRegistry<{ x: Exports; engine: number }>(({ x, engine }) => x.em_engine_free(engine));
+
+const SLOT = 16;
+
+/** Functions of Lua's that the package uses; taken before any program runs. */
+export interface Operators {
+  index: number;
+  newindex: number;
+  length: number;
+  tostring: number;
+  status: number;
+  resume: number;
+  setmetatable: number;
+}
+
+const OPERATORS = `
+local tostring, error, select = tostring, error, select
+local status, resume, setmetatable = coroutine.status, coroutine.resume, debug.setmetatable
+local function check(ok, ...)
+  if ok then return ... end
+  error((...), 0)
+end
+return function(t, k) return t[k] end, function(t, k, v) t[k] = v end, function(t) return #t end, tostring, status,
+  function(co, ...) return check(resume(co, ...)) end, setmetatable`;
+
+export class Core {
+  readonly x: Exports;
+  readonly engine: number;
+  /** The mailbox, in words. */
+  readonly mail: number;
+  disposed = false;
+  readonly refs: (Reference | undefined)[] = [];
+  readonly #free: number[] = [];
+  readonly #functions = new Map<object, number>();
+  readonly #objects = new Map<object, number>();
+  readonly #methods = new WeakMap<object, Map<object, number>>();
+  /** Handles made for values on their way in. */
+  #temporary: number[] = [];
+  #proxies = false;
+  readonly op: Operators;
+  /** The run whose host function is being called. */
+  current: RunState | undefined;
+  /** Runs that have not ended. */
+  readonly runs = new Set<RunState>();
+  /** The engine has been given limited fuel. */
+  metered = false;
+
+  constructor(
+    readonly instance: Instance,
+    memoryMax: number,
+    readonly sink: Sink,
+    readonly strings: Strings,
+    /** Limits of runs that name none. */
+    readonly defaults: Control,
+  ) {
+    const { x } = instance;
+    this.x = x;
+    this.engine = x.em_engine_new(memoryMax);
+    instance.view();
+    if (this.engine === 0) throw new LuaMemoryError('not enough memory for an engine, or too many engines in one instance', '');
+    this.mail = x.em_mailbox(this.engine) >>> 2;
+    engines.register(this, { x, engine: this.engine }, this);
+    const status = this.compile(OPERATORS, '=evermoon');
+    if (status !== Status.Done) throw this.failed(status);
+    const main = this.handleAt(0);
+    if (x.em_call(this.engine, main, 0, 1) !== Status.Done) throw this.refusal(Status.Misuse);
+    instance.view();
+    const [index, newindex, length, tostring, st, resume, setmetatable] = [0, 1, 2, 3, 4, 5, 6].map((i) => this.handleAt(i));
+    this.op = { index, newindex, length, tostring, status: st, resume, setmetatable } as Operators;
+    x.em_handle_free(this.engine, main);
+  }
+
+  dispose(): void {
+    if (this.disposed) return;
+    this.disposed = true;
+    engines.unregister(this);
+    if (!this.instance.dead) this.x.em_engine_free(this.engine);
+    const error = new LuaDisposedError('the engine was disposed of while this run was under way');
+    for (const run of this.runs) run.cancel(error);
+    this.refs.length = 0;
+    this.#functions.clear();
+    this.#objects.clear();
+  }
+
+  /** Throws if the engine cannot be used. */
+  use(): void {
+    if (this.disposed) throw new LuaDisposedError('this engine was disposed of: create a new one');
+    if (this.instance.dead) throw new EvermoonError('bug', 'the WebAssembly module has stopped: create a new engine');
+  }
+
+  /** The limits of a synchronous call that names none. */
+  defaultRun(): RunState | undefined {
+    return this.#limited ? new RunState(this, {}, this.defaults) : undefined;
+  }
+  get #limited(): boolean {
+    return this.defaults.fuel !== undefined || this.defaults.timeout !== undefined;
+  }
+
+  /** A call needs nothing but to be made. */
+  get plain(): boolean {
+    return this.current === undefined && !this.metered && !this.#limited;
+  }
+
+  /** There is nothing to drain. */
+  get quiet(): boolean {
+    const { u32 } = this.instance;
+    return (u32[this.mail + Mail.OutputLen]! | u32[this.mail + Mail.ReleasedLen]!) === 0;
+  }
+
+  // ---- slots ----
+
+  /** Address of the slots, with room for so many. */
+  slots(count: number): number {
+    const { instance } = this;
+    if (count > 16) {
+      const at = this.x.em_slots(this.engine, count) >>> 0;
+      instance.view();
+      if (at === 0) throw new EvermoonError('misuse', `${count} values at once are too many (the limit is 1048576)`);
+      return at;
+    }
+    instance.view();
+    return instance.u32[this.mail + Mail.Slots]!;
+  }
+
+  /** The handle that a slot of the last results holds. */
+  handleAt(i: number): number {
+    const { u32 } = this.instance;
+    return u32[(u32[this.mail + Mail.Slots]! + i * SLOT) >>> 2]!;
+  }
+
+  /** How many results there are. */
+  get count(): number {
+    return this.instance.u32[this.mail + Mail.Count]!;
+  }
+
+  /** Writes values to the slots from 0 on. `sent` must follow when the module has taken them. */
+  pass(values: readonly unknown[]): void {
+    let at = this.slots(values.length);
+    for (let i = 0; i < values.length; i++, at += SLOT) {
+      if (!this.simple(at, values[i])) {
+        this.#passMade(values);
+        return;
+      }
+    }
+  }
+
+  /** The same when some must be made into handles first. */
+  #passMade(values: readonly unknown[]): void {
+    const made: number[] = [];
+    try {
+      for (let i = 0; i < values.length; i++) made.push(this.#make(values[i], () => `value ${i + 1}`));
+      // Whatever ran for that (a getter may run Lua) is over: now nothing comes between these slots.
+      this.instance.release(0);
+      const at = this.slots(values.length);
+      for (let i = 0; i < values.length; i++) {
+        const handle = made[i]!;
+        if (handle !== 0) this.writeHandle(at + i * SLOT, handle);
+        else if (!this.simple(at + i * SLOT, values[i])) throw new EvermoonError('bug', 'a value has no way to Lua');
+      }
+    } catch (error) {
+      for (const handle of made) if (handle !== 0) this.x.em_handle_free(this.engine, handle);
+      throw error;
+    }
+    this.#temporary = made;
+  }
+
+  /** The module has taken what `pass` wrote. */
+  sent(): void {
+    this.instance.release(0);
+    if (this.#temporary.length > 0) {
+      const handles = this.#temporary;
+      this.#temporary = [];
+      for (const handle of handles) if (handle !== 0) this.x.em_handle_free(this.engine, handle);
+    }
+  }
+
+  /** A temporary handle for a value that does not fit a slot; 0 if it does. */
+  #make(v: unknown, path: () => string): number {
+    let handle = 0;
+    if (typeof v === 'string') {
+      if (v.length > LONG) handle = this.newString(v);
+    } else if (typeof v === 'object' && v !== null && !(v instanceof Handle)) {
+      const bytes = asBytes(v);
+      if (bytes) {
+        if (bytes.length > LONG) handle = this.newBytes(bytes);
+      } else if (isPlain(v)) {
+        handle = copyIn(this, v, path());
+      } else if (!(v instanceof Date)) {
+        this.proxies();
+      }
+    }
+    return handle;
+  }
+
+  /** Writes one value if a slot can hold it. */
+  simple(at: number, v: unknown): boolean {
+    const w = at >>> 2;
+    switch (typeof v) {
+      case 'number':
+        this.writeNumber(at, v);
+        return true;
+      case 'string': {
+        if (v.length > LONG) return false;
+        const { instance } = this;
+        const address = instance.text(v);
+        const { u32 } = instance;
+        u32[w] = address;
+        u32[w + 1] = instance.length;
+        u32[w + 2] = Kind.String;
+        return true;
+      }
+      case 'boolean':
+        this.instance.u32[w + 2] = v ? Kind.True : Kind.False;
+        return true;
+      case 'undefined':
+        this.instance.u32[w + 2] = Kind.Nil;
+        return true;
+      case 'bigint':
+        this.#writeBigint(w, v);
+        return true;
+      case 'function':
+        this.#writeReference(w, this.functionNumber(v as (...args: unknown[]) => unknown), Kind.HostFunction);
+        return true;
+      case 'symbol':
+        throw new LuaConversionError(`a symbol (${String(v)}) cannot cross to Lua: pass its description`, String(v));
+      default:
+        return this.#simpleObject(at, v as object | null);
+    }
+  }
+
+  #simpleObject(at: number, v: object | null): boolean {
+    const w = at >>> 2;
+    if (v === null) {
+      const { u32 } = this.instance;
+      u32[w] = 0;
+      u32[w + 1] = 0;
+      u32[w + 2] = Kind.Light;
+      return true;
+    }
+    if (v instanceof Handle) {
+      this.writeHandle(at, v.use(this));
+      return true;
+    }
+    const bytes = asBytes(v);
+    if (bytes) {
+      if (bytes.length > LONG) return false;
+      const { instance } = this;
+      const address = instance.bytes(bytes);
+      const { u32 } = instance;
+      u32[w] = address;
+      u32[w + 1] = instance.length;
+      u32[w + 2] = Kind.String;
+      return true;
+    }
+    if (v instanceof Date) {
+      this.writeNumber(at, v.getTime());
+      return true;
+    }
+    if (isPlain(v) || !this.#proxies) return false;
+    if (v instanceof Method) {
+      this.#writeReference(w, this.#methodNumber(v.owner, v.fn), Kind.HostFunction);
+      return true;
+    }
+    if (v instanceof Thrown) {
+      this.#writeReference(w, this.objectNumber(v.error), Kind.HostObject);
+      return true;
+    }
+    if (v instanceof Multi) {
+      throw new LuaConversionError('lua.multi(…) is only for the result of a host function', 'multi');
+    }
+    this.#writeReference(w, this.objectNumber(v instanceof Proxied ? v.object : v), Kind.HostObject);
+    return true;
+  }
+
+  writeNumber(at: number, v: number): void {
+    const { u32 } = this.instance;
+    const w = at >>> 2;
+    const low = v | 0;
+    if (low === v && (low !== 0 || 1 / v > 0)) {
+      u32[w] = low;
+      u32[w + 1] = low >> 31;
+      u32[w + 2] = Kind.Int;
+    } else if (Number.isSafeInteger(v) && v !== 0) {
+      const high = Math.floor(v / 0x100000000);
+      u32[w] = v - high * 0x100000000;
+      u32[w + 1] = high;
+      u32[w + 2] = Kind.Int;
+    } else {
+      this.instance.f64[at >>> 3] = v;
+      u32[w + 2] = Kind.Float;
+    }
+  }
+
+  writeHandle(at: number, handle: number): void {
+    const { u32 } = this.instance;
+    u32[at >>> 2] = handle;
+    u32[(at >>> 2) + 2] = Kind.Handle;
+  }
+
+  #writeReference(w: number, number: number, kind: number): void {
+    const { u32 } = this.instance;
+    u32[w] = number;
+    u32[w + 1] = 0;
+    u32[w + 2] = kind;
+  }
+
+  #writeBigint(w: number, v: bigint): void {
+    if (BigInt.asIntN(64, v) !== v) {
+      throw new LuaConversionError(`the bigint ${v} does not fit Lua's 64-bit integers: pass it as a string`, String(v));
+    }
+    const { u32 } = this.instance;
+    u32[w] = Number(BigInt.asUintN(32, v));
+    u32[w + 1] = Number(BigInt.asUintN(32, v >> 32n));
+    u32[w + 2] = Kind.Int;
+  }
+
+  /** The value in a slot, for JavaScript. Objects of Lua's become handles, which the caller owns. */
+  read(at: number, strings: Strings): unknown {
+    const { instance } = this;
+    const { u32 } = instance;
+    const w = at >>> 2;
+    switch (u32[w + 2]) {
+      case Kind.Int: {
+        const low = u32[w]! | 0;
+        const high = u32[w + 1]! | 0;
+        if (high === low >> 31) return low;
+        const n = high * 0x100000000 + (low >>> 0);
+        return Number.isSafeInteger(n) ? n : (BigInt(high) << 32n) | BigInt(low >>> 0);
+      }
+      case Kind.Float:
+        return instance.f64[at >>> 3];
+      case Kind.String:
+        return strings === 'text' ? instance.readText(u32[w]!, u32[w + 1]!) : instance.u8.slice(u32[w]!, u32[w]! + u32[w + 1]!);
+      case Kind.Nil:
+        return undefined;
+      case Kind.False:
+        return false;
+      case Kind.True:
+        return true;
+      case Kind.Handle:
+        return this.#wrap(u32[w]!, u32[w + 3]!);
+      case Kind.HostObject:
+      case Kind.HostFunction:
+        return this.refs[u32[w]!]?.object;
+      case Kind.Light:
+        return (u32[w]! | u32[w + 1]!) === 0 ? null : (BigInt(u32[w + 1]!) << 32n) | BigInt(u32[w]!);
+      default:
+        throw new EvermoonError('bug', `a slot has the unknown kind ${u32[w + 2]}`);
+    }
+  }
+
+  #wrap(handle: number, holds: number): Handle {
+    if (handle === 0) throw new LuaMemoryError('too many handles: dispose of some', '');
+    switch (holds) {
+      case Holds.Table:
+        return new LuaTable(this, handle);
+      case Holds.Function:
+        return new LuaFunction(this, handle);
+      case Holds.Thread:
+        return new LuaThread(this, handle);
+      default:
+        return new LuaUserdata(this, handle);
+    }
+  }
+
+  /** All results, from slot `from` on. */
+  results(strings: Strings): unknown[] {
+    const { u32 } = this.instance;
+    const count = u32[this.mail + Mail.Count]!;
+    const at = u32[this.mail + Mail.Slots]!;
+    const values = new Array<unknown>(count);
+    for (let i = 0; i < count; i++) values[i] = this.read(at + i * SLOT, strings);
+    return values;
+  }
+
+  /** The first result. */
+  first(strings: Strings): unknown {
+    const { u32 } = this.instance;
+    return u32[this.mail + Mail.Count] === 0 ? undefined : this.read(u32[this.mail + Mail.Slots]!, strings);
+  }
+
+  // ---- strings and code ----
+
+  newString(s: string): number {
+    const size = utf8Length(s);
+    return this.#fill(size, (room) => encoder.encodeInto(s, room));
+  }
+
+  newBytes(bytes: Uint8Array): number {
+    return this.#fill(bytes.length, (room) => room.set(bytes));
+  }
+
+  #fill(size: number, write: (room: Uint8Array) => void): number {
+    const handle = this.x.em_string_new(this.engine, size);
+    this.instance.view();
+    if (handle === 0) throw this.refusal(this.instance.u32[this.mail]!);
+    const at = this.x.em_string_bytes(this.engine, handle) >>> 0;
+    write(this.instance.u8.subarray(at, at + size));
+    return handle;
+  }
+
+  /** Compiles a chunk; the status of `em_load`. */
+  compile(code: string | Uint8Array, name: string): number {
+    const { instance, x } = this;
+    instance.view();
+    const nameAt = instance.text(name);
+    const nameLength = instance.length;
+    const at = typeof code === 'string' ? instance.text(code) : instance.bytes(code);
+    const status = x.em_load(this.engine, at, instance.length, nameAt, nameLength, 3);
+    instance.view();
+    instance.release(0);
+    return status;
+  }
+
+  // ---- references ----
+
+  #newNumber(reference: Reference): number {
+    const number = this.#free.pop() ?? (this.refs.length === 0 ? 1 : this.refs.length);
+    this.refs[number] = reference;
+    return number;
+  }
+
+  functionNumber(fn: (...args: unknown[]) => unknown): number {
+    const known = this.#functions.get(fn);
+    if (known !== undefined) return known;
+    const number = this.#newNumber(new Reference(fn, fn, undefined, false));
+    this.#functions.set(fn, number);
+    return number;
+  }
+
+  objectNumber(object: object): number {
+    const known = this.#objects.get(object);
+    if (known !== undefined) return known;
+    const number = this.#newNumber(new Reference(object, undefined, undefined, true));
+    this.#objects.set(object, number);
+    return number;
+  }
+
+  #methodNumber(owner: object, fn: (...args: unknown[]) => unknown): number {
+    let methods = this.#methods.get(owner);
+    if (!methods) this.#methods.set(owner, (methods = new Map()));
+    const known = methods.get(fn);
+    if (known !== undefined) return known;
+    const number = this.#newNumber(new Reference(fn, fn, owner, false));
+    methods.set(fn, number);
+    return number;
+  }
+
+  #forget(number: number): void {
+    const reference = this.refs[number];
+    if (!reference) return;
+    this.refs[number] = undefined;
+    this.#free.push(number);
+    if (reference.owner) this.#methods.get(reference.owner)?.delete(reference.object);
+    else (reference.isObject ? this.#objects : this.#functions).delete(reference.object);
+  }
+
+  get referenceCount(): number {
+    return Math.max(0, this.refs.length - 1) - this.#free.length;
+  }
+
+  /** Gives host objects their metatable, once. */
+  proxies(): void {
+    if (this.#proxies) return;
+    this.#proxies = true;
+    const status = this.compile(
+      `local index, newindex, length, call, pairs, tostring = ...
+       return { __index = index, __newindex = newindex, __len = length, __call = call, __pairs = pairs, __tostring = tostring,
+         __name = 'JavaScript object', __metatable = false }`,
+      '=evermoon',
+    );
+    if (status !== Status.Done) throw this.failed(status);
+    const main = this.handleAt(0);
+    const functions = proxyFunctions(this);
+    const at = this.slots(functions.length);
+    functions.forEach((f, i) => this.simple(at + i * SLOT, f));
+    const ran = this.x.em_call(this.engine, main, functions.length, 1);
+    this.instance.view();
+    if (ran !== Status.Done) throw this.failed(ran);
+    const table = this.handleAt(0);
+    this.x.em_object_metatable(this.engine, table);
+    this.x.em_handle_free(this.engine, table);
+    this.x.em_handle_free(this.engine, main);
+  }
+
+  // ---- after a call ----
+
+  /** Takes the output and the released numbers, if there are any. */
+  drain(sink: Sink): void {
+    const { u32, u8 } = this.instance;
+    const m = this.mail;
+    const output = u32[m + Mail.OutputLen]!;
+    const released = u32[m + Mail.ReleasedLen]!;
+    if ((output | released) === 0) return;
+    const numbers = released > 0 ? u32.slice(u32[m + Mail.Released]! >>> 2, (u32[m + Mail.Released]! >>> 2) + released) : undefined;
+    const bytes = output > 0 ? u8.slice(u32[m + Mail.Output]!, u32[m + Mail.Output]! + output) : undefined;
+    this.x.em_output_taken(this.engine);
+    if (numbers) for (const number of numbers) this.#forget(number);
+    if (bytes) sink.write(bytes);
+  }
+
+  /** The error for a call that was refused. */
+  refusal(status: number): Error {
+    const { instance } = this;
+    instance.view();
+    const { u32 } = instance;
+    const text = instance.readText(u32[this.mail + Mail.Message]!, u32[this.mail + Mail.MessageLen]!);
+    if (status === Status.Memory) return new LuaMemoryError('not enough memory', '');
+    return new EvermoonError('misuse', text);
+  }
+
+  /** The error of a run or a load that failed: status `Error`, or a refusal. */
+  failed(status: number): Error {
+    if (status !== Status.Error) return this.refusal(status);
+    return new EvermoonError('bug', `the package's own Lua code failed: ${String(this.first('text'))}`);
+  }
+
+  /** What a trap in the module becomes. */
+  trap(error: unknown): unknown {
+    if (!(error instanceof WebAssembly.RuntimeError)) return error;
+    this.instance.dead = true;
+    return trapped(error);
+  }
+
+  stat(which: (typeof Stat)[keyof typeof Stat]): number {
+    return this.x.em_stat(this.engine, which);
+  }
+}
+
+const encoder = new TextEncoder();
+
+/** The bytes of a view or buffer. */
+export function asBytes(v: object): Uint8Array | undefined {
+  if (v instanceof Uint8Array) return v;
+  if (ArrayBuffer.isView(v)) return new Uint8Array(v.buffer, v.byteOffset, v.byteLength);
+  if (v instanceof ArrayBuffer) return new Uint8Array(v);
+  return undefined;
+}
+
+/** Whether an object is plain data that is copied: an array, an object of no class, a map or set. */
+export function isPlain(v: object): boolean {
+  if (Array.isArray(v)) return true;
+  const prototype = Object.getPrototypeOf(v) as object | null;
+  if (prototype === null || prototype === Object.prototype) return true;
+  if (v instanceof Map || v instanceof Set) return true;
+  // An object of another realm (an iframe, `vm`).
+  return Object.getPrototypeOf(prototype) === null && Object.prototype.toString.call(v) === '[object Object]' && Object.hasOwn(prototype, 'isPrototypeOf');
+}

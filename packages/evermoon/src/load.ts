@@ -1,0 +1,149 @@
+/** From whatever the user has to a compiled module, with errors that say what to do. Importing this does no work. */
+import { EvermoonLoadError } from './errors.js';
+import { Instance } from './instance.js';
+import type { WasmSource } from './types.js';
+
+const modules = new WeakMap<object, Promise<WebAssembly.Module>>();
+const byAddress = new Map<string, Promise<WebAssembly.Module>>();
+/** One shared instance for each module, as long as somebody uses it. */
+const shared = new WeakMap<WebAssembly.Module, WeakRef<Instance>>();
+
+/** An instance of the module: the shared one, or one of its own. */
+export function instantiate(module: WebAssembly.Module, isolate: boolean): Instance {
+  const known = isolate ? undefined : shared.get(module)?.deref();
+  if (known && !known.dead) return known;
+  let instance: Instance;
+  try {
+    instance = new Instance(module);
+  } catch (error) {
+    throw explain(error, 'the module');
+  }
+  if (!isolate) shared.set(module, new WeakRef(instance));
+  return instance;
+}
+
+/** Compiles what was given; the same source is compiled once. */
+export async function compile(source: WasmSource): Promise<WebAssembly.Module> {
+  if (source instanceof WebAssembly.Module) return source;
+  if (typeof source === 'string' || source instanceof URL) {
+    const address = String(source);
+    let found = byAddress.get(address);
+    if (!found) {
+      found = fetchModule(address);
+      byAddress.set(address, found);
+      // A failure is not remembered: the next try may find the network back.
+      found.catch(() => byAddress.delete(address));
+    }
+    return found;
+  }
+  let found = modules.get(source);
+  if (!found) {
+    found = isBytes(source) ? compileBytes(source, 'the bytes given') : compileResponse(await source);
+    modules.set(source, found);
+    found.catch(() => modules.delete(source));
+  }
+  return found;
+}
+
+function isBytes(source: object): source is BufferSource {
+  return ArrayBuffer.isView(source) || Object.prototype.toString.call(source) === '[object ArrayBuffer]';
+}
+
+/** The same at once, where only bytes or a module can be had. */
+export function compileSync(source: BufferSource | WebAssembly.Module): WebAssembly.Module {
+  if (source instanceof WebAssembly.Module) return source;
+  check(source, 'the bytes given');
+  try {
+    return new WebAssembly.Module(source);
+  } catch (error) {
+    throw explain(error, 'the bytes given');
+  }
+}
+
+async function fetchModule(address: string): Promise<WebAssembly.Module> {
+  if (address.startsWith('file:') && isNode()) {
+    const { readFile } = await nodeModule<typeof import('node:fs/promises')>('node:fs/promises');
+    let bytes: Uint8Array<ArrayBuffer>;
+    try {
+      bytes = new Uint8Array(await readFile(new URL(address)));
+    } catch (error) {
+      throw new EvermoonLoadError(`cannot read ${address}: ${(error as Error).message}`, { cause: error });
+    }
+    return compileBytes(bytes, address);
+  }
+  let response: Response;
+  try {
+    response = await fetch(address);
+  } catch (error) {
+    throw new EvermoonLoadError(`cannot fetch ${address}: ${(error as Error).message}`, { cause: error });
+  }
+  return compileResponse(response, address);
+}
+
+async function compileResponse(response: Response, address = response.url): Promise<WebAssembly.Module> {
+  if (!response.ok) {
+    throw new EvermoonLoadError(`cannot fetch ${address || 'evermoon.wasm'}: HTTP ${response.status} ${response.statusText}`.trimEnd());
+  }
+  // Streaming where the server names the type; else by bytes, which also shows what a wrong answer was.
+  const type = response.headers.get('content-type') ?? '';
+  if (type.startsWith('application/wasm') && typeof WebAssembly.compileStreaming === 'function') {
+    try {
+      return await WebAssembly.compileStreaming(response);
+    } catch (error) {
+      throw explain(error, address);
+    }
+  }
+  return compileBytes(await response.arrayBuffer(), address);
+}
+
+async function compileBytes(bytes: BufferSource, from: string): Promise<WebAssembly.Module> {
+  check(bytes, from);
+  try {
+    return await WebAssembly.compile(bytes);
+  } catch (error) {
+    throw explain(error, from);
+  }
+}
+
+/** Says what is wrong with bytes that are no module. */
+function check(source: BufferSource, from: string): void {
+  const view = ArrayBuffer.isView(source) ? new Uint8Array(source.buffer, source.byteOffset, source.byteLength) : new Uint8Array(source);
+  if (view[0] === 0x3c) {
+    throw new EvermoonLoadError(
+      `your bundler or server served a page in place of the wasm: ${from} begins with '<'. ` +
+        `Copy evermoon.wasm to that address, or pass { wasm: url }, or import 'evermoon/inline'`,
+    );
+  }
+  if (view[0] !== 0 || view[1] !== 0x61 || view[2] !== 0x73 || view[3] !== 0x6d) {
+    throw new EvermoonLoadError(`${from}: not WebAssembly (${view.length} bytes that do not begin with '\\0asm')`);
+  }
+}
+
+function explain(error: unknown, from: string): EvermoonLoadError {
+  if (error instanceof EvermoonLoadError) return error;
+  const text = error instanceof Error ? error.message : String(error);
+  if (/content.security.policy|unsafe-eval|disallowed by embedder/i.test(text)) {
+    return new EvermoonLoadError(
+      `the page's Content-Security-Policy forbids WebAssembly: add 'wasm-unsafe-eval' to script-src (${text})`,
+      { cause: error },
+    );
+  }
+  if (error instanceof RangeError) {
+    return new EvermoonLoadError(`not enough memory for the WebAssembly module (${text})`, { cause: error });
+  }
+  return new EvermoonLoadError(`${from} is damaged or was cut short: ${text}`, { cause: error });
+}
+
+type NodeProcess = { versions?: { node?: string }; getBuiltinModule?: (name: string) => unknown };
+
+export function isNode(): boolean {
+  const { process, Deno } = globalThis as { process?: NodeProcess; Deno?: unknown };
+  return Deno === undefined && typeof process?.versions?.node === 'string';
+}
+
+/** One of Node's own modules, by a way that no bundler follows. */
+export async function nodeModule<T>(name: string): Promise<T> {
+  const { process } = globalThis as { process?: NodeProcess };
+  const found = process?.getBuiltinModule?.(name);
+  return (found ?? (await import(/* @vite-ignore */ /* webpackIgnore: true */ name))) as T;
+}

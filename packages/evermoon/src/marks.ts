@@ -1,0 +1,23 @@
+/** Values that say how something is to cross. */
+import type { LuaMulti, LuaProxy } from './types.js';
+
+export class Proxied<T extends object = object> implements LuaProxy<T> {
+  constructor(readonly object: T) {}
+}
+
+export class Multi implements LuaMulti {
+  constructor(readonly values: readonly unknown[]) {}
+}
+
+/** A method of an object by reference, on its way to Lua. */
+export class Method {
+  constructor(
+    readonly owner: object,
+    readonly fn: (...args: unknown[]) => unknown,
+  ) {}
+}
+
+/** An exception on its way through Lua. */
+export class Thrown {
+  constructor(readonly error: Error) {}
+}

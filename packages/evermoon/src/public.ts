@@ -1,0 +1,23 @@
+/** The types that are exported beside the classes. */
+export type {
+  Control,
+  EvermoonOptions,
+  HostFunction,
+  LuaEngine,
+  LuaHandle,
+  LuaInput,
+  LuaMulti,
+  LuaProxy,
+  LuaValue,
+  Modules,
+  Output,
+  RemoteFunction,
+  RemoteHandle,
+  RemoteTable,
+  RunOptions,
+  Stats,
+  Strings,
+  ToJSOptions,
+  WasmSource,
+  WorkerEngine,
+} from './types.js';

@@ -1,0 +1,427 @@
+/**
+ * Runs: a task of the module from its start to its end, at once or asynchronously. Host functions are called here, promises awaited, limits kept,
+ * output handed out, errors made.
+ *
+ * When the module returns, nothing of the program is on any stack: so a host function may run other programs of the same engine, and
+ * several runs may wait side by side.
+ */
+import { Kind, Mail, Status } from './abi.js';
+import type { Core } from './core.js';
+import {
+  EvermoonError,
+  LuaAbortError,
+  LuaError,
+  LuaFuelError,
+  LuaMemoryError,
+  LuaSyncError,
+  LuaTimeoutError,
+} from './errors.js';
+import { Handle } from './handles.js';
+import { Multi, Thrown } from './marks.js';
+import { Sink } from './output.js';
+import type { Control, RunOptions, Strings } from './types.js';
+
+/** As many slices as it takes. */
+export const MANY_SLICES = 0x7fffffff;
+
+const SLOT = 16;
+/** Milliseconds that an asynchronous run keeps the event loop. */
+const TURN = 8;
+/** What one entry into the module should take. */
+const ENTRY = 4;
+
+/** What a run may do, and where its output goes. Nested calls (a host function that calls Lua) are part of it. */
+export class RunState {
+  readonly sink: Sink;
+  readonly ownSink: boolean;
+  fuel: number | undefined;
+  readonly fuelStart: number | undefined;
+  readonly deadline: number;
+  readonly timeout: number;
+  readonly signal: AbortSignal | undefined;
+  slices = 4;
+  /** The error that ends the run from outside (dispose). */
+  cancelled: Error | undefined;
+  onCancel: ((error: Error) => void) | undefined;
+
+  constructor(core: Core, options: Control & RunOptions, defaults: Control) {
+    this.ownSink = options.onPrint !== undefined || options.onOutput !== undefined;
+    this.sink = this.ownSink ? new Sink(options) : (core.current?.sink ?? core.sink);
+    this.fuel = this.fuelStart = options.fuel ?? defaults.fuel;
+    this.timeout = options.timeout ?? defaults.timeout ?? Infinity;
+    this.deadline = this.timeout === Infinity ? Infinity : performance.now() + this.timeout;
+    this.signal = options.signal;
+  }
+
+  cancel(error: Error): void {
+    this.cancelled = error;
+    this.onCancel?.(error);
+  }
+
+  get limited(): boolean {
+    return this.deadline !== Infinity || this.signal !== undefined;
+  }
+
+  /** Throws if the run may not go on. */
+  check(): void {
+    if (this.cancelled) throw this.cancelled;
+    if (this.signal?.aborted) throw this.aborted();
+    if (this.deadline !== Infinity && performance.now() >= this.deadline) throw this.late();
+  }
+
+  aborted(): Error {
+    return new LuaAbortError('the run was aborted', this.signal?.reason);
+  }
+
+  late(): Error {
+    return new LuaTimeoutError(`the run took longer than its timeout of ${this.timeout} ms`);
+  }
+}
+
+/** Gives the engine the run's fuel. */
+function refuel(core: Core, run: RunState | undefined): void {
+  if (run?.fuel !== undefined) {
+    core.x.em_set_fuel(core.engine, run.fuel);
+    core.metered = true;
+  } else if (core.metered) {
+    core.x.em_set_fuel(core.engine, -1);
+    core.metered = false;
+  }
+}
+
+/** Takes back what is left. */
+function settle(core: Core, run: RunState | undefined): void {
+  if (run?.fuel !== undefined) run.fuel = core.x.em_fuel(core.engine);
+}
+
+// ---- host calls ----
+
+/** What a host function gave: results for the slots, or a promise of them. */
+type Answer = { ok: boolean; values: readonly unknown[] };
+
+function answerOf(value: unknown): Answer {
+  if (value === undefined) return NOTHING;
+  return { ok: true, values: value instanceof Multi ? value.values : [value] };
+}
+const NOTHING: Answer = { ok: true, values: [] };
+
+/** A JavaScript exception crosses Lua as the object it is. */
+function thrown(error: unknown): Answer {
+  return { ok: false, values: [error instanceof Error ? new Thrown(error) : error] };
+}
+
+function isThenable(v: unknown): v is PromiseLike<unknown> {
+  return typeof v === 'object' && v !== null && typeof (v as { then?: unknown }).then === 'function';
+}
+
+/** Calls the host function that the task waits for. */
+function callHost(core: Core, run: RunState | undefined): Answer | PromiseLike<unknown> {
+  const { u32 } = core.instance;
+  const reference = core.refs[u32[core.mail + Mail.Function]!];
+  let args = core.results(core.strings);
+  core.drain(run?.sink ?? core.sink);
+  const before = core.current;
+  core.current = run;
+  try {
+    if (!reference?.call) throw new EvermoonError('bug', 'Lua called a function that JavaScript does not know');
+    const { owner } = reference;
+    if (owner !== undefined && args[0] === owner) args = args.slice(1);
+    const value: unknown = Reflect.apply(reference.call, owner, args);
+    return isThenable(value) ? value : answerOf(value);
+  } catch (error) {
+    return thrown(error);
+  } finally {
+    core.current = before;
+  }
+}
+
+/** Writes an answer to the slots; what cannot cross becomes an error in the program. */
+function passAnswer(core: Core, answer: Answer): Answer {
+  try {
+    core.pass(answer.values);
+    return answer;
+  } catch (error) {
+    core.sent();
+    const instead = thrown(error);
+    core.pass(instead.values);
+    return instead;
+  }
+}
+
+/** Answers and goes on; the next status. */
+function answerRun(core: Core, task: number, given: Answer, run: RunState | undefined, slices: number): number {
+  const answer = passAnswer(core, given);
+  const count = answer.values.length;
+  refuel(core, run);
+  let status = core.x.em_answer(core.engine, task, count, answer.ok ? 1 : 0);
+  core.sent();
+  if (status === Status.Memory) {
+    // The results do not fit the heap: the program is told so.
+    core.pass(['not enough memory']);
+    status = core.x.em_answer(core.engine, task, 1, 0);
+    core.sent();
+  }
+  if (status === Status.Done) status = core.x.em_run(core.engine, task, slices);
+  settle(core, run);
+  core.instance.view();
+  return status;
+}
+
+// ---- errors ----
+
+/** What a task that failed becomes: the JavaScript exception that crossed it, or a `LuaError`. */
+export function failure(core: Core): Error {
+  const { u32 } = core.instance;
+  const at = u32[core.mail + Mail.Slots]!;
+  const kind = u32[(at >>> 2) + 2];
+  const traceback = core.count > 1 ? String(core.read(at + SLOT, 'text') ?? '') : '';
+  const value = core.read(at, core.strings);
+  if (kind === Kind.HostObject && value instanceof Error) {
+    // It comes out as itself, and says where in Lua it came from.
+    if (traceback !== '' && Object.isExtensible(value) && !Object.hasOwn(value, 'luaTraceback')) {
+      Object.defineProperty(value, 'luaTraceback', { value: traceback, configurable: true });
+    }
+    return value;
+  }
+  const text = kind === Kind.String ? core.read(at, 'text') : undefined;
+  if (text === 'not enough memory') return new LuaMemoryError(text, traceback);
+  return new LuaError(messageOf(core, value, text), value, traceback);
+}
+
+function messageOf(core: Core, value: unknown, text: unknown): string {
+  if (typeof text === 'string') return text;
+  if (typeof value === 'number' || typeof value === 'bigint') return String(value);
+  if (value instanceof Handle) {
+    const meta = core.x.em_has_metatable(core.engine, value.use(core)) !== 0;
+    if (meta) {
+      try {
+        const shown = value.toString();
+        if (!/^(table|userdata): 0x/.test(shown)) return shown;
+      } catch {
+        // A __tostring that fails: as without.
+      }
+    }
+    return `(error object is a ${value.type} value)`;
+  }
+  if (value === undefined || value === null) return 'nil';
+  return `(error object is a ${typeof value === 'object' ? 'userdata' : typeof value} value)`;
+}
+
+// ---- at once ----
+
+/** Calls a Lua function to its end; all results. */
+export function callNow(core: Core, handle: number, args: readonly unknown[], strings: Strings, own?: RunState): unknown[] {
+  const run = own ?? core.current ?? core.defaultRun();
+  run?.check();
+  try {
+    core.pass(args);
+    refuel(core, run);
+    const status = core.x.em_call(core.engine, handle, args.length, run?.limited ? run.slices : MANY_SLICES);
+    core.sent();
+    settle(core, run);
+    core.instance.view();
+    return finishNow(core, status, run, strings);
+  } finally {
+    if (run?.ownSink) run.sink.end();
+    else if (core.current === undefined) core.sink.end();
+  }
+}
+
+/** Sees a call that has been entered through to its end; all results. Slots are read before any code of the user's runs. */
+export function finishNow(core: Core, first: number, run: RunState | undefined, strings: Strings): unknown[] {
+  let status = first;
+  const task = core.instance.u32[core.mail + Mail.Task]!;
+  const sink = run?.sink ?? core.sink;
+  try {
+    for (;;) {
+      switch (status) {
+        case Status.Done: {
+          const values = core.results(strings);
+          core.drain(sink);
+          return values;
+        }
+        case Status.Error: {
+          const error = failure(core);
+          core.drain(sink);
+          throw error;
+        }
+        case Status.HostCall: {
+          let answer = callHost(core, run);
+          if (isThenable(answer)) {
+            answer.then(undefined, () => {});
+            answer = thrown(new LuaSyncError('a host function gave a promise in a synchronous run: use run() or call(), which wait for it'));
+          }
+          run?.check();
+          core.use();
+          status = answerRun(core, task, answer, run, run?.limited ? run.slices : MANY_SLICES);
+          break;
+        }
+        case Status.Slice:
+          core.drain(sink);
+          run?.check();
+          core.use();
+          refuel(core, run);
+          status = core.x.em_run(core.engine, task, run?.limited ? run.slices : MANY_SLICES);
+          settle(core, run);
+          core.instance.view();
+          break;
+        case Status.OutOfFuel:
+          core.drain(sink);
+          throw new LuaFuelError(`out of fuel: the budget of ${run?.fuelStart} ran out`);
+        default:
+          throw core.refusal(status);
+      }
+    }
+  } catch (error) {
+    // After Error the task is gone; its number may already be another's.
+    if (status !== Status.Error && status !== Status.Done && !core.disposed && !core.instance.dead) core.x.em_drop(core.engine, task);
+    throw core.trap(error);
+  }
+}
+
+// ---- asynchronously ----
+
+/** Calls a Lua function; awaits host functions, and yields to the event loop. */
+export async function callAsync(core: Core, handle: () => number, options: RunOptions): Promise<unknown[]> {
+  core.use();
+  const run = new RunState(core, options, core.defaults);
+  const strings = options.strings ?? core.strings;
+  run.check();
+  core.runs.add(run);
+  let task = 0;
+  let status: number = Status.Done;
+  let ended = false;
+  try {
+    core.pass(options.args ?? []);
+    task = core.x.em_start(core.engine, handle(), options.args?.length ?? 0);
+    core.sent();
+    core.instance.view();
+    if (task === 0) throw core.refusal(core.instance.u32[core.mail]!);
+    status = enter(core, run, () => core.x.em_run(core.engine, task, run.slices));
+    let turn = performance.now();
+    let calls = 0;
+    for (;;) {
+      switch (status) {
+        case Status.Done: {
+          ended = true;
+          const values = core.results(strings);
+          core.drain(run.sink);
+          return values;
+        }
+        case Status.Error: {
+          ended = true;
+          const error = failure(core);
+          core.drain(run.sink);
+          throw error;
+        }
+        case Status.HostCall: {
+          let answer = callHost(core, run);
+          if (isThenable(answer)) {
+            answer = await wait(answer, run);
+            turn = performance.now();
+          }
+          core.use();
+          run.check();
+          if ((++calls & 63) === 0 && performance.now() - turn > TURN) {
+            await breathe();
+            turn = performance.now();
+            core.use();
+            run.check();
+          }
+          status = answerRun(core, task, answer as Answer, run, run.slices);
+          break;
+        }
+        case Status.Slice: {
+          core.drain(run.sink);
+          core.use();
+          run.check();
+          if (performance.now() - turn > TURN) {
+            await breathe();
+            turn = performance.now();
+            core.use();
+            run.check();
+          }
+          status = enter(core, run, () => core.x.em_run(core.engine, task, run.slices));
+          break;
+        }
+        case Status.OutOfFuel:
+          core.drain(run.sink);
+          throw new LuaFuelError(`out of fuel: the budget of ${run.fuelStart} ran out`);
+        default:
+          throw core.refusal(status);
+      }
+    }
+  } catch (error) {
+    if (!ended && task !== 0 && !core.disposed && !core.instance.dead) core.x.em_drop(core.engine, task);
+    throw core.trap(error);
+  } finally {
+    core.runs.delete(run);
+    run.sink.end();
+  }
+}
+
+/** Enters the module, and learns how many slices fit the time for one entry. */
+function enter(core: Core, run: RunState, go: () => number): number {
+  refuel(core, run);
+  const before = performance.now();
+  const status = go();
+  const took = performance.now() - before;
+  settle(core, run);
+  core.instance.view();
+  if (status === Status.Slice) {
+    if (took < ENTRY / 2 && run.slices < 4096) run.slices *= 2;
+    else if (took > ENTRY * 2 && run.slices > 1) run.slices = Math.max(1, run.slices >> 1);
+  }
+  return status;
+}
+
+/** Waits for a host function's promise, no longer than the run may go on. */
+function wait(promise: PromiseLike<unknown>, run: RunState): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const stop = (error: Error) => {
+      done();
+      reject(error);
+    };
+    const abort = () => stop(run.aborted());
+    const done = () => {
+      clearTimeout(timer);
+      run.signal?.removeEventListener('abort', abort);
+      run.onCancel = undefined;
+    };
+    promise.then(
+      (value) => {
+        done();
+        resolve(answerOf(value));
+      },
+      (error: unknown) => {
+        done();
+        resolve(thrown(error));
+      },
+    );
+    if (run.deadline !== Infinity) {
+      timer = setTimeout(() => stop(run.late()), Math.min(Math.max(0, run.deadline - performance.now()), 0x7fffffff));
+    }
+    run.signal?.addEventListener('abort', abort);
+    run.onCancel = stop;
+  });
+}
+
+type Later = { setImmediate?: (f: () => void) => void };
+let channel: MessageChannel | undefined;
+const breathing: (() => void)[] = [];
+
+/** Lets the event loop turn once. */
+function breathe(): Promise<void> {
+  const { setImmediate } = globalThis as Later;
+  if (setImmediate) return new Promise((resolve) => setImmediate(resolve));
+  // Not scheduler.yield(): Chromium runs its continuations before all other work, so a busy program would starve timers, input and frames.
+  return new Promise((resolve) => {
+    if (!channel) {
+      channel = new MessageChannel();
+      channel.port1.onmessage = () => breathing.shift()?.();
+    }
+    breathing.push(resolve);
+    channel.port2.postMessage(0);
+  });
+}

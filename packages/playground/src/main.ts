@@ -1,0 +1,346 @@
+/** The page: puts the parts together. What runs is in `session.ts`, what is seen in `output.ts`, what Lua is given in `host.ts`. */
+import '@fontsource-variable/inter/index.css';
+import '@fontsource-variable/jetbrains-mono/index.css';
+import './style.css';
+import { LuaError } from 'evermoon';
+import { createEditor, type Mark } from './editor';
+import { type Example, examples } from './examples';
+import type { Stage } from './host';
+import { OutputView } from './output';
+import { createLine } from './repl';
+import { type Outcome, prepare, Session } from './session';
+import { installTheme } from './theme';
+
+const CHUNK = 'main.lua';
+const DRAFT = 'evermoon.draft';
+
+function find<T extends HTMLElement>(id: string): T {
+  const element = document.getElementById(id);
+  if (!element) throw new Error(`the page has no #${id}`);
+  return element as T;
+}
+
+const runButton = find<HTMLButtonElement>('run');
+const stopButton = find<HTMLButtonElement>('stop');
+const fuelSelect = find<HTMLSelectElement>('fuel');
+const state = find('state');
+const stage = find('stage');
+const resultPane = find('result');
+const meters = find('meters');
+const output = new OutputView(find('output'));
+
+// ---- what programs show ----
+
+const cells = new Map<string, { value: HTMLElement; bar: HTMLElement | undefined }>();
+const changed = new Map<string, { value: unknown; max: number | undefined }>();
+
+/** Figures change at most once a frame on the page, however often the program sets them. */
+function showMeters(): void {
+  for (const [name, { value, max }] of changed) {
+    let cell = cells.get(name);
+    if (!cell) {
+      const row = document.createElement('div');
+      const term = document.createElement('dt');
+      const data = document.createElement('dd');
+      term.textContent = name;
+      row.append(term, data);
+      let bar: HTMLElement | undefined;
+      if (max !== undefined) {
+        bar = document.createElement('i');
+        row.append(bar);
+      }
+      cell = { value: data, bar };
+      cells.set(name, cell);
+      meters.append(row);
+      meters.hidden = false;
+    }
+    cell.value.textContent = typeof value === 'number' ? value.toLocaleString('en') : String(value);
+    if (cell.bar && max) cell.bar.style.setProperty('--part', String(Math.min(1, Math.max(0, Number(value) / max))));
+  }
+  changed.clear();
+}
+
+const onStage: Stage = {
+  canvas(width, height) {
+    const canvas = document.createElement('canvas');
+    canvas.style.aspectRatio = `${width} / ${height}`;
+    canvas.style.width = `${width}px`;
+    canvas.setAttribute('role', 'img');
+    canvas.setAttribute('aria-label', 'Drawing of the program');
+    stage.replaceChildren(canvas);
+    stage.hidden = false;
+    return canvas;
+  },
+  meter(name, value, max) {
+    if (changed.size === 0) requestAnimationFrame(showMeters);
+    if (changed.has(name) || cells.has(name) || cells.size + changed.size < 24) changed.set(name, { value, max });
+  },
+  ask: (question, signal) => output.ask(question, signal),
+};
+
+function clearStage(): void {
+  output.clear();
+  stage.replaceChildren();
+  stage.hidden = true;
+  meters.replaceChildren();
+  meters.hidden = true;
+  cells.clear();
+  changed.clear();
+}
+
+// ---- figures ----
+
+const figure = { time: find('f-time'), fuel: find('f-fuel'), heap: find('f-heap'), collections: find('f-gc') };
+
+function showFigures(): void {
+  if (!session) return;
+  const { milliseconds, fuel, heapBytes, collections } = session.figures;
+  figure.time.textContent = milliseconds < 1000 ? `${milliseconds.toFixed(1)} ms` : `${(milliseconds / 1000).toFixed(2)} s`;
+  figure.fuel.textContent = fuel.toLocaleString('en');
+  figure.heap.textContent = heapBytes < 1 << 20 ? `${(heapBytes / 1024).toFixed(0)} KiB` : `${(heapBytes / (1 << 20)).toFixed(1)} MiB`;
+  figure.collections.textContent = collections.toLocaleString('en');
+}
+
+let ticking = 0;
+function tick(): void {
+  clearInterval(ticking);
+  ticking = window.setInterval(showFigures, 120);
+}
+
+// ---- running ----
+
+let session: Session | undefined;
+/** Which run is the current one: an outcome of an earlier one is not shown. */
+let turn = 0;
+
+function setState(kind: 'ready' | 'running' | 'done' | 'failed' | 'stopped', text: string): void {
+  state.dataset['kind'] = kind;
+  state.textContent = text;
+  const running = kind === 'running';
+  stopButton.disabled = !running;
+  document.body.classList.toggle('running', running);
+  document.body.classList.toggle('ended', kind !== 'running' && kind !== 'ready');
+}
+
+async function fresh(): Promise<Session> {
+  session?.dispose();
+  session = undefined;
+  session = await Session.create(onStage, { write: (text) => output.write(text) });
+  return session;
+}
+
+async function run(): Promise<void> {
+  const mine = ++turn;
+  clearStage();
+  editor.mark(undefined);
+  setState('running', 'Running');
+  // On a phone the result is below.
+  if (window.innerWidth <= 760) resultPane.scrollIntoView({ block: 'start', behavior: 'smooth' });
+  try {
+    const current = await fresh();
+    if (mine !== turn) return;
+    tick();
+    const fuel = fuelSelect.value === '' ? undefined : Number(fuelSelect.value);
+    const outcome = await current.run(editor.text, CHUNK, fuel);
+    if (mine !== turn) return;
+    report(outcome);
+    if (outcome.ok) setState('done', 'Finished');
+    else if (outcome.stopped) setState('stopped', 'Stopped');
+    else setState('failed', 'Failed');
+  } catch (error) {
+    if (mine !== turn) return;
+    setState('failed', 'Failed');
+    output.error(messageOf(error), '');
+  } finally {
+    if (mine === turn) {
+      clearInterval(ticking);
+      showFigures();
+    }
+  }
+}
+
+/** Ends what runs; says whether there was anything. */
+function stop(): boolean {
+  if (!session?.running) return false;
+  session.stop();
+  return true;
+}
+
+async function runLine(code: string): Promise<boolean> {
+  // A session that was stopped or never started cannot run lines; its globals are gone with it.
+  const current = session && !session.stopped ? session : await fresh();
+  const beside = current.running;
+  const outcome = current.line(code);
+  const checked = await Promise.race([outcome, Promise.resolve('running' as const)]);
+  if (checked === undefined) return false;
+  output.echo(code);
+  if (!beside) {
+    setState('running', 'Running');
+    tick();
+  }
+  const result = await outcome;
+  if (result === undefined) return false;
+  if (current !== session) return true;
+  report(result, true);
+  if (!beside) {
+    setState(result.ok ? 'ready' : result.stopped ? 'stopped' : 'failed', result.ok ? 'Ready' : result.stopped ? 'Stopped' : 'Failed');
+    clearInterval(ticking);
+  }
+  showFigures();
+  return true;
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+function report(outcome: Outcome, line = false): void {
+  output.flush();
+  if (outcome.ok) {
+    output.values(outcome.values);
+    return;
+  }
+  if (outcome.stopped) {
+    output.note('Stopped.');
+    return;
+  }
+  const { error } = outcome;
+  const lua = error instanceof LuaError ? error : undefined;
+  const passing = error instanceof Error && 'luaTraceback' in error ? String(error.luaTraceback) : '';
+  const traceback = lua?.traceback || passing;
+  output.error(messageOf(error), traceback);
+  if (!line) editor.mark(markOf(error, traceback));
+}
+
+/** The line of the program that an error belongs to: its own, else the nearest on the way there. */
+function markOf(error: unknown, traceback = ''): Mark | undefined {
+  const own = error instanceof LuaError && error.chunk === CHUNK ? error.line : undefined;
+  const near = /^\s*main\.lua:(\d+):/m.exec(traceback)?.[1];
+  const line = own ?? (near === undefined ? undefined : Number(near));
+  if (line === undefined) return undefined;
+  return { line, message: messageOf(error).replace(/^main\.lua:\d+: /, '') };
+}
+
+// ---- the program ----
+
+const list = find('examples');
+const links = new Map<string, HTMLAnchorElement>();
+for (const example of examples) {
+  const item = document.createElement('li');
+  const link = document.createElement('a');
+  link.href = `#${example.id}`;
+  const title = document.createElement('b');
+  title.textContent = example.title;
+  const about = document.createElement('span');
+  about.textContent = example.about;
+  link.append(title, about);
+  item.append(link);
+  list.append(item);
+  links.set(example.id, link);
+}
+
+let opened: Example | undefined;
+
+function choose(example: Example): void {
+  opened = example;
+  for (const [id, link] of links) {
+    if (id === example.id) link.setAttribute('aria-current', 'true');
+    else link.removeAttribute('aria-current');
+  }
+  links.get(example.id)?.scrollIntoView({ block: 'nearest', inline: 'nearest' });
+  fuelSelect.value = example.fuel === undefined ? '' : String(example.fuel);
+}
+
+function byAddress(): Example | undefined {
+  return examples.find((example) => `#${example.id}` === location.hash);
+}
+
+/** What was being written when the page was left, if it differs from its example. */
+function draft(): { id: string; text: string } | undefined {
+  try {
+    const stored: unknown = JSON.parse(sessionStorage.getItem(DRAFT) ?? 'null');
+    if (typeof stored === 'object' && stored && 'id' in stored && 'text' in stored) return { id: String(stored.id), text: String(stored.text) };
+  } catch {
+    // No storage, or not ours.
+  }
+  return undefined;
+}
+
+const first = byAddress() ?? examples[0]!;
+const kept = draft();
+const editor = createEditor({
+  parent: find('editor'),
+  text: kept?.id === first.id ? kept.text : first.code,
+  run: () => void run(),
+  stop,
+  changed() {
+    try {
+      sessionStorage.setItem(DRAFT, JSON.stringify({ id: opened?.id ?? '', text: editor.text }));
+    } catch {
+      // No storage: the text lasts as long as the page.
+    }
+  },
+  check(text) {
+    const found = session && !session.stopped ? session.check(text, CHUNK) : undefined;
+    return found && markOf(found);
+  },
+});
+choose(first);
+
+window.addEventListener('hashchange', () => {
+  const example = byAddress();
+  if (!example) return;
+  stop();
+  turn++;
+  clearInterval(ticking);
+  clearStage();
+  choose(example);
+  editor.replace(example.code);
+  setState('ready', 'Ready');
+});
+
+// ---- keys and buttons ----
+
+runButton.addEventListener('click', () => void run());
+stopButton.addEventListener('click', () => stop());
+find('clear').addEventListener('click', () => {
+  if (session?.running) output.clear();
+  else clearStage();
+});
+document.addEventListener('keydown', (event) => {
+  if (event.defaultPrevented || help.open) return;
+  if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) {
+    event.preventDefault();
+    void run();
+  } else if (event.key === 'Escape' && stop()) {
+    event.preventDefault();
+  }
+});
+if (/Mac|iP(hone|ad)/.test(navigator.platform)) find('run-key').textContent = '⌘ ↵';
+
+const help = find<HTMLDialogElement>('help');
+find('help-button').addEventListener('click', () => help.showModal());
+help.addEventListener('click', (event) => {
+  if (event.target === help) help.close();
+});
+
+createLine(find<HTMLFormElement>('repl'), find<HTMLTextAreaElement>('line'), runLine);
+installTheme(find<HTMLButtonElement>('theme'));
+
+prepare()
+  .then(fresh)
+  .then(
+    () => {
+      if (turn === 0) setState('ready', 'Ready');
+      showFigures();
+    },
+    (error: unknown) => {
+      setState('failed', 'Not loaded');
+      output.error(messageOf(error), '', 'Press Run to try again.');
+    },
+  );
+
+if (import.meta.env.PROD && 'serviceWorker' in navigator) {
+  // Without it (a private window, plain http on another host) the page works as long as it is open.
+  navigator.serviceWorker.register('./sw.js').catch(() => {});
+}

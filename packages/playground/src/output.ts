@@ -1,0 +1,171 @@
+/**
+ * The output: text as it streams, values, errors, questions. Text is gathered and put on the page once a frame; only the last part of a flood is
+ * kept, so a program that prints without end costs the page nothing that grows.
+ */
+import type { LuaValue } from 'evermoon';
+import { tree } from './tree';
+
+/** Characters of one stretch of text that stay on the page, and how much is cut off when there are more. */
+const TEXT_MAX = 200_000;
+const TEXT_CUT = 60_000;
+/** Blocks (texts, values, errors) that stay. */
+const BLOCKS_MAX = 400;
+
+export class OutputView {
+  readonly #element: HTMLElement;
+  #text: HTMLElement | undefined;
+  #shown = '';
+  #pending = '';
+  #dropped = false;
+  #frame = 0;
+  #timer = 0;
+
+  constructor(element: HTMLElement) {
+    this.#element = element;
+  }
+
+  clear(): void {
+    this.#pending = '';
+    this.#text = undefined;
+    this.#element.replaceChildren();
+  }
+
+  /** Text of the program. A carriage return takes back the line so far. */
+  write(text: string): void {
+    this.#pending += text;
+    if (this.#pending.length > 2 * TEXT_MAX) {
+      this.#pending = this.#pending.slice(-TEXT_MAX);
+      this.#dropped = true;
+    }
+    if (this.#frame === 0) {
+      this.#frame = requestAnimationFrame(() => this.flush());
+      // A page that is hidden has no frames.
+      this.#timer = window.setTimeout(() => this.flush(), 250);
+    }
+  }
+
+  flush(): void {
+    cancelAnimationFrame(this.#frame);
+    clearTimeout(this.#timer);
+    this.#frame = 0;
+    if (this.#pending === '') return;
+    const follow = this.#atEnd;
+    if (!this.#text) {
+      this.#text = document.createElement('pre');
+      this.#text.className = 'text';
+      this.#shown = '';
+      this.#push(this.#text);
+    }
+    const added = this.#pending;
+    this.#pending = '';
+    const cut = this.#dropped || this.#shown.length + added.length > TEXT_MAX || added.includes('\r');
+    this.#shown += added;
+    if (cut) {
+      this.#shown = this.#shown.replace(/[^\n]*\r(?!\n)/g, '');
+      if (this.#shown.length > TEXT_MAX) {
+        this.#shown = this.#shown.slice(this.#shown.indexOf('\n', this.#shown.length - TEXT_MAX + TEXT_CUT) + 1);
+        this.#dropped = true;
+      }
+      this.#text.classList.toggle('cut', this.#dropped);
+      this.#text.textContent = this.#shown;
+      this.#dropped = false;
+    } else {
+      this.#text.append(added);
+    }
+    if (follow) this.#scroll();
+  }
+
+  /** A line that was typed. */
+  echo(code: string): void {
+    const line = document.createElement('pre');
+    line.className = 'echo';
+    line.textContent = code;
+    this.#block(line);
+  }
+
+  values(values: readonly LuaValue[]): void {
+    if (values.length === 0) return;
+    const list = document.createElement('div');
+    list.className = 'values';
+    for (const value of values) list.append(tree(value));
+    this.#block(list);
+  }
+
+  error(message: string, traceback: string, note = ''): void {
+    const box = document.createElement('div');
+    box.className = 'failure';
+    const head = document.createElement('p');
+    head.textContent = message;
+    box.append(head);
+    if (traceback) {
+      const trace = document.createElement('pre');
+      trace.textContent = traceback.replace(/^\t/gm, '  ');
+      box.append(trace);
+    }
+    if (note) {
+      const small = document.createElement('p');
+      small.className = 'fine';
+      small.textContent = note;
+      box.append(small);
+    }
+    this.#block(box);
+  }
+
+  note(text: string): void {
+    const line = document.createElement('p');
+    line.className = 'note';
+    line.textContent = text;
+    this.#block(line);
+  }
+
+  ask(question: string, signal: AbortSignal): Promise<string> {
+    return new Promise((resolve) => {
+      const form = document.createElement('form');
+      form.className = 'question';
+      const label = document.createElement('label');
+      const field = document.createElement('input');
+      field.autocomplete = 'off';
+      field.spellcheck = false;
+      label.append(`${question} `, field);
+      form.append(label);
+      const close = (answer: string) => {
+        const line = document.createElement('pre');
+        line.className = 'text answer';
+        line.append(`${question} `);
+        const typed = document.createElement('b');
+        typed.textContent = answer;
+        line.append(typed);
+        form.replaceWith(line);
+      };
+      form.addEventListener('submit', (event) => {
+        event.preventDefault();
+        close(field.value);
+        resolve(field.value);
+      });
+      signal.addEventListener('abort', () => close('–'), { once: true });
+      this.#block(form);
+      field.focus();
+    });
+  }
+
+  get #atEnd(): boolean {
+    const e = this.#element;
+    return e.scrollHeight - e.scrollTop - e.clientHeight < 48;
+  }
+
+  #scroll(): void {
+    this.#element.scrollTop = this.#element.scrollHeight;
+  }
+
+  #block(element: HTMLElement): void {
+    this.flush();
+    this.#text = undefined;
+    this.#push(element);
+    this.#scroll();
+  }
+
+  #push(element: HTMLElement): void {
+    this.#element.append(element);
+    while (this.#element.childElementCount > BLOCKS_MAX) this.#element.firstElementChild?.remove();
+  }
+}

@@ -1,0 +1,275 @@
+// The page in a real browser, as a user has it. Needs `npm run build` (and so the package and its module) first.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { launch, open, serve } from './serve.mjs';
+
+let server;
+let browser;
+before(async () => {
+  server = await serve({ '/': fileURLToPath(new URL('../dist', import.meta.url)) });
+  browser = await launch();
+});
+after(async () => {
+  await browser?.close();
+  await server?.close();
+});
+
+/** The page, ready; what it complained of fails the test. */
+async function withPage(run, options = {}, path = '') {
+  const page = await open(browser, server.url + path, options);
+  try {
+    await page.locator('#state[data-kind=ready]').waitFor();
+    await run(page);
+    assert.deepEqual(page.complaints, [], 'nothing on the console');
+    assert.deepEqual(page.strangers, [], 'no request leaves for elsewhere');
+  } finally {
+    await page.context().close();
+  }
+}
+
+async function write(page, code) {
+  await page.locator('.cm-content').click();
+  await page.keyboard.press('Control+a');
+  await page.keyboard.press('Delete');
+  // As if pasted: typing would have brackets closed by the editor.
+  await page.keyboard.insertText(code);
+}
+
+const ended = (page, kind, timeout = 20_000) => page.locator(`#state[data-kind=${kind}]`).waitFor({ timeout });
+const printed = (page) => page.locator('#output').innerText();
+async function line(page, code) {
+  await page.locator('#line').fill(code);
+  await page.locator('#line').press('Enter');
+}
+
+test('runs a program with Ctrl-Enter; shows its output and its values', () =>
+  withPage(async (page) => {
+    await write(page, 'print("sum", 1 + 2)\nreturn { name = "moon", list = { 10, 20 } }, nil, 2^63, math.maxinteger');
+    await page.keyboard.press('Control+Enter');
+    await ended(page, 'done');
+    assert.match(await printed(page), /^sum\s+3$/m);
+    const values = page.locator('#output .values');
+    assert.match(await values.innerText(), /nil\s+9\.2233720368548e\+18\s+9223372036854775807/);
+    // The tree opens, by keyboard as well.
+    await values.locator('summary').first().press('Enter');
+    await values.getByText('list =').nth(0).waitFor();
+    await values.locator('.children summary').press('Enter');
+    assert.match(await values.locator('.children .children').innerText(), /\[1\] = 10\s+\[2\] = 20/);
+    for (const id of ['f-time', 'f-fuel', 'f-heap', 'f-gc']) assert.match(await page.locator(`#${id}`).innerText(), /\d/);
+  }));
+
+test('output streams while the program runs', () =>
+  withPage(async (page) => {
+    await write(page, 'print "first"\nsleep(1.5)\nprint "second"');
+    await page.click('#run');
+    await page.locator('#output').getByText('first').waitFor({ timeout: 1200 });
+    assert.equal(await page.locator('#state').getAttribute('data-kind'), 'running');
+    assert.doesNotMatch(await printed(page), /second/);
+    await ended(page, 'done');
+    assert.match(await printed(page), /first\nsecond/);
+  }));
+
+test('an endless loop leaves frames of at most 100 ms, and Esc stops it', () =>
+  withPage(async (page) => {
+    await write(page, 'local n = 0\nwhile true do n = n + 1 end');
+    await page.keyboard.press('Control+Enter');
+    await ended(page, 'running');
+    await page.waitForTimeout(300);
+    const longest = await page.evaluate(
+      () =>
+        new Promise((resolve) => {
+          const start = performance.now();
+          let last = start;
+          let gap = 0;
+          const step = (now) => {
+            gap = Math.max(gap, now - last);
+            last = now;
+            if (now - start < 2000) requestAnimationFrame(step);
+            else resolve(gap);
+          };
+          requestAnimationFrame(step);
+        }),
+    );
+    console.log(`longest gap between frames: ${longest.toFixed(1)} ms`);
+    assert.ok(longest <= 100, `a frame took ${longest} ms`);
+    await page.keyboard.press('Escape');
+    await ended(page, 'stopped', 2000);
+    // And the page runs the next program.
+    await write(page, 'print "again"');
+    await page.click('#run');
+    await ended(page, 'done');
+    assert.match(await printed(page), /again/);
+  }));
+
+test('a program that prints without end does not drown the page', () =>
+  withPage(async (page) => {
+    await write(page, 'local n = 0\nwhile true do n = n + 1 print(n) end');
+    await page.click('#run');
+    await page.waitForTimeout(2500);
+    await page.click('#stop');
+    await ended(page, 'stopped', 3000);
+    const length = await page.evaluate(() => document.getElementById('output').textContent.length);
+    assert.ok(length < 700_000, `${length} characters on the page`);
+  }));
+
+test('an error is marked at its line, with its traceback; editing takes the mark away', () =>
+  withPage(async (page) => {
+    await write(page, 'local function f(t)\nreturn t.a.b\nend\nprint(f({}))');
+    await page.click('#run');
+    await ended(page, 'failed');
+    assert.equal(await page.locator('.cm-error-line').innerText(), 'return t.a.b');
+    assert.equal(await page.locator('.line-error').innerText(), "attempt to index a nil value (field 'a')");
+    assert.match(await printed(page), /main\.lua:2: attempt to index[^]*stack traceback:[^]*main\.lua:4: in main chunk/);
+    await page.locator('.cm-content').click();
+    await page.keyboard.press('Control+End');
+    await page.keyboard.insertText(' ');
+    await page.locator('.cm-error-line').waitFor({ state: 'detached' });
+  }));
+
+test('a syntax error is marked on running, and while writing', () =>
+  withPage(async (page) => {
+    await write(page, 'local x = 1\nlocal y = = 2');
+    await page.locator('.cm-lintRange-error').waitFor({ timeout: 5000 });
+    await page.click('#run');
+    await ended(page, 'failed');
+    assert.match(await page.locator('.line-error').innerText(), /unexpected symbol near '='/);
+  }));
+
+test('fuel ends a run', () =>
+  withPage(async (page) => {
+    await page.selectOption('#fuel', '1000000');
+    await write(page, 'while true do end');
+    await page.click('#run');
+    await ended(page, 'failed');
+    assert.match(await printed(page), /out of fuel: the budget of 1000000 ran out/);
+  }));
+
+test('the line: expressions, statements over several lines, history, also while a program waits', () =>
+  withPage(async (page) => {
+    await line(page, '6 * 7');
+    await page.locator('#output .values').getByText('42').waitFor();
+    await line(page, 'function double(x)');
+    assert.equal(await page.locator('#line').inputValue(), 'function double(x)\n');
+    await page.locator('#line').pressSequentially('return 2 * x end');
+    await page.locator('#line').press('Enter');
+    await line(page, 'double(21), "x"');
+    await page.locator('#output .values').nth(1).getByText('"x"').waitFor();
+    await page.locator('#line').press('ArrowUp');
+    await page.locator('#line').press('ArrowUp');
+    assert.match(await page.locator('#line').inputValue(), /^function double/);
+    await page.locator('#line').press('ArrowDown');
+    assert.equal(await page.locator('#line').inputValue(), 'double(21), "x"');
+    await line(page, 'nothing.at.all');
+    await page.locator('#output .failure').getByText("attempt to index a nil value (global 'nothing')").first().waitFor();
+
+    await write(page, 'flag = nil\nwhile not flag do sleep(0.02) end\nprint("flag is", flag)');
+    await page.click('#run');
+    await line(page, 'flag = "up"');
+    await ended(page, 'done');
+    assert.match(await printed(page), /flag is\s+up/);
+  }));
+
+test('a question is asked and answered in the page', () =>
+  withPage(async (page) => {
+    await write(page, 'print("Hello, " .. ask("Name?"))');
+    await page.click('#run');
+    await page.locator('.question input').fill('Ada');
+    await page.keyboard.press('Enter');
+    await ended(page, 'done');
+    assert.match(await printed(page), /Hello, Ada/);
+  }));
+
+test('every example does what it is there for', async () => {
+  const expected = {
+    hello: ['done', /Hello from Lua 5\.4/],
+    coroutines: ['done', /sorted: 1 2 5 8/],
+    await: ['done', /CAKE arrived\neno owt eerht/],
+    orbits: ['running', /^$/],
+    counters: ['done', /collatz/],
+    fuel: ['failed', /a bad pattern:\s+false\s+out of fuel[^]*good citizen:\s+true\s+500500[^]*out of fuel: the budget of 10000000/],
+    errors: ['failed', /closing second[^]*main\.lua:32: attempt to index a nil value \(field 'size'\)/],
+    patterns: ['done', /Lua is the moon\n\(a\(b\)c\)\nthe \(quick\) fox/],
+    modules: ['done', /the way out has \d+ steps/],
+    adventure: ['running', /Your guess\?/],
+    mandelbrot: ['done', /^$/],
+    crowd: ['done', /all rest after \d+ rounds/],
+  };
+  await withPage(async (page) => {
+    const ids = await page.locator('#examples a').evaluateAll((links) => links.map((link) => link.getAttribute('href').slice(1)));
+    assert.ok(ids.length >= 8);
+    for (const id of ids) {
+      const [kind, text] = expected[id] ?? ['done', /./];
+      await page.click(`#examples a[href="#${id}"]`);
+      await page.locator('#state[data-kind=ready]').waitFor();
+      await page.click('#run');
+      await ended(page, kind, 60_000).catch(async (error) => {
+        throw new Error(`${id}: ${await page.locator('#state').innerText()}\n${await printed(page)}`, { cause: error });
+      });
+      if (kind === 'running') await page.waitForTimeout(700);
+      assert.match(await printed(page), text, id);
+    }
+  });
+});
+
+test('light and dark: as the system says, and as the button says', () =>
+  withPage(
+    async (page) => {
+      const paper = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+      const dark = await paper();
+      await page.click('#theme');
+      const light = await paper();
+      assert.notEqual(dark, light);
+      await page.reload();
+      assert.equal(await paper(), light);
+    },
+    { colorScheme: 'dark' },
+  ));
+
+test('a phone: nothing wider than the screen, all of it usable', () =>
+  withPage(
+    async (page) => {
+      for (const width of [390, 320]) {
+        await page.setViewportSize({ width, height: 700 });
+        assert.ok(await page.evaluate(() => document.documentElement.scrollWidth <= window.innerWidth), `fits ${width}`);
+      }
+      await page.tap('#run');
+      await ended(page, 'done');
+      assert.match(await printed(page), /Hello from/);
+    },
+    { viewport: { width: 390, height: 700 }, hasTouch: true, isMobile: true },
+  ));
+
+test('by keyboard alone: from the top to the editor, out of it, to the line', () =>
+  withPage(async (page) => {
+    await page.keyboard.press('Tab');
+    assert.equal(await page.evaluate(() => document.activeElement.className), 'skip');
+    await page.locator('.cm-content').focus();
+    await page.keyboard.press('Escape');
+    await page.keyboard.press('Tab');
+    assert.equal(await page.evaluate(() => document.activeElement.closest('.cm-editor')), null, 'Esc, Tab leaves the editor');
+    await page.locator('#help-button').press('Enter');
+    await page.locator('#help[open]').waitFor();
+    await page.keyboard.press('Escape');
+    await page.locator('#help[open]').waitFor({ state: 'detached' });
+  }));
+
+test('works offline after loading', async () => {
+  const own = await serve({ '/': fileURLToPath(new URL('../dist', import.meta.url)) });
+  const page = await open(browser, own.url, { serviceWorkers: 'allow' });
+  await page.locator('#state[data-kind=ready]').waitFor();
+  await page.evaluate(async () => {
+    await navigator.serviceWorker.ready;
+    if (!navigator.serviceWorker.controller) {
+      await new Promise((resolve) => navigator.serviceWorker.addEventListener('controllerchange', resolve, { once: true }));
+    }
+  });
+  await own.close();
+  await page.goto(`${own.url}#patterns`);
+  await page.reload();
+  await page.locator('#state[data-kind=ready]').waitFor();
+  await page.click('#run');
+  await ended(page, 'done');
+  assert.match(await printed(page), /Lua is the moon/);
+  await page.context().close();
+});
