@@ -10,8 +10,8 @@ use anyhow::{Context, Result, bail};
 
 use crate::args::Args;
 use crate::tools::{self, need};
-use crate::workspace::{on_path, root, run, scratch};
 use crate::wasm_toolchain;
+use crate::workspace::{on_path, root, run, scratch};
 
 /// The module may not be larger, in bytes.
 const BYTES_MAX: u64 = 450 << 10;
@@ -27,7 +27,10 @@ pub fn build_wasm(given: &[String]) -> Result<bool> {
     let bytes = std::fs::read(&module)?;
     let imports = imports(&bytes)?;
     if imports != 0 {
-        bail!("{} has {imports} imports; it must have none", module.display());
+        bail!(
+            "{} has {imports} imports; it must have none",
+            module.display()
+        );
     }
     println!("{}: {} bytes", module.display(), bytes.len());
     if bytes.len() as u64 > BYTES_MAX {
@@ -40,7 +43,11 @@ pub fn build_wasm(given: &[String]) -> Result<bool> {
 fn optimize(from: &Path, to: &Path) -> Result<()> {
     let node = need(&tools::NODE)?;
     let dir = tools_dir()?;
-    run(Command::new(node).current_dir(&dir).arg(dir.join("optimize.mjs")).arg(from).arg(to))
+    run(Command::new(node)
+        .current_dir(&dir)
+        .arg(dir.join("optimize.mjs"))
+        .arg(from)
+        .arg(to))
 }
 
 /// `target/wasm-tools`, with the script and what it needs from npm.
@@ -48,11 +55,18 @@ fn tools_dir() -> Result<PathBuf> {
     let dir = scratch("wasm-tools")?;
     let source = root().join("xtask/wasm");
     for file in ["package.json", "optimize.mjs"] {
-        std::fs::copy(source.join(file), dir.join(file)).with_context(|| format!("cannot copy {file}"))?;
+        std::fs::copy(source.join(file), dir.join(file))
+            .with_context(|| format!("cannot copy {file}"))?;
     }
     if !dir.join("node_modules/binaryen").is_dir() {
-        let npm = on_path("npm").context("'npm' is not on PATH (install npm: it fetches the optimiser)")?;
-        run(Command::new(npm).current_dir(&dir).args(["install", "--no-audit", "--no-fund", "--loglevel=error"]))?;
+        let npm = on_path("npm")
+            .context("'npm' is not on PATH (install npm: it fetches the optimiser)")?;
+        run(Command::new(npm).current_dir(&dir).args([
+            "install",
+            "--no-audit",
+            "--no-fund",
+            "--loglevel=error",
+        ]))?;
     }
     Ok(dir)
 }

@@ -71,7 +71,13 @@ pub fn build(package: &str, features: &[&str]) -> Result<PathBuf> {
     ]);
     // Nothing of this machine in the module: the same bytes wherever it is built.
     let flags = std::env::var("RUSTFLAGS").unwrap_or_default();
-    command.env("RUSTFLAGS", format!("{flags} --remap-path-prefix={}=.", workspace::root().display()));
+    command.env(
+        "RUSTFLAGS",
+        format!(
+            "{flags} --remap-path-prefix={}=.",
+            workspace::root().display()
+        ),
+    );
     command.arg("--target-dir").arg(&out);
     if !features.is_empty() {
         command.args(["--features", &features.join(",")]);

@@ -36,7 +36,11 @@ fn engines() -> &'static mut Engines {
 fn engine(number: u32) -> Option<&'static mut Engine> {
     let index = (number & 0xfff).checked_sub(1)? as usize;
     let (generation, engine) = engines().0.get_mut(index)?;
-    if *generation != number >> 12 { None } else { engine.as_deref_mut() }
+    if *generation != number >> 12 {
+        None
+    } else {
+        engine.as_deref_mut()
+    }
 }
 
 /// A range of the module's memory, if it lies inside.
@@ -72,7 +76,9 @@ pub extern "C" fn em_abi_version() -> u32 {
 /// `em_alloc(size) -> address`: memory for the host, aligned to 16; 0 when there is none.
 #[unsafe(no_mangle)]
 pub extern "C" fn em_alloc(size: u32) -> *mut u8 {
-    let Ok(layout) = std::alloc::Layout::from_size_align(size.max(1) as usize, 16) else { return std::ptr::null_mut() };
+    let Ok(layout) = std::alloc::Layout::from_size_align(size.max(1) as usize, 16) else {
+        return std::ptr::null_mut();
+    };
     // SAFETY: the layout is not empty.
     unsafe { std::alloc::alloc(layout) }
 }
@@ -97,7 +103,9 @@ pub unsafe extern "C" fn em_free(address: *mut u8, size: u32) {
 /// 0 when there is no memory.
 #[unsafe(no_mangle)]
 pub extern "C" fn em_engine_new(memory_max: f64) -> u32 {
-    let Some(new) = Engine::new(memory_max.clamp(0.0, usize::MAX as f64 / 2.0) as usize) else { return 0 };
+    let Some(new) = Engine::new(memory_max.clamp(0.0, usize::MAX as f64 / 2.0) as usize) else {
+        return 0;
+    };
     let all = &mut engines().0;
     let index = match all.iter().position(|(_, e)| e.is_none()) {
         Some(index) => index,
@@ -175,7 +183,11 @@ pub extern "C" fn em_fuel(number: u32) -> f64 {
 #[unsafe(no_mangle)]
 pub extern "C" fn em_set_memory_max(number: u32, bytes: f64) {
     if let Some(e) = engine(number) {
-        e.vm.heap.bytes_max = if bytes > 0.0 { bytes as usize } else { usize::MAX / 2 };
+        e.vm.heap.bytes_max = if bytes > 0.0 {
+            bytes as usize
+        } else {
+            usize::MAX / 2
+        };
     }
 }
 
@@ -230,7 +242,9 @@ pub extern "C" fn em_stat(number: u32, which: u32) -> f64 {
 
 /// A table by its handle.
 fn table(e: &Engine, handle: u32) -> Result<Gc<Table>, Refusal> {
-    e.held(handle)?.as_table().ok_or(Refusal::Misuse("the handle is not a table's"))
+    e.held(handle)?
+        .as_table()
+        .ok_or(Refusal::Misuse("the handle is not a table's"))
 }
 
 /// A handle for a value that was made, 0 when it was refused.
@@ -267,11 +281,21 @@ pub extern "C" fn em_handle_free(number: u32, handle: u32) -> u32 {
     }
 }
 
+/// `em_handle_copy(engine, handle) -> handle`: another handle to the same; 0 if there is none to copy.
+#[unsafe(no_mangle)]
+pub extern "C" fn em_handle_copy(number: u32, handle: u32) -> u32 {
+    let Some(e) = engine(number) else { return 0 };
+    let held = e.held(handle);
+    give(e, held)
+}
+
 /// `em_handle_slot(engine, handle) -> status`: slot 0 becomes the value that a handle holds, as a result would have it (a string's bytes; a
 /// second handle to a table).
 #[unsafe(no_mangle)]
 pub extern "C" fn em_handle_slot(number: u32, handle: u32) -> u32 {
-    let Some(e) = engine(number) else { return status::MISUSE };
+    let Some(e) = engine(number) else {
+        return status::MISUSE;
+    };
     match e.held(handle) {
         Ok(v) => e.results(&[v]),
         Err(refusal) => e.refuse(refusal),
@@ -302,7 +326,9 @@ pub extern "C" fn em_table_new(number: u32, array: u32, entries: u32) -> u32 {
     let Some(e) = engine(number) else { return 0 };
     let made = e.with_arguments(0, |e, _| {
         let t = e.vm.new_table()?;
-        e.vm.heap.table_presize(t, array.min(1 << 24), entries.min(1 << 24)).map_err(|_| Refusal::Memory)?;
+        e.vm.heap
+            .table_presize(t, array.min(1 << 24), entries.min(1 << 24))
+            .map_err(|_| Refusal::Memory)?;
         Ok(Value::table(t))
     });
     give(e, made)
@@ -316,7 +342,9 @@ pub extern "C" fn em_string_new(number: u32, len: u32) -> u32 {
     let made = if len <= 40 {
         Err(Refusal::Misuse("em_string_new is for more than 40 bytes"))
     } else {
-        e.with_arguments(0, |e, _| Ok(Value::string(e.vm.heap.blank_string(len as usize)?)))
+        e.with_arguments(0, |e, _| {
+            Ok(Value::string(e.vm.heap.blank_string(len as usize)?))
+        })
     };
     give(e, made)
 }
@@ -354,7 +382,9 @@ pub extern "C" fn em_object_metatable(number: u32, handle: u32) -> u32 {
 /// `em_raw_get(engine, table) -> status`: slot 0 is the key; slot 0 becomes the value.
 #[unsafe(no_mangle)]
 pub extern "C" fn em_raw_get(number: u32, handle: u32) -> u32 {
-    let Some(e) = engine(number) else { return status::MISUSE };
+    let Some(e) = engine(number) else {
+        return status::MISUSE;
+    };
     let got = table(e, handle).and_then(|t| e.with_arguments(1, |_, args| Ok(t.get(args[0]))));
     match got {
         Ok(v) => e.results(&[v]),
@@ -365,8 +395,14 @@ pub extern "C" fn em_raw_get(number: u32, handle: u32) -> u32 {
 /// `em_get(engine, table) -> status`: the same where no metamethod has a say; else `SLICE`, with slot 0 as it was: ask Lua (`return t[k]`).
 #[unsafe(no_mangle)]
 pub extern "C" fn em_get(number: u32, handle: u32) -> u32 {
-    let Some(e) = engine(number) else { return status::MISUSE };
-    let got = table(e, handle).and_then(|t| e.with_arguments(1, |e, args| Ok((t.get(args[0]), e.vm.metatable_of(Value::table(t)).is_some()))));
+    let Some(e) = engine(number) else {
+        return status::MISUSE;
+    };
+    let got = table(e, handle).and_then(|t| {
+        e.with_arguments(1, |e, args| {
+            Ok((t.get(args[0]), e.vm.metatable_of(Value::table(t)).is_some()))
+        })
+    });
     match got {
         Ok((v, true)) if v.is_nil() => status::SLICE,
         Ok((v, _)) => e.results(&[v]),
@@ -377,7 +413,9 @@ pub extern "C" fn em_get(number: u32, handle: u32) -> u32 {
 /// `em_raw_set(engine, table, count) -> status`: the first `count` slots are keys and values in turn.
 #[unsafe(no_mangle)]
 pub extern "C" fn em_raw_set(number: u32, handle: u32, count: u32) -> u32 {
-    let Some(e) = engine(number) else { return status::MISUSE };
+    let Some(e) = engine(number) else {
+        return status::MISUSE;
+    };
     let set = table(e, handle).and_then(|t| {
         e.with_arguments(count as usize & !1, |e, args| {
             for pair in args.chunks_exact(2) {
@@ -398,7 +436,9 @@ pub extern "C" fn em_raw_set(number: u32, handle: u32, count: u32) -> u32 {
 /// `em_raw_append(engine, table, position: f64, count) -> status`: the first `count` slots go to `position` (from 1) and the places after it.
 #[unsafe(no_mangle)]
 pub extern "C" fn em_raw_append(number: u32, handle: u32, position: f64, count: u32) -> u32 {
-    let Some(e) = engine(number) else { return status::MISUSE };
+    let Some(e) = engine(number) else {
+        return status::MISUSE;
+    };
     let set = table(e, handle).and_then(|t| {
         e.with_arguments(count as usize, |e, args| {
             for (i, v) in args.iter().enumerate() {
@@ -417,7 +457,9 @@ pub extern "C" fn em_raw_append(number: u32, handle: u32, position: f64, count: 
 /// pairs, in the order of `pairs`. None when there are no more.
 #[unsafe(no_mangle)]
 pub extern "C" fn em_raw_entries(number: u32, handle: u32, count: u32) -> u32 {
-    let Some(e) = engine(number) else { return status::MISUSE };
+    let Some(e) = engine(number) else {
+        return status::MISUSE;
+    };
     let found = table(e, handle).and_then(|t| {
         e.with_arguments(1, |_, args| {
             let mut found = Vec::new();
@@ -510,14 +552,27 @@ pub extern "C" fn em_metatable(number: u32, handle: u32) -> u32 {
 /// `em_load(engine, source, len, name, name_len, mode) -> status`: compiles a chunk; `mode` 1 text, 2 binary, 3 both. `DONE`: slot 0 is the function;
 /// `ERROR`: slot 0 is the message.
 #[unsafe(no_mangle)]
-pub extern "C" fn em_load(number: u32, source: u32, len: u32, name: u32, name_len: u32, mode: u32) -> u32 {
-    let Some(e) = engine(number) else { return status::MISUSE };
+pub extern "C" fn em_load(
+    number: u32,
+    source: u32,
+    len: u32,
+    name: u32,
+    name_len: u32,
+    mode: u32,
+) -> u32 {
+    let Some(e) = engine(number) else {
+        return status::MISUSE;
+    };
     let (Some(source), Some(name)) = (range(source, len), range(name, name_len)) else {
-        return e.refuse(Refusal::Misuse("the source's range lies outside the memory"));
+        return e.refuse(Refusal::Misuse(
+            "the source's range lies outside the memory",
+        ));
     };
     let mode = Mode([b"".as_slice(), b"t", b"b", b"bt"][mode as usize & 3]);
     let env = Value::table(e.vm.globals);
-    let loaded = e.with_arguments(0, |e, _| Ok(load::load(&mut e.vm, source, name, mode, env)?));
+    let loaded = e.with_arguments(0, |e, _| {
+        Ok(load::load(&mut e.vm, source, name, mode, env)?)
+    });
     match loaded {
         Ok(Ok(function)) => e.results(&[function]),
         Ok(Err(message)) => match e.vm.new_string(&message) {
@@ -544,11 +599,13 @@ pub extern "C" fn em_start(number: u32, function: u32, count: u32) -> u32 {
     }
 }
 
-/// `em_run(engine, task, slices) -> status`: runs a task until something happens, at most so many slices (20 000 safe points each).
+/// `em_run(engine, task, slices) -> status`: runs a task until something happens, at most so many slices (5000 safe points each).
 /// After `DONE` and `ERROR` the task is gone.
 #[unsafe(no_mangle)]
 pub extern "C" fn em_run(number: u32, task: u32, slices: u32) -> u32 {
-    let Some(e) = engine(number) else { return status::MISUSE };
+    let Some(e) = engine(number) else {
+        return status::MISUSE;
+    };
     match task.checked_sub(1) {
         Some(task) => e.run(task as usize, slices.max(1)),
         None => e.refuse(Refusal::Misuse("there is no task 0")),
@@ -558,7 +615,9 @@ pub extern "C" fn em_run(number: u32, task: u32, slices: u32) -> u32 {
 /// `em_call(engine, function, count, slices) -> status`: `em_start` and `em_run` in one. The task is in the mailbox.
 #[unsafe(no_mangle)]
 pub extern "C" fn em_call(number: u32, function: u32, count: u32, slices: u32) -> u32 {
-    let Some(e) = engine(number) else { return status::MISUSE };
+    let Some(e) = engine(number) else {
+        return status::MISUSE;
+    };
     match e.held(function).and_then(|f| e.start(f, count as usize)) {
         Ok(task) => e.run(task, slices.max(1)),
         Err(refusal) => e.refuse(refusal),
@@ -569,9 +628,15 @@ pub extern "C" fn em_call(number: u32, function: u32, count: u32, slices: u32) -
 /// error there. Then `em_run` goes on. `MEMORY`: the task still waits.
 #[unsafe(no_mangle)]
 pub extern "C" fn em_answer(number: u32, task: u32, count: u32, ok: u32) -> u32 {
-    let Some(e) = engine(number) else { return status::MISUSE };
+    let Some(e) = engine(number) else {
+        return status::MISUSE;
+    };
     let answered = e.with_arguments(count as usize, |e, values| {
-        let answer = if ok != 0 { Ok(values) } else { Err(values.first().copied().unwrap_or(Value::NIL)) };
+        let answer = if ok != 0 {
+            Ok(values)
+        } else {
+            Err(values.first().copied().unwrap_or(Value::NIL))
+        };
         match task.checked_sub(1) {
             Some(task) if e.vm.answer_task(task as usize, answer) => Ok(()),
             _ => Err(Refusal::Misuse("the task does not wait for an answer")),

@@ -20,6 +20,9 @@ use std::rc::Rc;
 /// Output that makes a run come back to the host early.
 const OUTPUT_PAUSE: usize = 64 << 10;
 
+/// Safe points of a slice: a few tenths of a millisecond.
+const SLICE: u32 = 5_000;
+
 /// What the host reads after each call: fixed 32-bit fields at a fixed address per engine.
 #[derive(Default)]
 #[repr(C)]
@@ -114,7 +117,11 @@ fn release(vm: &mut Vm) -> NativeResult {
         && let Some(object) = u.data.as_ref().and_then(|d| d.downcast_ref::<HostObject>())
     {
         let number = object.0;
-        if let Some(shared) = vm.host.as_any().and_then(|h| h.downcast_mut::<Rc<RefCell<Shared>>>()) {
+        if let Some(shared) = vm
+            .host
+            .as_any()
+            .and_then(|h| h.downcast_mut::<Rc<RefCell<Shared>>>())
+        {
             let mut shared = shared.borrow_mut();
             if let Some(count) = shared.live.get_mut(&number) {
                 *count -= 1;
@@ -139,9 +146,14 @@ fn kept_table(vm: &mut Vm, name: &str) -> Result<Gc<Table>, Throw> {
 impl Engine {
     /// An engine with the pure libraries. `None` when memory is out.
     pub fn new(memory_max: usize) -> Option<Engine> {
-        let mut vm = Vm::new(Limits::default());
+        let mut vm = Vm::new(Limits {
+            slice: SLICE,
+            ..Limits::default()
+        });
         let shared = Rc::new(RefCell::new(Shared::default()));
-        vm.host = Box::new(WasmHost { shared: shared.clone() });
+        vm.host = Box::new(WasmHost {
+            shared: shared.clone(),
+        });
         stdlib::open(&mut vm).ok()?;
         let handler = stdlib::traceback_handler(&mut vm);
         let release = vm.register("host", "release", release);
@@ -271,7 +283,9 @@ impl Engine {
 
     /// Starts a task.
     pub fn start(&mut self, function: Value, count: usize) -> Result<usize, Refusal> {
-        self.with_arguments(count, |e, args| Ok(e.vm.new_task(function, args, e.handler)?))
+        self.with_arguments(count, |e, args| {
+            Ok(e.vm.new_task(function, args, e.handler)?)
+        })
     }
 
     /// Runs a task and publishes what came of it.
@@ -297,10 +311,14 @@ impl Engine {
                     self.set_results(&args);
                     self.publish(status::HOST_CALL)
                 }
-                None => self.refuse(Refusal::Misuse("a native of this module waits for a host that is not there")),
+                None => self.refuse(Refusal::Misuse(
+                    "a native of this module waits for a host that is not there",
+                )),
             },
             Some(_) => self.empty(status::SLICE),
-            None => self.refuse(Refusal::Misuse("there is no such task, or it waits for the answer to a host call")),
+            None => self.refuse(Refusal::Misuse(
+                "there is no such task, or it waits for the answer to a host call",
+            )),
         }
     }
 
@@ -357,7 +375,8 @@ impl Engine {
     /// Gives host objects their metatable; its `__gc` is ours.
     pub fn set_object_metatable(&mut self, table: Gc<Table>) -> Result<(), Refusal> {
         let registry = self.vm.registry;
-        self.vm.raw_set_name(registry, "host object metatable", Value::table(table))?;
+        self.vm
+            .raw_set_name(registry, "host object metatable", Value::table(table))?;
         self.vm.raw_set_name(table, "__gc", self.release)?;
         self.object_metatable = Some(table);
         Ok(())

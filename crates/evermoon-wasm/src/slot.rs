@@ -83,7 +83,11 @@ const SLOT_BITS: u32 = 24;
 /// A handle's number for the host; 0 when the numbers are used up.
 pub fn pack(handle: Handle) -> u32 {
     let slot = handle.slot + 1;
-    if slot >> SLOT_BITS != 0 { 0 } else { handle.generation << SLOT_BITS | slot }
+    if slot >> SLOT_BITS != 0 {
+        0
+    } else {
+        handle.generation << SLOT_BITS | slot
+    }
 }
 
 impl Engine {
@@ -96,12 +100,18 @@ impl Engine {
 
     /// The value behind a host's number.
     pub fn held(&self, number: u32) -> Result<Value, Refusal> {
-        self.unpack(number).and_then(|h| self.vm.held(h)).ok_or(Refusal::Misuse(NO_HANDLE))
+        self.unpack(number)
+            .and_then(|h| self.vm.held(h))
+            .ok_or(Refusal::Misuse(NO_HANDLE))
     }
 
     /// A value for the host. Objects get a fresh handle, which the host owns.
     pub fn outward(&mut self, v: Value) -> Slot {
-        let slot = |payload, kind| Slot { payload, kind, detail: 0 };
+        let slot = |payload, kind| Slot {
+            payload,
+            kind,
+            detail: 0,
+        };
         match v.tag {
             tag::NIL => slot(0, kind::NIL),
             tag::FALSE => slot(0, kind::FALSE),
@@ -112,10 +122,14 @@ impl Engine {
             _ => {
                 if let Some(s) = v.as_str() {
                     let bytes = s.as_bytes();
-                    return slot(bytes.as_ptr() as usize as u64 | (bytes.len() as u64) << 32, kind::STRING);
+                    return slot(
+                        bytes.as_ptr() as usize as u64 | (bytes.len() as u64) << 32,
+                        kind::STRING,
+                    );
                 }
                 if let Some(u) = v.as_userdata()
-                    && let Some(object) = u.data.as_ref().and_then(|d| d.downcast_ref::<HostObject>())
+                    && let Some(object) =
+                        u.data.as_ref().and_then(|d| d.downcast_ref::<HostObject>())
                 {
                     return slot(object.0 as u64, kind::HOST_OBJECT);
                 }
@@ -129,7 +143,11 @@ impl Engine {
                     _ => holds::USERDATA,
                 };
                 let handle = self.vm.hold(v);
-                Slot { payload: pack(handle) as u64, kind: kind::HANDLE, detail }
+                Slot {
+                    payload: pack(handle) as u64,
+                    kind: kind::HANDLE,
+                    detail,
+                }
             }
         }
     }

@@ -20,9 +20,12 @@ export interface Exports {
   em_collect(engine: number): void;
   em_stat(engine: number, which: number): number;
   em_handle_free(engine: number, handle: number): number;
+  em_handle_copy(engine: number, handle: number): number;
   em_handle_slot(engine: number, handle: number): number;
   em_same(engine: number, a: number, b: number): number;
   em_globals(engine: number): number;
+  em_function_new(engine: number, number: number): number;
+  em_interrupt(engine: number, message: number, length: number): number;
   em_table_new(engine: number, array: number, entries: number): number;
   em_string_new(engine: number, length: number): number;
   em_string_bytes(engine: number, handle: number): number;

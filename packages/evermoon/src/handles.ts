@@ -20,6 +20,8 @@ const forgotten = new FinalizationRegistry<Token>(({ x, engine, handle }) => x.e
 
 const SLOT = 16;
 
+const label = (handle: types.LuaHandle) => `Lua${handle.type[0]!.toUpperCase()}${handle.type.slice(1)}`;
+
 export abstract class Handle implements types.LuaHandle {
   abstract readonly type: types.LuaHandle['type'];
   readonly core: Core;
@@ -36,8 +38,8 @@ export abstract class Handle implements types.LuaHandle {
 
   /** The handle's number, if it can be used here. */
   use(core: Core): number {
-    if (core !== this.core) throw new EvermoonError('misuse', `this Lua${this.constructor.name.slice(3)} belongs to another engine: pass a copy (toJS())`);
-    if (this.#handle === 0) throw new LuaDisposedError(`this Lua${this.constructor.name.slice(3)} was disposed of`);
+    if (core !== this.core) throw new EvermoonError('misuse', `this ${label(this)} belongs to another engine: pass a copy (toJS())`);
+    if (this.#handle === 0) throw new LuaDisposedError(`this ${label(this)} was disposed of`);
     if (core.disposed || core.instance.dead) core.use();
     return this.#handle;
   }
@@ -136,6 +138,7 @@ export class LuaTable extends Indexed implements types.LuaTable {
       const handle = this.use(core);
       core.pass([key]);
       const status = core.x.em_raw_entries(core.engine, handle, 32);
+      if (key instanceof Handle) key.dispose();
       core.instance.view();
       core.sent();
       if (status !== Status.Done) throw core.refusal(status);
@@ -143,8 +146,10 @@ export class LuaTable extends Indexed implements types.LuaTable {
       if (count === 0) return;
       const at = core.instance.u32[core.mail + Mail.Slots]!;
       const last = at + (count - 2) * SLOT;
-      // In bytes: text could have lost something.
-      const next = core.instance.u32[(last >>> 2) + 2] === Kind.String ? core.read(last, 'bytes') : undefined;
+      const kind = core.instance.u32[(last >>> 2) + 2];
+      // In bytes: text could have lost something. And with a handle of our own: the caller may dispose of his.
+      let next = kind === Kind.String ? core.read(last, 'bytes') : undefined;
+      if (kind === Kind.Handle) next = new LuaUserdata(core, core.x.em_handle_copy(core.engine, core.instance.u32[last >>> 2]!));
       const batch = core.results(core.strings);
       for (let i = 0; i < count; i += 2) yield [batch[i] as types.LuaValue, batch[i + 1] as types.LuaValue];
       key = next ?? batch[count - 2];

@@ -1,0 +1,5 @@
+declare module 'virtual:wasm' {
+  /** evermoon.wasm in base64; `build.mjs` puts it in. */
+  const base64: string;
+  export default base64;
+}
