@@ -520,7 +520,9 @@ impl Maker<'_> {
             }
             6 => {
                 let (a, b) = (self.expr(&Kind::Num, 2), self.expr(&Kind::Num, 2));
+                // `fmod` looks at its second argument first.
                 let f = self.choices.pick(&["fmod", "max", "min", "ult"]);
+                let b = if f == "fmod" { format!("({b}) or 3") } else { b };
                 let text = format!("math.{f}({a}, {b})");
                 self.checked(&text)
             }
@@ -1054,7 +1056,9 @@ impl Maker<'_> {
                     2 => "rawequal(a, b)".to_owned(),
                     _ => format!("{}", self.choices.below(100)),
                 };
-                let act = if self.choices.chance(6) && self.place.coroutine {
+                // Not where the other operand may be a string, whose metamethod is a function of the library.
+                let between = matches!(*event, "concat" | "lt" | "le" | "eq" | "band" | "bor" | "bxor" | "shl" | "shr");
+                let act = if self.choices.chance(6) && self.place.coroutine && between {
                     "coroutine.yield(\"in metamethod\") "
                 } else {
                     ""
@@ -1265,7 +1269,12 @@ impl Maker<'_> {
             format.push(' ');
             if spec != "%%" {
                 let arg = self.expr(&kind, 1);
-                args.push(if kind == Kind::Num { format!("N({arg})") } else { arg });
+                args.push(match kind {
+                    Kind::Num => format!("N({arg})"),
+                    // What is wrong here may be a table, which would show its address.
+                    Kind::Str => format!("S({arg})"),
+                    _ => arg,
+                });
             }
         }
         if self.place.caught && self.choices.chance(8) {
@@ -1443,6 +1452,8 @@ impl Maker<'_> {
                 } else {
                     self.expr(&Kind::Num, depth)
                 };
+                // The reference subtracts this constant by adding its negation, which makes 0.0 of -0.0.
+                let y = if y == "0" { "1".to_owned() } else { y };
                 self.binary(operator, x, y)
             }
             6 => {

@@ -89,7 +89,7 @@ struct Cut {
     why: &'static str,
 }
 
-const CUTS: [Cut; 2] = [
+const CUTS: [Cut; 4] = [
     Cut {
         file: "main.lua",
         from: "-- test module names with version sufix (\"libs/lib2-v2\")",
@@ -100,6 +100,18 @@ const CUTS: [Cut; 2] = [
         file: "coroutine.lua",
         from: "-- yielding across C boundaries",
         to: "assert(co() == 30)",
+        why: "asserts that a comparator of table.sort cannot yield; here it can",
+    },
+    Cut {
+        file: "coroutine.lua",
+        from: "-- unyieldable C call",
+        to: "assert(co() == \"aa\")\nend",
+        why: "asserts that a callback of string.gsub cannot yield; here it can",
+    },
+    Cut {
+        file: "errors.lua",
+        from: "f = coroutine.wrap(function () table.sort({1,2,3}, coroutine.yield) end)",
+        to: "checkerr(\"yield across\", f)",
         why: "asserts that a comparator of table.sort cannot yield; here it can",
     },
 ];

@@ -147,7 +147,10 @@ fn read(session: &Session, input: &mut Input, first: bool) -> Read {
                     }
                     // What is not typed is shown, as GNU readline does it for `lua`: the output then reads like a session.
                     if !std::io::stdin().is_terminal() {
-                        let _ = out.write_all(&line).and_then(|()| out.write_all(b"\n")).and_then(|()| out.flush());
+                        let _ = out
+                            .write_all(&line)
+                            .and_then(|()| out.write_all(b"\n"))
+                            .and_then(|()| out.flush());
                     }
                     Read::Text(line)
                 }

@@ -90,8 +90,11 @@ impl Scope {
             .ok()?;
         let function: Function = outer.call(()).ok()?;
         self.join_upvalues(&function, &session.lua).ok()?;
-        *self.names.borrow_mut() =
-            if ends_in_return { Vec::new() } else { declared.into_iter().map(|(name, _)| name).collect() };
+        *self.names.borrow_mut() = if ends_in_return {
+            Vec::new()
+        } else {
+            declared.into_iter().map(|(name, _)| name).collect()
+        };
         self.fresh.borrow_mut().clear();
         Some(function)
     }

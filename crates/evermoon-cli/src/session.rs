@@ -57,17 +57,26 @@ impl Session {
             leave_open: false,
             idle,
         };
-        let ready = session.set_arg(options.script).and_then(|()| session.set_paths(options.ignore_environment));
+        let ready = session
+            .set_arg(options.script)
+            .and_then(|()| session.set_paths(options.ignore_environment));
         ready.map_err(|e| e.to_string())?;
         Ok(session)
     }
 
     fn set_paths(&self, ignore_environment: bool) -> LuaResult<()> {
-        let Some(package) = self.library("package") else { return Ok(()) };
-        for (field, names, default) in
-            [("path", ["LUA_PATH_5_4", "LUA_PATH"], PATH), ("cpath", ["LUA_CPATH_5_4", "LUA_CPATH"], CPATH)]
-        {
-            let path = if ignore_environment { default.into() } else { search_path(names, default) };
+        let Some(package) = self.library("package") else {
+            return Ok(());
+        };
+        for (field, names, default) in [
+            ("path", ["LUA_PATH_5_4", "LUA_PATH"], PATH),
+            ("cpath", ["LUA_CPATH_5_4", "LUA_CPATH"], CPATH),
+        ] {
+            let path = if ignore_environment {
+                default.into()
+            } else {
+                search_path(names, default)
+            };
             package.raw_set(field, path.as_slice())?;
         }
         Ok(())
@@ -247,14 +256,22 @@ impl Session {
 /// What of a file's contents is the chunk. A binary chunk may follow a first line that starts with `#`.
 pub fn chunk_of(bytes: &[u8]) -> &[u8] {
     let chunk = skip_shebang(bytes);
-    if chunk.len() < bytes.len() && chunk.starts_with(b"\n\x1b") { &chunk[1..] } else { chunk }
+    if chunk.len() < bytes.len() && chunk.starts_with(b"\n\x1b") {
+        &chunk[1..]
+    } else {
+        chunk
+    }
 }
 
 /// The path for searching modules: from the environment, where `;;` stands for the default.
 fn search_path(names: [&str; 2], default: &str) -> Vec<u8> {
-    let Some(path) = names.iter().find_map(std::env::var_os) else { return default.into() };
+    let Some(path) = names.iter().find_map(std::env::var_os) else {
+        return default.into();
+    };
     let path = path.as_encoded_bytes();
-    let Some(at) = path.windows(2).position(|two| two == b";;") else { return path.into() };
+    let Some(at) = path.windows(2).position(|two| two == b";;") else {
+        return path.into();
+    };
     let mut full = path[..at].to_vec();
     if at > 0 {
         full.push(b';');

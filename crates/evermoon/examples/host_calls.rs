@@ -16,10 +16,14 @@ const PROGRAM: &str = r#"
 
 fn main() -> Result<()> {
     let lua = Lua::new();
-    lua.globals().set("temperature", lua.create_event_function("temperature")?)?;
+    lua.globals()
+        .set("temperature", lua.create_event_function("temperature")?)?;
     let program = lua.load(PROGRAM).set_name("@program.lua").into_function()?;
 
-    let mut runs: Vec<Run> = ["Ada", "Grace", "Edsger"].iter().map(|who| lua.start(&program, *who)).collect::<Result<_>>()?;
+    let mut runs: Vec<Run> = ["Ada", "Grace", "Edsger"]
+        .iter()
+        .map(|who| lua.start(&program, *who))
+        .collect::<Result<_>>()?;
     // Questions that are on their way: which run, and what it asked.
     let mut open: Vec<(usize, HostCall)> = Vec::new();
     for i in 0..runs.len() {
@@ -46,7 +50,9 @@ fn advance(runs: &mut [Run], i: usize, open: &mut Vec<(usize, HostCall)>) -> Res
     match runs[i].resume()? {
         Event::HostCall(call) => open.insert(0, (i, call)),
         Event::Finished(results) => println!("{}", results.get_or_nil(0).to_text()?),
-        Event::Yielded(_) | Event::OutOfFuel => unreachable!("these programs neither yield nor have a limit"),
+        Event::Yielded(_) | Event::OutOfFuel => {
+            unreachable!("these programs neither yield nor have a limit")
+        }
     }
     Ok(())
 }

@@ -3,13 +3,31 @@
 use evermoon::{Error, Lua, Result, StdLib};
 
 const SCRIPTS: [(&str, &str); 7] = [
-    ("a good one", "local s = 0 for i = 1, 1000 do s = s + i end return s"),
+    (
+        "a good one",
+        "local s = 0 for i = 1, 1000 do s = s + i end return s",
+    ),
     ("an endless loop", "while true do end"),
-    ("one that catches errors", "while true do pcall(function() while true do end end) end"),
-    ("a hungry one", "local t = {} for i = 1, 1e9 do t[i] = ('x'):rep(1000) end"),
-    ("a pattern without end", "return (('a'):rep(30000)):find('.-.-.-.-b')"),
-    ("one that looks around", "return os and os.getenv('HOME') or io and io.open('/etc/passwd') or 'nothing to see'"),
-    ("a deep one", "local function f() return 1 + f() end return f()"),
+    (
+        "one that catches errors",
+        "while true do pcall(function() while true do end end) end",
+    ),
+    (
+        "a hungry one",
+        "local t = {} for i = 1, 1e9 do t[i] = ('x'):rep(1000) end",
+    ),
+    (
+        "a pattern without end",
+        "return (('a'):rep(30000)):find('.-.-.-.-b')",
+    ),
+    (
+        "one that looks around",
+        "return os and os.getenv('HOME') or io and io.open('/etc/passwd') or 'nothing to see'",
+    ),
+    (
+        "a deep one",
+        "local function f() return 1 + f() end return f()",
+    ),
 ];
 
 fn main() -> Result<()> {
@@ -23,7 +41,9 @@ fn main() -> Result<()> {
             .build()?;
         match lua.load(source).set_name("=script").eval::<String>() {
             Ok(result) => println!("{what}: {result}"),
-            Err(error @ (Error::Fuel { .. } | Error::Memory { .. })) => println!("{what}: stopped, {error}"),
+            Err(error @ (Error::Fuel { .. } | Error::Memory { .. })) => {
+                println!("{what}: stopped, {error}")
+            }
             Err(error) => println!("{what}: failed, {error}"),
         }
     }

@@ -51,10 +51,17 @@ impl Backend for InMemory {
     }
 
     fn size(&mut self, table: u32) -> u32 {
-        self.tables.get(&table).map_or(0, |entries| entries.len() as u32)
+        self.tables
+            .get(&table)
+            .map_or(0, |entries| entries.len() as u32)
     }
 
     fn keys(&mut self, table: u32) -> Option<Vec<Vec<u8>>> {
-        Some(self.tables.get(&table).map(|entries| entries.keys().cloned().collect()).unwrap_or_default())
+        Some(
+            self.tables
+                .get(&table)
+                .map(|entries| entries.keys().cloned().collect())
+                .unwrap_or_default(),
+        )
     }
 }

@@ -12,8 +12,8 @@ use evermoon::stdlib::{self, load};
 use evermoon::vm::host::NoHost;
 use evermoon::vm::{Exit, Limits, Throw, Vm};
 
-/// Slices of a run between two looks at the memory.
-const SLICES: u32 = 16;
+/// Growth after which a run's memory is looked at more closely, in bytes.
+const GROWTH: usize = 16 << 20;
 
 /// What an engine may take, in bytes.
 #[derive(Clone, Copy)]
@@ -29,12 +29,22 @@ pub struct Bounds {
 pub struct Seed {
     vm: Vm,
     bounds: Bounds,
+    /// What the heap may hold of the allocator's memory before a collection.
+    collect_at: usize,
 }
 
 impl Seed {
     /// `synced`: the host's counter of tables, or 0. `None` when memory is out.
-    pub fn new(backend: Box<dyn Backend>, synced: u32, memory_alias: bool, bounds: Bounds) -> Option<Seed> {
-        let limits = Limits { string_max: bounds.string, ..Limits::default() };
+    pub fn new(
+        backend: Box<dyn Backend>,
+        synced: u32,
+        memory_alias: bool,
+        bounds: Bounds,
+    ) -> Option<Seed> {
+        let limits = Limits {
+            string_max: bounds.string,
+            ..Limits::default()
+        };
         let mut vm = Vm::new(limits);
         stdlib::open(&mut vm).ok()?;
         evermoon_bigint::preload(&mut vm).ok()?;
@@ -53,9 +63,16 @@ impl Seed {
             warned: Default::default(),
             unsupported: tables.unsupported,
         };
-        vm.host = Box::new(SeedHost { output: Output::default(), state });
+        vm.host = Box::new(SeedHost {
+            output: Output::default(),
+            state,
+        });
         vm.heap.bytes_max = bounds.heap;
-        let mut seed = Seed { vm, bounds };
+        let mut seed = Seed {
+            vm,
+            bounds,
+            collect_at: bounds.system / 2,
+        };
         seed.set_home(memory_alias).ok()?;
         let (io, globals) = (seed.io(), seed.vm.globals);
         let proxy = proxy::of(&mut seed.vm, io).ok()?;
@@ -121,29 +138,26 @@ impl Seed {
 
     /// The chunk's last result, or the error's message.
     fn run(&mut self, source: &[u8]) -> Result<Value, Vec<u8>> {
+        let task = self.start(source)?;
         let vm = &mut self.vm;
-        let env = Value::table(vm.globals);
-        // The chunk's name is its text, as Lua's `load` has it.
-        let function = match load::load(vm, source, source, load::Mode(b"t"), env) {
-            Ok(Ok(function)) => function,
-            Ok(Err(message)) => return Err(message),
-            Err(throw) => return Err(self.thrown(throw)),
-        };
-        let task = match vm.new_task(function, &[], None) {
-            Ok(task) => task,
-            Err(throw) => return Err(self.thrown(throw)),
-        };
         loop {
-            match vm.run_task(task, SLICES) {
-                Some(Exit::Done) => return Ok(vm.task_results().last().copied().unwrap_or(Value::NIL)),
+            match vm.run_task(task, 1) {
+                Some(Exit::Done) => {
+                    return Ok(vm.task_results().last().copied().unwrap_or(Value::NIL));
+                }
                 Some(Exit::Failed) => {
-                    let error = vm.error;
-                    vm.error = Value::NIL;
+                    let error = std::mem::replace(&mut vm.error, Value::NIL);
                     return Err(message(vm, error));
                 }
                 Some(Exit::Slice) => {
-                    if vm.heap.system_bytes() > self.bounds.system {
-                        vm.set_interrupt("not enough memory");
+                    if vm.heap.system_bytes() > self.collect_at {
+                        // The heap's own count may be low while its pools hold much: a full collection lets go of pages.
+                        vm.collect();
+                        let held = vm.heap.system_bytes();
+                        self.collect_at = (held + GROWTH).max(self.bounds.system / 2);
+                        if held > self.bounds.system {
+                            vm.set_interrupt("not enough memory");
+                        }
                     }
                 }
                 _ => {
@@ -154,12 +168,30 @@ impl Seed {
         }
     }
 
-    fn thrown(&mut self, throw: Throw) -> Vec<u8> {
+    /// A task for the chunk, or the message that tells why there is none. What an earlier chunk left behind is no reason.
+    fn start(&mut self, source: &[u8]) -> Result<usize, Vec<u8>> {
         let vm = &mut self.vm;
-        let error = if let Throw::Memory(_) = throw { vm.memory_error() } else { vm.error };
-        if let Throw::Memory(_) = throw {
+        if vm.heap.bytes() > self.bounds.heap / 8 * 7 {
             vm.collect();
         }
+        let env = Value::table(vm.globals);
+        // The chunk's name is its text, as Lua's `load` has it.
+        let function = match load::load(vm, source, source, load::Mode(b"t"), env) {
+            Ok(Ok(function)) => function,
+            Ok(Err(message)) => return Err(message),
+            Err(throw) => return Err(self.thrown(throw)),
+        };
+        vm.new_task(function, &[], None)
+            .map_err(|throw| self.thrown(throw))
+    }
+
+    fn thrown(&mut self, throw: Throw) -> Vec<u8> {
+        let vm = &mut self.vm;
+        let error = if let Throw::Memory(_) = throw {
+            vm.memory_error()
+        } else {
+            vm.error
+        };
         message(vm, error)
     }
 }

@@ -14,8 +14,13 @@ use std::cell::UnsafeCell;
 /// Bytes for everything that is allocated. They cost address space, and memory only when touched.
 const ARENA: usize = 192 << 20;
 
-/// The rest of the arena is for the compiler's trees, buffers of library functions and what is fragmented.
-pub const BOUNDS: Bounds = Bounds { heap: 48 << 20, string: 16 << 20, system: 112 << 20 };
+/// The heap's pools keep pages of one block size for that size, so they may come to hold several times the heap's bytes. The rest of the
+/// arena is for the compiler's trees and buffers of library functions.
+pub const BOUNDS: Bounds = Bounds {
+    heap: 32 << 20,
+    string: 16 << 20,
+    system: 128 << 20,
+};
 
 #[repr(C, align(65536))]
 struct Space([u8; ARENA]);
@@ -28,7 +33,10 @@ struct Arena {
 // SAFETY: see the head of this file.
 unsafe impl Sync for Arena {}
 
-static ARENA_SPACE: Arena = Arena { space: UnsafeCell::new(Space([0; ARENA])), given: UnsafeCell::new(false) };
+static ARENA_SPACE: Arena = Arena {
+    space: UnsafeCell::new(Space([0; ARENA])),
+    given: UnsafeCell::new(false),
+};
 
 /// Hands the arena to dlmalloc as if it were the system's memory, whole and once.
 struct Source;

@@ -38,7 +38,13 @@ impl Lua {
     /// assert_eq!(lua.load("x").eval::<String>().unwrap(), "from Rust");
     /// ```
     pub fn load(&self, source: impl AsRef<[u8]>) -> Chunk<'_> {
-        Chunk { lua: self, source: source.as_ref().to_vec(), name: None, environment: None, mode: Mode::ANY }
+        Chunk {
+            lua: self,
+            source: source.as_ref().to_vec(),
+            name: None,
+            environment: None,
+            mode: Mode::ANY,
+        }
     }
 
     /// Checks whether source text compiles, and runs nothing.
@@ -83,7 +89,11 @@ impl<'a> Chunk<'a> {
                 Err(message) => {
                     let message = String::from_utf8_lossy(&message).into_owned();
                     let incomplete = message.ends_with("near <eof>");
-                    Err(Error::Syntax { message, incomplete }.into())
+                    Err(Error::Syntax {
+                        message,
+                        incomplete,
+                    }
+                    .into())
                 }
             }
         })

@@ -76,7 +76,11 @@ impl<T> FromIterator<T> for Variadic<T> {
 }
 impl<T: FromLua> FromLuaMulti for Variadic<T> {
     fn from_lua_multi(values: MultiValue, lua: &Lua) -> Result<Self> {
-        values.into_iter().enumerate().map(|(i, v)| T::from_lua(v, lua).map_err(|e| e.at_argument(i + 1))).collect()
+        values
+            .into_iter()
+            .enumerate()
+            .map(|(i, v)| T::from_lua(v, lua).map_err(|e| e.at_argument(i + 1)))
+            .collect()
     }
 }
 impl<T: IntoLua> IntoLuaMulti for Variadic<T> {
@@ -229,7 +233,9 @@ macro_rules! integers {
         }
     )*};
 }
-integers!(i8, i16, i32, i64, isize, u8, u16, u32, u64, usize, i128, u128);
+integers!(
+    i8, i16, i32, i64, isize, u8, u16, u32, u64, usize, i128, u128
+);
 
 macro_rules! floats {
     ($($type:ty),*) => {$(
@@ -252,7 +258,11 @@ floats!(f32, f64);
 
 impl<T: FromLua> FromLua for Option<T> {
     fn from_lua(value: Value, lua: &Lua) -> Result<Self> {
-        if value.is_nil() { Ok(None) } else { T::from_lua(value, lua).map(Some) }
+        if value.is_nil() {
+            Ok(None)
+        } else {
+            T::from_lua(value, lua).map(Some)
+        }
     }
 }
 impl<T: IntoLua> IntoLua for Option<T> {
@@ -293,7 +303,13 @@ impl<T: FromLua, const N: usize> FromLua for [T; N] {
     fn from_lua(value: Value, lua: &Lua) -> Result<Self> {
         let items = Vec::<T>::from_lua(value, lua)?;
         let count = items.len();
-        items.try_into().map_err(|_| Error::from_lua("table", format!("array of {N}"), Some(format!("it has {count}"))))
+        items.try_into().map_err(|_| {
+            Error::from_lua(
+                "table",
+                format!("array of {N}"),
+                Some(format!("it has {count}")),
+            )
+        })
     }
 }
 impl<T: IntoLua, const N: usize> IntoLua for [T; N] {
@@ -349,7 +365,8 @@ impl IntoLuaMulti for MultiValue {
 }
 impl<T: FromLua> FromLuaMulti for T {
     fn from_lua_multi(values: MultiValue, lua: &Lua) -> Result<Self> {
-        T::from_lua(values.into_iter().next().unwrap_or_default(), lua).map_err(|e| e.at_argument(1))
+        T::from_lua(values.into_iter().next().unwrap_or_default(), lua)
+            .map_err(|e| e.at_argument(1))
     }
 }
 impl<T: IntoLua> IntoLuaMulti for T {

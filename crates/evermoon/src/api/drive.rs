@@ -23,6 +23,10 @@ const NESTING_MAX: u32 = 180;
 /// A future of a host function's results.
 pub(crate) type Answer = Pin<Box<dyn Future<Output = Result<MultiValue>>>>;
 
+/// A host function that answers at once, and one that answers by a future.
+pub(crate) type Immediate = Box<dyn Fn(&Lua, MultiValue) -> Result<MultiValue>>;
+pub(crate) type Deferred = Box<dyn Fn(Lua, MultiValue) -> Answer>;
+
 /// A function that the host has given to Lua.
 pub(crate) struct HostFunction {
     pub(crate) name: String,
@@ -31,9 +35,9 @@ pub(crate) struct HostFunction {
 
 pub(crate) enum Body {
     /// Answers at once.
-    Now(Box<dyn Fn(&Lua, MultiValue) -> Result<MultiValue>>),
+    Now(Immediate),
     /// Makes a future; [`Lua::drive`]'s caller waits for it.
-    Future(Box<dyn Fn(Lua, MultiValue) -> Answer>),
+    Future(Deferred),
     /// The host sees an event and answers when it likes.
     Event,
 }
@@ -55,7 +59,9 @@ impl Nesting<'_> {
     fn enter(lua: &Lua) -> Result<Nesting<'_>> {
         let depth = lua.inner.depth.get();
         if depth >= NESTING_MAX {
-            return Err(Error::runtime("C stack overflow (host functions and Lua call each other too deeply)"));
+            return Err(Error::runtime(
+                "C stack overflow (host functions and Lua call each other too deeply)",
+            ));
         }
         lua.inner.depth.set(depth + 1);
         Ok(Nesting(lua))
@@ -82,7 +88,10 @@ impl Lua {
             Ok(vm.enter_at(function, &args, handler)?)
         })?;
         let nesting = Nesting::enter(self);
-        let stop = nesting.as_ref().map_err(Error::clone).and_then(|_| self.drive(false));
+        let stop = nesting
+            .as_ref()
+            .map_err(Error::clone)
+            .and_then(|_| self.drive(false));
         if let Err(Error::Exit { close: true, .. }) = stop {
             // The variables to be closed are, on the way out; what they raise is nobody's any more.
             self.with(|vm| {
@@ -104,7 +113,7 @@ impl Lua {
         self.with(|vm| match stop.take() {
             Some(Ok(Stop::Done)) => {
                 let values = vm.leave();
-                Ok(self.from_raws(vm, values))
+                Ok(self.to_values(vm, values))
             }
             Some(Ok(Stop::Failed)) => {
                 let error = self.take_error(vm);
@@ -152,7 +161,9 @@ impl Lua {
                                 results => self.deliver(results)?,
                             }
                         }
-                        Body::Event | Body::Future(_) if events => return Ok(Stop::Asked(function, args)),
+                        Body::Event | Body::Future(_) if events => {
+                            return Ok(Stop::Asked(function, args));
+                        }
                         Body::Event | Body::Future(_) => {
                             let name = &function.name;
                             self.deliver(Err(Error::runtime(format!(
@@ -167,7 +178,12 @@ impl Lua {
 
     /// Whether it is `os.exit` that has left the interpreter.
     fn exit_wanted(&self) -> Result<Option<Error>> {
-        self.with(|vm| Ok(vm.exit_requested.take().map(|ExitRequest { code, close }| Error::Exit { code, close })))
+        self.with(|vm| {
+            Ok(vm
+                .exit_requested
+                .take()
+                .map(|ExitRequest { code, close }| Error::Exit { code, close }))
+        })
     }
 
     fn run_slice(&self) -> Result<Exit> {
@@ -175,10 +191,14 @@ impl Lua {
             return Err(Error::Poisoned);
         }
         let Ok(mut vm) = self.inner.vm.try_borrow_mut() else {
-            return Err(Error::Busy { message: "the engine is running".into() });
+            return Err(Error::Busy {
+                message: "the engine is running".into(),
+            });
         };
         self.reclaim(&mut vm);
-        if self.inner.interrupt.load(Ordering::Relaxed) && self.inner.interrupt.swap(false, Ordering::Relaxed) {
+        if self.inner.interrupt.load(Ordering::Relaxed)
+            && self.inner.interrupt.swap(false, Ordering::Relaxed)
+        {
             vm.set_interrupt("interrupted!");
         }
         // A panic in there is a bug of the engine's or of its `Host`: what it leaves behind is not looked at again.
@@ -198,10 +218,17 @@ impl Lua {
     }
 
     /// Calls code of the host's; a panic in it becomes an error.
-    pub(crate) fn guarded(&self, name: &str, work: impl FnOnce() -> Result<MultiValue>) -> Result<MultiValue> {
+    pub(crate) fn guarded(
+        &self,
+        name: &str,
+        work: impl FnOnce() -> Result<MultiValue>,
+    ) -> Result<MultiValue> {
         match catch_unwind(AssertUnwindSafe(work)) {
             Ok(results) => results,
-            Err(panic) => Err(Error::runtime(format!("panic in host function '{name}': {}", panic_text(&*panic)))),
+            Err(panic) => Err(Error::runtime(format!(
+                "panic in host function '{name}': {}",
+                panic_text(&*panic)
+            ))),
         }
     }
 
@@ -209,12 +236,21 @@ impl Lua {
     fn asked(&self) -> Result<(Rc<HostFunction>, MultiValue)> {
         self.with(|vm| {
             let data = vm.upval(0).as_userdata();
-            let content = data.and_then(|u| u.data.as_ref().and_then(|d| d.downcast_ref::<HostData>()).and_then(HostData::content));
+            let content = data.and_then(|u| {
+                u.data
+                    .as_ref()
+                    .and_then(|d| d.downcast_ref::<HostData>())
+                    .and_then(HostData::content)
+            });
             let Some(Ok(function)) = content.map(Rc::downcast::<HostFunction>) else {
-                return Err(Error::Busy { message: "a library waits for something that this interface does not offer".into() }.into());
+                return Err(Error::Busy {
+                    message: "a library waits for something that this interface does not offer"
+                        .into(),
+                }
+                .into());
             };
             let args = (0..vm.slots()).map(|i| vm.arg(i)).collect();
-            Ok((function, self.from_raws(vm, args)))
+            Ok((function, self.to_values(vm, args)))
         })
     }
 
@@ -238,7 +274,11 @@ impl Lua {
             match &results {
                 Error::BadArgument { position, cause } => {
                     let text = vm.new_string(cause.to_string().as_bytes())?;
-                    answer_with(vm, answer::BAD_ARGUMENT, &[Raw::int(*position as i64), text])
+                    answer_with(
+                        vm,
+                        answer::BAD_ARGUMENT,
+                        &[Raw::int(*position as i64), text],
+                    )
                 }
                 Error::Runtime(e) if e.value.is_none() => {
                     let text = vm.new_string(e.message.as_bytes())?;
@@ -273,7 +313,11 @@ fn answer_with(vm: &mut Vm, state: u32, values: &[Raw]) -> Result<(), Failure> {
 /// Where the fuel ran out.
 pub(crate) fn fuel_message(vm: &mut Vm) -> String {
     let position = vm.where_it_is();
-    if position.is_empty() { "out of fuel".into() } else { format!("out of fuel at {position}") }
+    if position.is_empty() {
+        "out of fuel".into()
+    } else {
+        format!("out of fuel at {position}")
+    }
 }
 
 fn panic_text(panic: &(dyn Any + Send)) -> String {

@@ -118,7 +118,11 @@ pub struct RuntimeError {
 impl Error {
     /// A Lua error with this message; where a host function returns it, Lua sees it as a string with the caller's position.
     pub fn runtime(message: impl fmt::Display) -> Error {
-        Error::Runtime(RuntimeError { message: message.to_string(), traceback: None, value: None })
+        Error::Runtime(RuntimeError {
+            message: message.to_string(),
+            traceback: None,
+            value: None,
+        })
     }
 
     /// Wraps an error of the host's, to be raised by a host function and to come back as itself.
@@ -131,7 +135,10 @@ impl Error {
     /// assert_eq!(error.downcast_ref::<std::io::Error>().unwrap().kind(), std::io::ErrorKind::NotFound);
     /// ```
     pub fn host(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Error {
-        Error::Host { error: error.into().into(), traceback: None }
+        Error::Host {
+            error: error.into().into(),
+            traceback: None,
+        }
     }
 
     /// mlua's name of [`Error::host`].
@@ -140,8 +147,16 @@ impl Error {
     }
 
     /// A conversion error.
-    pub fn from_lua(from: impl Into<String>, to: impl Into<String>, message: Option<String>) -> Error {
-        Error::FromLua { from: from.into(), to: to.into(), message }
+    pub fn from_lua(
+        from: impl Into<String>,
+        to: impl Into<String>,
+        message: Option<String>,
+    ) -> Error {
+        Error::FromLua {
+            from: from.into(),
+            to: to.into(),
+            message,
+        }
     }
 
     /// The kind as a stable word.
@@ -204,15 +219,22 @@ impl Error {
 
     /// A chunk that ends too early: more input could complete it.
     pub fn is_incomplete(&self) -> bool {
-        matches!(self, Error::Syntax { incomplete: true, .. })
+        matches!(
+            self,
+            Error::Syntax {
+                incomplete: true,
+                ..
+            }
+        )
     }
 
     /// Says that the error is about argument `position` (from 1), unless something is said already.
     pub(crate) fn at_argument(self, position: usize) -> Error {
         match self {
-            e @ (Error::FromLua { .. } | Error::UserDataType { .. }) => {
-                Error::BadArgument { position, cause: Arc::new(e) }
-            }
+            e @ (Error::FromLua { .. } | Error::UserDataType { .. }) => Error::BadArgument {
+                position,
+                cause: Arc::new(e),
+            },
             other => other,
         }
     }
@@ -233,15 +255,21 @@ impl fmt::Display for Error {
                     write!(f, " ({message})")?;
                 }
             }
-            Error::IntoLua { from, message } => write!(f, "cannot convert {from} to Lua: {message}")?,
-            Error::BadArgument { position, cause } => write!(f, "bad argument #{position} ({cause})")?,
+            Error::IntoLua { from, message } => {
+                write!(f, "cannot convert {from} to Lua: {message}")?
+            }
+            Error::BadArgument { position, cause } => {
+                write!(f, "bad argument #{position} ({cause})")?
+            }
             Error::Host { error, .. } => error.fmt(f)?,
             Error::UserDataType { wanted } => write!(f, "{wanted} expected, got another userdata")?,
             Error::UserDataBorrowed => f.write_str("userdata is in use")?,
             Error::Recursive => f.write_str("host function called while it was running")?,
             Error::Foreign => f.write_str("value belongs to another engine")?,
             Error::Closed => f.write_str("the engine of this value is gone")?,
-            Error::Poisoned => f.write_str("the engine has panicked (a bug of Evermoon's) and cannot go on")?,
+            Error::Poisoned => {
+                f.write_str("the engine has panicked (a bug of Evermoon's) and cannot go on")?
+            }
         }
         // `{:#}` shows everything that is known.
         if f.alternate()

@@ -78,14 +78,17 @@ impl Function {
     /// Whether it is a function of the host's or of a library.
     pub fn is_native(&self) -> bool {
         let Ok(lua) = self.0.lua() else { return false };
-        lua.with(|vm| Ok(lua.raw_of(vm, &self.0)?.as_lua_closure().is_none())).unwrap_or(false)
+        lua.with(|vm| Ok(lua.raw_of(vm, &self.0)?.as_lua_closure().is_none()))
+            .unwrap_or(false)
     }
 
     /// Its bytecode as a binary chunk, without names and lines if `strip`. Nothing for a native function.
     pub fn dump(&self, strip: bool) -> Result<Vec<u8>> {
         let lua = self.0.lua()?;
         lua.with(|vm| {
-            let Some(closure) = lua.raw_of(vm, &self.0)?.as_lua_closure() else { return Ok(Vec::new()) };
+            let Some(closure) = lua.raw_of(vm, &self.0)?.as_lua_closure() else {
+                return Ok(Vec::new());
+            };
             let plain = vm.heap.plain_proto(closure.proto);
             Ok(crate::bytecode::chunk::dump(&plain, strip))
         })
@@ -185,11 +188,19 @@ impl Lua {
     }
 
     fn host_function(&self, name: &str, body: Body) -> Result<Function> {
-        let function = Rc::new(HostFunction { name: name.to_owned(), body });
+        let function = Rc::new(HostFunction {
+            name: name.to_owned(),
+            body,
+        });
         self.with(|vm| {
             let data = HostData::new(function.clone(), self.inner.graveyard.clone());
-            let userdata = vm.heap.userdata(Some(Box::new(data))).map_err(Throw::Memory)?;
-            let closure = vm.heap.native_closure(self.inner.natives.host, &[Raw::userdata(userdata)]);
+            let userdata = vm
+                .heap
+                .userdata(Some(Box::new(data)))
+                .map_err(Throw::Memory)?;
+            let closure = vm
+                .heap
+                .native_closure(self.inner.natives.host, &[Raw::userdata(userdata)]);
             let closure = closure.map_err(Throw::Memory)?;
             Ok(Function(self.hold(vm, Raw::native_closure(closure))))
         })

@@ -39,7 +39,10 @@ impl Drop for Handle {
 impl Handle {
     /// The engine, if it is still there.
     pub(crate) fn lua(&self) -> Result<Lua> {
-        self.inner.upgrade().map(Lua::from_inner).ok_or(Error::Closed)
+        self.inner
+            .upgrade()
+            .map(Lua::from_inner)
+            .ok_or(Error::Closed)
     }
 }
 

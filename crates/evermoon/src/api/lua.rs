@@ -195,7 +195,10 @@ impl Builder {
         };
         let inner = Rc::new(Inner {
             vm: RefCell::new(vm),
-            pool: Rc::new(Pool { freed: RefCell::default(), remote: Arc::new(Mutex::new(Vec::new())) }),
+            pool: Rc::new(Pool {
+                freed: RefCell::default(),
+                remote: Arc::new(Mutex::new(Vec::new())),
+            }),
             graveyard: Rc::default(),
             natives,
             report,
@@ -234,7 +237,9 @@ fn open_libraries(vm: &mut Vm, libraries: StdLib) -> Result<(), Throw> {
         (StdLib::UTF8, stdlib::utf8::open),
         (StdLib::TABLE, stdlib::table::open),
         (StdLib::MATH, stdlib::math::open),
-        (StdLib::OS, |vm| stdlib::os::open(vm, stdlib::os::Offer::All)),
+        (StdLib::OS, |vm| {
+            stdlib::os::open(vm, stdlib::os::Offer::All)
+        }),
         (StdLib::IO, stdlib::io::open),
         (StdLib::DEBUG, stdlib::debug::open),
     ];
@@ -265,7 +270,11 @@ fn memory_error(vm: &Vm, asked: Option<usize>) -> Error {
     let mib = |bytes: usize| bytes as f64 / (1 << 20) as f64;
     let mut message = String::from("not enough memory");
     if vm.heap.bytes_max < usize::MAX / 2 {
-        message = format!("{message}: limit {:.1} MiB, {:.1} MiB in use", mib(vm.heap.bytes_max), mib(vm.heap.bytes()));
+        message = format!(
+            "{message}: limit {:.1} MiB, {:.1} MiB in use",
+            mib(vm.heap.bytes_max),
+            mib(vm.heap.bytes())
+        );
     }
     if let Some(asked) = asked {
         message = format!("{message}, {asked} bytes asked for");
@@ -282,7 +291,9 @@ impl Default for Lua {
 impl Lua {
     /// An engine with the libraries that compute ([`StdLib::PURE`]), no host and no limits but the built-in ones.
     pub fn new() -> Lua {
-        Lua::builder().build().expect("without a memory limit an engine can always be made")
+        Lua::builder()
+            .build()
+            .expect("without a memory limit an engine can always be made")
     }
 
     /// An engine with chosen libraries, limits and host.
@@ -318,7 +329,9 @@ impl Lua {
             return Err(Error::Poisoned);
         }
         let Ok(mut vm) = self.inner.vm.try_borrow_mut() else {
-            return Err(Error::Busy { message: "the engine is running: its host cannot use it meanwhile".into() });
+            return Err(Error::Busy {
+                message: "the engine is running: its host cannot use it meanwhile".into(),
+            });
         };
         self.reclaim(&mut vm);
         if vm.heap.debt > 0 {
@@ -362,7 +375,11 @@ impl Lua {
 
     pub(crate) fn hold(&self, vm: &mut Vm, raw: Raw) -> Rc<Handle> {
         let slot = vm.hold(raw).slot;
-        Rc::new(Handle { inner: Rc::downgrade(&self.inner), pool: self.inner.pool.clone(), slot })
+        Rc::new(Handle {
+            inner: Rc::downgrade(&self.inner),
+            pool: self.inner.pool.clone(),
+            slot,
+        })
     }
 
     /// The object behind a handle of this engine.
@@ -374,7 +391,9 @@ impl Lua {
     }
 
     pub(crate) fn same_slots(&self, a: u32, b: u32) -> bool {
-        let Ok(vm) = self.inner.vm.try_borrow() else { return false };
+        let Ok(vm) = self.inner.vm.try_borrow() else {
+            return false;
+        };
         vm.held_slot(a).raw_equals(vm.held_slot(b))
     }
 
@@ -395,7 +414,7 @@ impl Lua {
         })
     }
 
-    pub(crate) fn from_raw(&self, vm: &mut Vm, raw: Raw) -> Value {
+    pub(crate) fn to_value(&self, vm: &mut Vm, raw: Raw) -> Value {
         match raw.type_of() {
             Type::Nil => Value::Nil,
             Type::Boolean => Value::Boolean(raw.is_truthy()),
@@ -411,18 +430,24 @@ impl Lua {
             Type::Thread => Value::Thread(Thread(self.hold(vm, raw))),
             Type::Userdata => {
                 let content = raw.as_userdata().and_then(|u| {
-                    u.data.as_ref().and_then(|d| d.downcast_ref::<HostData>()).and_then(HostData::content)
+                    u.data
+                        .as_ref()
+                        .and_then(|d| d.downcast_ref::<HostData>())
+                        .and_then(HostData::content)
                 });
                 if let Some(error) = content.as_ref().and_then(|c| c.downcast_ref::<Error>()) {
                     return Value::Error(Box::new(error.clone()));
                 }
-                Value::UserData(AnyUserData { handle: self.hold(vm, raw), content })
+                Value::UserData(AnyUserData {
+                    handle: self.hold(vm, raw),
+                    content,
+                })
             }
         }
     }
 
-    pub(crate) fn from_raws(&self, vm: &mut Vm, raws: Vec<Raw>) -> MultiValue {
-        raws.into_iter().map(|raw| self.from_raw(vm, raw)).collect()
+    pub(crate) fn to_values(&self, vm: &mut Vm, raws: Vec<Raw>) -> MultiValue {
+        raws.into_iter().map(|raw| self.to_value(vm, raw)).collect()
     }
 
     /// A handle on the message handler that makes tracebacks.
@@ -436,18 +461,22 @@ impl Lua {
     /// the rest as a message.
     pub(crate) fn error_to_raw(&self, vm: &mut Vm, error: &Error) -> Result<Raw, Failure> {
         match error {
-            Error::Runtime(RuntimeError { value: Some(slot), .. })
-                if Arc::ptr_eq(&slot.remote, &self.inner.pool.remote) =>
-            {
-                Ok(vm.held_slot(slot.slot))
-            }
+            Error::Runtime(RuntimeError {
+                value: Some(slot), ..
+            }) if Arc::ptr_eq(&slot.remote, &self.inner.pool.remote) => Ok(vm.held_slot(slot.slot)),
             Error::Memory { .. } => Ok(Raw::string(vm.memory_message)),
             Error::Host { error, .. } => {
-                let error = Error::Host { error: error.clone(), traceback: None };
+                let error = Error::Host {
+                    error: error.clone(),
+                    traceback: None,
+                };
                 let metatable = self.inner.natives.error_metatable;
                 let metatable = vm.held_slot(metatable).as_table();
                 let data = HostData::new(Rc::new(error), self.inner.graveyard.clone());
-                let mut userdata = vm.heap.userdata(Some(Box::new(data))).map_err(Throw::Memory)?;
+                let mut userdata = vm
+                    .heap
+                    .userdata(Some(Box::new(data)))
+                    .map_err(Throw::Memory)?;
                 userdata.metatable = metatable;
                 Ok(Raw::userdata(userdata))
             }
@@ -467,7 +496,7 @@ impl Lua {
             None => (operations::plain_message(vm, raw), None),
         };
         if raw.tag == tag::USERDATA
-            && let Value::Error(error) = self.from_raw(vm, raw)
+            && let Value::Error(error) = self.to_value(vm, raw)
         {
             return match *error {
                 Error::Host { error, .. } => Error::Host { error, traceback },
@@ -475,8 +504,15 @@ impl Lua {
             };
         }
         let slot = vm.hold(raw).slot;
-        let value = Some(Arc::new(ErrorSlot { remote: self.inner.pool.remote.clone(), slot }));
-        Error::Runtime(RuntimeError { message, traceback, value })
+        let value = Some(Arc::new(ErrorSlot {
+            remote: self.inner.pool.remote.clone(),
+            slot,
+        }));
+        Error::Runtime(RuntimeError {
+            message,
+            traceback,
+            value,
+        })
     }
 
     /// An error with this value.
@@ -498,7 +534,7 @@ impl Lua {
         }
         self.with(|vm| {
             let raw = vm.held_slot(slot.slot);
-            Ok(self.from_raw(vm, raw))
+            Ok(self.to_value(vm, raw))
         })
     }
 
@@ -506,12 +542,24 @@ impl Lua {
 
     /// The table of global variables.
     pub fn globals(&self) -> Table {
-        Table(self.inner.globals.get().expect("set when the engine was made").clone())
+        Table(
+            self.inner
+                .globals
+                .get()
+                .expect("set when the engine was made")
+                .clone(),
+        )
     }
 
     /// A table that Lua code does not see, for values of the host's own.
     pub fn registry(&self) -> Table {
-        Table(self.inner.registry.get().expect("set when the engine was made").clone())
+        Table(
+            self.inner
+                .registry
+                .get()
+                .expect("set when the engine was made")
+                .clone(),
+        )
     }
 
     /// An empty table.
@@ -523,7 +571,10 @@ impl Lua {
     }
 
     /// A table with these fields.
-    pub fn create_table_from<K: IntoLua, V: IntoLua>(&self, fields: impl IntoIterator<Item = (K, V)>) -> Result<Table> {
+    pub fn create_table_from<K: IntoLua, V: IntoLua>(
+        &self,
+        fields: impl IntoIterator<Item = (K, V)>,
+    ) -> Result<Table> {
         let table = self.create_table()?;
         for (key, value) in fields {
             table.raw_set(key, value)?;
@@ -532,7 +583,10 @@ impl Lua {
     }
 
     /// A table with these values at 1, 2, 3, …
-    pub fn create_sequence_from<V: IntoLua>(&self, values: impl IntoIterator<Item = V>) -> Result<Table> {
+    pub fn create_sequence_from<V: IntoLua>(
+        &self,
+        values: impl IntoIterator<Item = V>,
+    ) -> Result<Table> {
         let table = self.create_table()?;
         for (index, value) in values.into_iter().enumerate() {
             table.raw_set(index + 1, value)?;
@@ -557,7 +611,10 @@ impl Lua {
 
     /// What `tostring` gives for a value, metamethods included.
     pub(crate) fn tostring(&self, value: &Value) -> Result<String> {
-        match self.operate(self.inner.natives.tostring, &[value.clone()])?.get_or_nil(0) {
+        match self
+            .operate(self.inner.natives.tostring, std::slice::from_ref(value))?
+            .get_or_nil(0)
+        {
             Value::String(s) => Ok(s.to_string_lossy().into_owned()),
             other => Ok(other.type_name().to_string()),
         }
@@ -618,7 +675,16 @@ impl Lua {
     /// Works on the engine's host, if that offers itself by [`Host::as_any`].
     pub fn with_host<H: 'static, R>(&self, work: impl FnOnce(&mut H) -> R) -> Option<R> {
         let mut work = Some(work);
-        self.with(|vm| Ok(vm.host.as_any().and_then(|any| any.downcast_mut::<H>()).zip(work.take()).map(|(host, work)| work(host)))).ok().flatten()
+        self.with(|vm| {
+            Ok(vm
+                .host
+                .as_any()
+                .and_then(|any| any.downcast_mut::<H>())
+                .zip(work.take())
+                .map(|(host, work)| work(host)))
+        })
+        .ok()
+        .flatten()
     }
 
     /// Closes the engine: calls the finalizers (`__gc`) of all objects that have one, the newest first. Errors in them become warnings.
@@ -634,7 +700,8 @@ impl Lua {
         });
         while let Ok(Some((finalizer, object))) = self.with(|vm| {
             let next = vm.next_finalizer();
-            Ok(next.map(|(finalizer, object)| (self.hold(vm, finalizer), self.from_raw(vm, object))))
+            Ok(next
+                .map(|(finalizer, object)| (self.hold(vm, finalizer), self.to_value(vm, object))))
         }) {
             if let Err(error) = self.call_with(|vm| self.raw_of(vm, &finalizer), &[object])
                 && !matches!(error, Error::Exit { .. })

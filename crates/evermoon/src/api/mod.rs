@@ -34,9 +34,11 @@ pub use value::{LightUserData, LuaString, MultiValue, Value};
 /// Everything that embedding code usually names, mlua's way: `use evermoon::prelude::*`.
 pub mod prelude {
     pub use super::{
-        AnyUserData as LuaAnyUserData, Chunk as LuaChunk, Error as LuaError, Event as LuaEvent, FromLua, FromLuaMulti, Function as LuaFunction,
-        IntoLua, IntoLuaMulti, Lua, LuaString, MultiValue as LuaMultiValue, Result as LuaResult, ResultExt as LuaResultExt, Run as LuaRun, StdLib as LuaStdLib,
-        Table as LuaTable, Thread as LuaThread, UserData as LuaUserData, UserDataFields as LuaUserDataFields, UserDataMethods as LuaUserDataMethods,
+        AnyUserData as LuaAnyUserData, Chunk as LuaChunk, Error as LuaError, Event as LuaEvent,
+        FromLua, FromLuaMulti, Function as LuaFunction, IntoLua, IntoLuaMulti, Lua, LuaString,
+        MultiValue as LuaMultiValue, Result as LuaResult, ResultExt as LuaResultExt, Run as LuaRun,
+        StdLib as LuaStdLib, Table as LuaTable, Thread as LuaThread, UserData as LuaUserData,
+        UserDataFields as LuaUserDataFields, UserDataMethods as LuaUserDataMethods,
         Value as LuaValue, Variadic as LuaVariadic,
     };
 }

@@ -35,10 +35,16 @@ pub(crate) struct Report {
 /// Where the message handler leaves its report; a userdata's content.
 struct ReportTo(Rc<RefCell<Option<Report>>>);
 
-pub(crate) fn register(vm: &mut Vm, report: &Rc<RefCell<Option<Report>>>) -> Result<Natives, Throw> {
+pub(crate) fn register(
+    vm: &mut Vm,
+    report: &Rc<RefCell<Option<Report>>>,
+) -> Result<Natives, Throw> {
     let handler = vm.register("host", "message_handler", message_handler);
     let report = vm.heap.userdata(Some(Box::new(ReportTo(report.clone()))))?;
-    let handler = Raw::native_closure(vm.heap.native_closure(handler.bits as u32, &[Raw::userdata(report)])?);
+    let handler = Raw::native_closure(
+        vm.heap
+            .native_closure(handler.bits as u32, &[Raw::userdata(report)])?,
+    );
     let metatable = vm.new_table()?;
     let name = vm.new_string(b"error")?;
     vm.raw_set_name(metatable, "__name", name)?;
@@ -93,7 +99,11 @@ fn set_index(vm: &mut Vm) -> NativeResult {
         return Ok(Act::Return(0));
     }
     let (object, key, value) = (vm.arg(0), vm.arg(1), vm.arg(2));
-    if vm.set_index(object, key, value)? { vm.ret_none() } else { wait(vm, 3, 0) }
+    if vm.set_index(object, key, value)? {
+        vm.ret_none()
+    } else {
+        wait(vm, 3, 0)
+    }
 }
 
 /// value → its length
@@ -150,7 +160,11 @@ fn tostring(vm: &mut Vm) -> NativeResult {
 fn resume(vm: &mut Vm) -> NativeResult {
     let args = vm.slots() as u32 - 1;
     match vm.arg(0).as_coroutine() {
-        Some(co) => Ok(Act::Resume { co, args, wrap: false }),
+        Some(co) => Ok(Act::Resume {
+            co,
+            args,
+            wrap: false,
+        }),
         None => Err(vm.arg_type_error(0, "coroutine")),
     }
 }
@@ -190,11 +204,18 @@ fn message_handler(vm: &mut Vm) -> NativeResult {
         let text = vm.pop();
         match text.as_str() {
             // Objects that explain themselves get no traceback, as `lua` does it.
-            Some(text) => (text.to_text(), super::userdata::content_of::<Error>(error).is_some()),
+            Some(text) => (
+                text.to_text(),
+                super::userdata::content_of::<Error>(error).is_some(),
+            ),
             None => (plain_message(vm, error), true),
         }
     } else {
-        let handler = if error.is_string() || error.is_number() { Raw::NIL } else { vm.metamethod(error, Event::ToString) };
+        let handler = if error.is_string() || error.is_number() {
+            Raw::NIL
+        } else {
+            vm.metamethod(error, Event::ToString)
+        };
         if !handler.is_nil() {
             vm.push(handler);
             vm.push(error);
@@ -202,7 +223,11 @@ fn message_handler(vm: &mut Vm) -> NativeResult {
         }
         (plain_message(vm, error), true)
     };
-    let traceback = if with_traceback { Some(traceback(vm)) } else { None };
+    let traceback = if with_traceback {
+        Some(traceback(vm))
+    } else {
+        None
+    };
     if let Some(data) = vm.upval(0).as_userdata()
         && let Some(ReportTo(report)) = data.data.as_ref().and_then(|d| d.downcast_ref())
     {

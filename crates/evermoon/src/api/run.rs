@@ -84,7 +84,11 @@ impl Run {
             let co = vm.new_host_coroutine()?;
             Ok(lua.hold(vm, Raw::coroutine(co)))
         })?;
-        Ok(Run { current, depth: 0, state: State::New(function, args) })
+        Ok(Run {
+            current,
+            depth: 0,
+            state: State::New(function, args),
+        })
     }
 
     /// Runs until the next event. `Err` if the program fails, or cannot go on now ([`Error::Busy`]).
@@ -108,11 +112,16 @@ impl Run {
             }
             State::Stopped => self.go(&lua, |_| Ok(())),
             State::Asked(id, function, args) => {
-                let message = format!("run is busy: it waits for host call {id} ('{}'); answer or fail it first", function.name);
+                let message = format!(
+                    "run is busy: it waits for host call {id} ('{}'); answer or fail it first",
+                    function.name
+                );
                 self.state = State::Asked(id, function, args);
                 Err(Error::Busy { message })
             }
-            State::Over => Err(Error::Busy { message: "run is over".into() }),
+            State::Over => Err(Error::Busy {
+                message: "run is over".into(),
+            }),
         }
     }
 
@@ -120,7 +129,9 @@ impl Run {
     pub fn resume_with(&mut self, values: impl IntoLuaMulti) -> Result<Event> {
         let lua = self.current.lua()?;
         if !matches!(self.state, State::Yielded(_)) {
-            return Err(Error::Busy { message: "run has not yielded: nothing takes these values".into() });
+            return Err(Error::Busy {
+                message: "run has not yielded: nothing takes these values".into(),
+            });
         }
         self.state = State::Yielded(values.into_lua_multi(&lua)?);
         self.resume()
@@ -144,10 +155,12 @@ impl Run {
     fn check_asked(&self, id: u64) -> Result<()> {
         match &self.state {
             State::Asked(waiting, ..) if *waiting == id => Ok(()),
-            State::Asked(waiting, ..) => {
-                Err(Error::Busy { message: format!("run waits for host call {waiting}, not {id}") })
-            }
-            _ => Err(Error::Busy { message: format!("run does not wait for host call {id}") }),
+            State::Asked(waiting, ..) => Err(Error::Busy {
+                message: format!("run waits for host call {waiting}, not {id}"),
+            }),
+            _ => Err(Error::Busy {
+                message: format!("run does not wait for host call {id}"),
+            }),
         }
     }
 
@@ -162,12 +175,23 @@ impl Run {
         loop {
             match self.resume()? {
                 Event::Finished(values) => return Ok(values),
-                Event::Yielded(_) => return Err(Error::runtime("attempt to yield from outside a coroutine")),
-                Event::OutOfFuel => return Err(Error::Fuel { message: "out of fuel".into() }),
+                Event::Yielded(_) => {
+                    return Err(Error::runtime("attempt to yield from outside a coroutine"));
+                }
+                Event::OutOfFuel => {
+                    return Err(Error::Fuel {
+                        message: "out of fuel".into(),
+                    });
+                }
                 Event::HostCall(call) => {
-                    let State::Asked(_, function, args) = &self.state else { return Err(Error::Poisoned) };
+                    let State::Asked(_, function, args) = &self.state else {
+                        return Err(Error::Poisoned);
+                    };
                     let Body::Future(body) = &function.body else {
-                        return Err(Error::runtime(format!("nobody answers host function '{}' here", call.name)));
+                        return Err(Error::runtime(format!(
+                            "nobody answers host function '{}' here",
+                            call.name
+                        )));
                     };
                     let future = body(self.current.lua()?, args.clone());
                     let results = future.await;
@@ -184,16 +208,26 @@ impl Run {
     }
 
     /// Makes the run's coroutine current and does the first thing in it.
-    fn unpark(&self, lua: &Lua, begin: impl Fn(&mut Vm) -> Result<(), Failure>) -> Result<Interrupted> {
+    fn unpark(
+        &self,
+        lua: &Lua,
+        begin: impl Fn(&mut Vm) -> Result<(), Failure>,
+    ) -> Result<Interrupted> {
         lua.with(|vm| {
-            let inner = lua.raw_of(vm, &self.current)?.as_coroutine().ok_or(Error::Closed)?;
+            let inner = lua
+                .raw_of(vm, &self.current)?
+                .as_coroutine()
+                .ok_or(Error::Closed)?;
             let root = lua.hold(vm, Raw::coroutine(vm.current));
             let outside = vm.unpark(inner, self.depth);
             if let Err(failure) = begin(vm) {
                 vm.park(outside, false);
                 return Err(failure);
             }
-            Ok(Interrupted { outside, _root: root })
+            Ok(Interrupted {
+                outside,
+                _root: root,
+            })
         })
     }
 
@@ -205,7 +239,7 @@ impl Run {
             let (event, state) = match stop {
                 Ok(Stop::Done) => {
                     let values = vm.leave();
-                    (Ok(Event::Finished(lua.from_raws(vm, values))), State::Over)
+                    (Ok(Event::Finished(lua.to_values(vm, values))), State::Over)
                 }
                 Ok(Stop::Failed) => {
                     let error = lua.take_error(vm);
@@ -215,13 +249,20 @@ impl Run {
                 Ok(Stop::Yielded) => {
                     let mut values: Vec<Raw> = (0..vm.pending).map(|_| vm.pop()).collect();
                     values.reverse();
-                    (Ok(Event::Yielded(lua.from_raws(vm, values))), State::Yielded(MultiValue::new()))
+                    (
+                        Ok(Event::Yielded(lua.to_values(vm, values))),
+                        State::Yielded(MultiValue::new()),
+                    )
                 }
                 Ok(Stop::OutOfFuel) => (Ok(Event::OutOfFuel), State::Stopped),
                 Ok(Stop::Asked(function, args)) => {
                     let id = lua.inner.next_call.get();
                     lua.inner.next_call.set(id + 1);
-                    let call = HostCall { id, name: function.name.clone(), args: args.clone() };
+                    let call = HostCall {
+                        id,
+                        name: function.name.clone(),
+                        args: args.clone(),
+                    };
                     (Ok(Event::HostCall(call)), State::Asked(id, function, args))
                 }
                 Err(error) => (Err(error), State::Over),

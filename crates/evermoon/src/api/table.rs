@@ -49,11 +49,17 @@ impl Table {
             let key = lua.to_raw(vm, &key)?;
             let raw = table.get(key);
             // Only an absent field of a table with a metatable may mean more.
-            Ok(if raw.is_nil() && table.metatable.is_some() { None } else { Some(lua.from_raw(vm, raw)) })
+            Ok(if raw.is_nil() && table.metatable.is_some() {
+                None
+            } else {
+                Some(lua.to_value(vm, raw))
+            })
         })?;
         let value = match found {
             Some(value) => value,
-            None => lua.operate(lua.inner.natives.index, &[self.value(), key])?.get_or_nil(0),
+            None => lua
+                .operate(lua.inner.natives.index, &[self.value(), key])?
+                .get_or_nil(0),
         };
         V::from_lua(value, &lua)
     }
@@ -85,7 +91,7 @@ impl Table {
         let value = lua.with(|vm| {
             let table = self.raw(&lua, vm)?;
             let key = lua.to_raw(vm, &key)?;
-            Ok(lua.from_raw(vm, table.get(key)))
+            Ok(lua.to_value(vm, table.get(key)))
         })?;
         V::from_lua(value, &lua)
     }
@@ -110,20 +116,29 @@ impl Table {
     /// `#table`, metamethods included.
     pub fn len(&self) -> Result<i64> {
         let lua = self.0.lua()?;
-        let value = lua.operate(lua.inner.natives.length, &[self.value()])?.get_or_nil(0);
+        let value = lua
+            .operate(lua.inner.natives.length, &[self.value()])?
+            .get_or_nil(0);
         i64::from_lua(value, &lua)
     }
 
     /// `rawlen(table)`
     pub fn raw_len(&self) -> usize {
         let Ok(lua) = self.0.lua() else { return 0 };
-        lua.with(|vm| Ok(self.raw(&lua, vm)?.border() as usize)).unwrap_or(0)
+        lua.with(|vm| Ok(self.raw(&lua, vm)?.border() as usize))
+            .unwrap_or(0)
     }
 
     /// Whether it has no fields.
     pub fn is_empty(&self) -> bool {
         let Ok(lua) = self.0.lua() else { return true };
-        lua.with(|vm| Ok(matches!(self.raw(&lua, vm)?.next(Raw::NIL, &mut 0), Ok(None)))).unwrap_or(true)
+        lua.with(|vm| {
+            Ok(matches!(
+                self.raw(&lua, vm)?.next(Raw::NIL, &mut 0),
+                Ok(None)
+            ))
+        })
+        .unwrap_or(true)
     }
 
     /// Appends a value.
@@ -149,12 +164,20 @@ impl Table {
     }
 
     /// Calls a function that is a field: `table.name(args)`.
-    pub fn call_function<R: super::FromLuaMulti>(&self, name: &str, args: impl super::IntoLuaMulti) -> Result<R> {
+    pub fn call_function<R: super::FromLuaMulti>(
+        &self,
+        name: &str,
+        args: impl super::IntoLuaMulti,
+    ) -> Result<R> {
         self.get::<super::Function>(name)?.call(args)
     }
 
     /// Calls a method: `table:name(args)`.
-    pub fn call_method<R: super::FromLuaMulti>(&self, name: &str, args: impl super::IntoLuaMulti) -> Result<R> {
+    pub fn call_method<R: super::FromLuaMulti>(
+        &self,
+        name: &str,
+        args: impl super::IntoLuaMulti,
+    ) -> Result<R> {
         let lua = self.0.lua()?;
         let mut args = args.into_lua_multi(&lua)?;
         args.push_front(self.value());
@@ -188,12 +211,21 @@ impl Table {
 
     /// All fields, in `next`'s order, without metamethods. Fields may be changed and removed meanwhile, but not added.
     pub fn pairs<K: FromLua, V: FromLua>(&self) -> Pairs<'_, K, V> {
-        Pairs { table: self, key: Some(Value::Nil), hint: 0, types: PhantomData }
+        Pairs {
+            table: self,
+            key: Some(Value::Nil),
+            hint: 0,
+            types: PhantomData,
+        }
     }
 
     /// The values at 1, 2, 3, … up to the first nil, without metamethods.
     pub fn sequence_values<V: FromLua>(&self) -> Sequence<'_, V> {
-        Sequence { table: self, index: Some(1), types: PhantomData }
+        Sequence {
+            table: self,
+            index: Some(1),
+            types: PhantomData,
+        }
     }
 }
 
@@ -216,7 +248,9 @@ impl<K: FromLua, V: FromLua> Iterator for Pairs<'_, K, V> {
                 let table = self.table.raw(&lua, vm)?;
                 let key = lua.to_raw(vm, &key)?;
                 match table.next(key, &mut hint) {
-                    Ok(Some((key, value))) => Ok(Some((lua.from_raw(vm, key), lua.from_raw(vm, value)))),
+                    Ok(Some((key, value))) => {
+                        Ok(Some((lua.to_value(vm, key), lua.to_value(vm, value))))
+                    }
                     Ok(None) => Ok(None),
                     Err(()) => Err(Error::runtime("invalid key to 'next'").into()),
                 }
@@ -266,7 +300,10 @@ impl Table {
     /// Equality as `==` has it, `__eq` included.
     pub fn equals(&self, other: &Table) -> Result<bool> {
         let lua = self.0.lua()?;
-        Ok(lua.operate(lua.inner.natives.equals, &[self.value(), other.value()])?.get_or_nil(0).is_truthy())
+        Ok(lua
+            .operate(lua.inner.natives.equals, &[self.value(), other.value()])?
+            .get_or_nil(0)
+            .is_truthy())
     }
 }
 

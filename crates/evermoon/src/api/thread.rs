@@ -53,9 +53,14 @@ impl Thread {
 
     /// What it is doing.
     pub fn status(&self) -> ThreadStatus {
-        let Ok(lua) = self.0.lua() else { return ThreadStatus::Finished };
+        let Ok(lua) = self.0.lua() else {
+            return ThreadStatus::Finished;
+        };
         let status = lua.with(|vm| {
-            let co = lua.raw_of(vm, &self.0)?.as_coroutine().ok_or(Error::Closed)?;
+            let co = lua
+                .raw_of(vm, &self.0)?
+                .as_coroutine()
+                .ok_or(Error::Closed)?;
             Ok(match co.status {
                 Status::Suspended => ThreadStatus::Resumable,
                 Status::Running => ThreadStatus::Running,

@@ -36,7 +36,10 @@ pub(crate) struct HostData {
 
 impl HostData {
     pub(crate) fn new(content: Rc<dyn Any>, graveyard: Rc<Graveyard>) -> HostData {
-        HostData { content: Some(content), graveyard }
+        HostData {
+            content: Some(content),
+            graveyard,
+        }
     }
     pub(crate) fn content(&self) -> Option<Rc<dyn Any>> {
         self.content.clone()
@@ -93,9 +96,17 @@ pub trait UserDataFields<T> {
     /// A field with a constant value.
     fn add_field<V: IntoLua + Clone + 'static>(&mut self, name: &str, value: V);
     /// A field that is computed when it is read.
-    fn add_field_method_get<R: IntoLua>(&mut self, name: &str, get: impl Fn(&Lua, &T) -> Result<R> + 'static);
+    fn add_field_method_get<R: IntoLua>(
+        &mut self,
+        name: &str,
+        get: impl Fn(&Lua, &T) -> Result<R> + 'static,
+    );
     /// What assigning to a field does.
-    fn add_field_method_set<A: FromLua>(&mut self, name: &str, set: impl Fn(&Lua, &mut T, A) -> Result<()> + 'static);
+    fn add_field_method_set<A: FromLua>(
+        &mut self,
+        name: &str,
+        set: impl Fn(&Lua, &mut T, A) -> Result<()> + 'static,
+    );
     /// A field of the metatable.
     fn add_meta_field<V: IntoLua>(&mut self, name: &str, value: V);
 }
@@ -164,7 +175,8 @@ impl<T: 'static> Registrar<'_, T> {
         name: &str,
         f: impl Fn(&Lua, A) -> Result<R> + 'static,
     ) -> Result<Function> {
-        self.lua.named_function(&format!("{}.{name}", self.type_name), f)
+        self.lua
+            .named_function(&format!("{}.{name}", self.type_name), f)
     }
 
     fn method<A: FromLuaMulti, R: IntoLuaMulti>(
@@ -203,7 +215,10 @@ fn this(args: &mut MultiValue) -> Result<AnyUserData> {
 /// The arguments behind the object; their positions count it.
 fn rest<A: FromLuaMulti>(args: MultiValue, lua: &Lua) -> Result<A> {
     A::from_lua_multi(args, lua).map_err(|e| match e {
-        Error::BadArgument { position, cause } => Error::BadArgument { position: position + 1, cause },
+        Error::BadArgument { position, cause } => Error::BadArgument {
+            position: position + 1,
+            cause,
+        },
         other => other,
     })
 }
@@ -212,12 +227,22 @@ impl<T: 'static> UserDataFields<T> for Registrar<'_, T> {
     fn add_field<V: IntoLua + Clone + 'static>(&mut self, name: &str, value: V) {
         self.store(self.methods.clone(), name, Ok(value));
     }
-    fn add_field_method_get<R: IntoLua>(&mut self, name: &str, get: impl Fn(&Lua, &T) -> Result<R> + 'static) {
+    fn add_field_method_get<R: IntoLua>(
+        &mut self,
+        name: &str,
+        get: impl Fn(&Lua, &T) -> Result<R> + 'static,
+    ) {
         let f = self.method(name, move |lua, this: &T, ()| get(lua, this)?.into_lua(lua));
         self.store(self.getters.clone(), name, f);
     }
-    fn add_field_method_set<A: FromLua>(&mut self, name: &str, set: impl Fn(&Lua, &mut T, A) -> Result<()> + 'static) {
-        let f = self.method_mut(name, move |lua, this: &mut T, value: Value| set(lua, this, A::from_lua(value, lua)?));
+    fn add_field_method_set<A: FromLua>(
+        &mut self,
+        name: &str,
+        set: impl Fn(&Lua, &mut T, A) -> Result<()> + 'static,
+    ) {
+        let f = self.method_mut(name, move |lua, this: &mut T, value: Value| {
+            set(lua, this, A::from_lua(value, lua)?)
+        });
         self.store(self.setters.clone(), name, f);
     }
     fn add_meta_field<V: IntoLua>(&mut self, name: &str, value: V) {
@@ -288,7 +313,11 @@ impl Lua {
         self.userdata_with(object, None)
     }
 
-    fn userdata_with<T: 'static>(&self, object: T, metatable: Option<Table>) -> Result<AnyUserData> {
+    fn userdata_with<T: 'static>(
+        &self,
+        object: T,
+        metatable: Option<Table>,
+    ) -> Result<AnyUserData> {
         let content: Rc<dyn Any> = Rc::new(Content::new(Some(object)));
         self.with(|vm| {
             let metatable = match &metatable {
@@ -296,9 +325,15 @@ impl Lua {
                 None => None,
             };
             let data = HostData::new(content.clone(), self.inner.graveyard.clone());
-            let mut userdata = vm.heap.userdata(Some(Box::new(data))).map_err(Throw::Memory)?;
+            let mut userdata = vm
+                .heap
+                .userdata(Some(Box::new(data)))
+                .map_err(Throw::Memory)?;
             userdata.metatable = metatable;
-            Ok(AnyUserData { handle: self.hold(vm, Raw::userdata(userdata)), content: Some(content.clone()) })
+            Ok(AnyUserData {
+                handle: self.hold(vm, Raw::userdata(userdata)),
+                content: Some(content.clone()),
+            })
         })
     }
 
@@ -309,7 +344,11 @@ impl Lua {
             return Ok(Table(known.clone()));
         }
         let path = std::any::type_name::<T>();
-        let type_name = path.split('<').next().and_then(|p| p.rsplit("::").next()).unwrap_or(path);
+        let type_name = path
+            .split('<')
+            .next()
+            .and_then(|p| p.rsplit("::").next())
+            .unwrap_or(path);
         let mut registrar = Registrar::<T> {
             lua: self,
             type_name,
@@ -322,7 +361,14 @@ impl Lua {
         };
         T::add_fields(&mut registrar);
         T::add_methods(&mut registrar);
-        let Registrar { methods, getters, setters, meta, error, .. } = registrar;
+        let Registrar {
+            methods,
+            getters,
+            setters,
+            meta,
+            error,
+            ..
+        } = registrar;
         if let Some(error) = error {
             return Err(error);
         }
@@ -346,18 +392,28 @@ impl Lua {
             meta.raw_set("__index", index)?;
         }
         let own_set: Value = meta.raw_get("__newindex")?;
-        let set = self.named_function("__newindex", move |_, (this, key, value): (Value, Value, Value)| {
-            match (setters.raw_get(&key)?, &own_set) {
+        let set = self.named_function(
+            "__newindex",
+            move |_, (this, key, value): (Value, Value, Value)| match (
+                setters.raw_get(&key)?,
+                &own_set,
+            ) {
                 (Value::Function(set), _) => set.call((this, value)),
                 (_, Value::Function(own)) => own.call((this, key, value)),
                 (_, Value::Table(own)) => own.set(key, value),
                 _ => {
                     let shown = key.to_text()?;
-                    let why = if getters.contains_key(&key)? { "read-only" } else { "unknown" };
-                    Err(Error::runtime(format!("cannot set {why} field '{shown}' of {type_name}")))
+                    let why = if getters.contains_key(&key)? {
+                        "read-only"
+                    } else {
+                        "unknown"
+                    };
+                    Err(Error::runtime(format!(
+                        "cannot set {why} field '{shown}' of {type_name}"
+                    )))
                 }
-            }
-        })?;
+            },
+        )?;
         meta.raw_set("__newindex", set)?;
         if meta.raw_get::<Value>("__name")?.is_nil() {
             meta.raw_set("__name", type_name)?;
@@ -365,7 +421,10 @@ impl Lua {
         if meta.raw_get::<Value>("__metatable")?.is_nil() {
             meta.raw_set("__metatable", false)?;
         }
-        self.inner.metatables.borrow_mut().insert(id, meta.0.clone());
+        self.inner
+            .metatables
+            .borrow_mut()
+            .insert(id, meta.0.clone());
         Ok(meta)
     }
 }
@@ -379,30 +438,45 @@ pub struct AnyUserData {
 
 impl AnyUserData {
     fn content<T: 'static>(&self) -> Result<&Content<T>> {
-        let content = self.content.as_ref().and_then(|c| c.downcast_ref::<Content<T>>());
-        content.ok_or_else(|| Error::UserDataType { wanted: std::any::type_name::<T>().into() })
+        let content = self
+            .content
+            .as_ref()
+            .and_then(|c| c.downcast_ref::<Content<T>>());
+        content.ok_or_else(|| Error::UserDataType {
+            wanted: std::any::type_name::<T>().into(),
+        })
     }
 
     /// Whether it holds a `T`.
     pub fn is<T: 'static>(&self) -> bool {
-        self.content::<T>().is_ok_and(|content| content.try_borrow().map_or(true, |object| object.is_some()))
+        self.content::<T>()
+            .is_ok_and(|content| content.try_borrow().map_or(true, |object| object.is_some()))
     }
 
     /// Borrows the object.
     pub fn borrow<T: 'static>(&self) -> Result<Ref<'_, T>> {
-        let content = self.content::<T>()?.try_borrow().map_err(|_| Error::UserDataBorrowed)?;
+        let content = self
+            .content::<T>()?
+            .try_borrow()
+            .map_err(|_| Error::UserDataBorrowed)?;
         Ref::filter_map(content, Option::as_ref).map_err(|_| taken::<T>())
     }
 
     /// Borrows the object for changing it.
     pub fn borrow_mut<T: 'static>(&self) -> Result<RefMut<'_, T>> {
-        let content = self.content::<T>()?.try_borrow_mut().map_err(|_| Error::UserDataBorrowed)?;
+        let content = self
+            .content::<T>()?
+            .try_borrow_mut()
+            .map_err(|_| Error::UserDataBorrowed)?;
         RefMut::filter_map(content, Option::as_mut).map_err(|_| taken::<T>())
     }
 
     /// Takes the object out; Lua code that still uses it gets errors.
     pub fn take<T: 'static>(&self) -> Result<T> {
-        let mut content = self.content::<T>()?.try_borrow_mut().map_err(|_| Error::UserDataBorrowed)?;
+        let mut content = self
+            .content::<T>()?
+            .try_borrow_mut()
+            .map_err(|_| Error::UserDataBorrowed)?;
         content.take().ok_or_else(taken::<T>)
     }
 
@@ -410,14 +484,21 @@ impl AnyUserData {
     pub fn get<V: FromLua>(&self, key: impl IntoLua) -> Result<V> {
         let lua = self.handle.lua()?;
         let key = key.into_lua(&lua)?;
-        let value = lua.operate(lua.inner.natives.index, &[Value::UserData(self.clone()), key])?;
+        let value = lua.operate(
+            lua.inner.natives.index,
+            &[Value::UserData(self.clone()), key],
+        )?;
         V::from_lua(value.get_or_nil(0), &lua)
     }
 
     /// `userdata[key] = value`, metamethods included.
     pub fn set(&self, key: impl IntoLua, value: impl IntoLua) -> Result<()> {
         let lua = self.handle.lua()?;
-        let args = [Value::UserData(self.clone()), key.into_lua(&lua)?, value.into_lua(&lua)?];
+        let args = [
+            Value::UserData(self.clone()),
+            key.into_lua(&lua)?,
+            value.into_lua(&lua)?,
+        ];
         lua.operate(lua.inner.natives.set_index, &args).map(|_| ())
     }
 
@@ -431,7 +512,9 @@ impl AnyUserData {
 }
 
 fn taken<T>() -> Error {
-    Error::UserDataType { wanted: format!("{} that was not taken", std::any::type_name::<T>()) }
+    Error::UserDataType {
+        wanted: format!("{} that was not taken", std::any::type_name::<T>()),
+    }
 }
 
 impl PartialEq for AnyUserData {

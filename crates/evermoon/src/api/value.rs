@@ -113,7 +113,8 @@ impl Value {
 
     /// The string, if it is one and UTF-8.
     pub fn as_str(&self) -> Option<&str> {
-        self.as_bytes().and_then(|bytes| std::str::from_utf8(bytes).ok())
+        self.as_bytes()
+            .and_then(|bytes| std::str::from_utf8(bytes).ok())
     }
 
     /// The table, if it is one.
@@ -142,7 +143,9 @@ impl Value {
 
     pub(crate) fn handle(&self) -> Option<&Rc<Handle>> {
         match self {
-            Value::Table(Table(h)) | Value::Function(Function(h)) | Value::Thread(Thread(h)) => Some(h),
+            Value::Table(Table(h)) | Value::Function(Function(h)) | Value::Thread(Thread(h)) => {
+                Some(h)
+            }
             Value::UserData(u) => Some(&u.handle),
             _ => None,
         }
@@ -193,7 +196,8 @@ impl PartialEq for Value {
 
 /// Whether two handles hold the same object.
 pub(crate) fn same_object(a: &Rc<Handle>, b: &Rc<Handle>) -> bool {
-    Rc::ptr_eq(a, b) || Rc::ptr_eq(&a.pool, &b.pool) && a.lua().is_ok_and(|lua| lua.same_slots(a.slot, b.slot))
+    Rc::ptr_eq(a, b)
+        || Rc::ptr_eq(&a.pool, &b.pool) && a.lua().is_ok_and(|lua| lua.same_slots(a.slot, b.slot))
 }
 
 impl fmt::Debug for Value {
@@ -311,7 +315,11 @@ impl MultiValue {
     }
     /// Takes the first value.
     pub fn pop_front(&mut self) -> Option<Value> {
-        if self.0.is_empty() { None } else { Some(self.0.remove(0)) }
+        if self.0.is_empty() {
+            None
+        } else {
+            Some(self.0.remove(0))
+        }
     }
 }
 

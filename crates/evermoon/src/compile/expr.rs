@@ -92,11 +92,16 @@ impl Compiler<'_> {
                 ..
             } => self.concat(left, right, line),
             Expr::Binary {
-                op, right, line, ..
+                op,
+                right,
+                line,
+                end_line,
+                ..
             } => {
                 self.line = line;
                 self.left_operand(op, &mut left);
                 let right = self.expr(right);
+                self.line = end_line;
                 self.binary(op, left, right, line)
             }
             Expr::Paren(_) => {
@@ -177,6 +182,7 @@ impl Compiler<'_> {
                     left,
                     right: next,
                     line: next_line,
+                    ..
                 } => {
                     let mut e = self.expr(left);
                     (line, right) = (next_line, next);

@@ -91,11 +91,11 @@ fn limits_have_the_references_messages() {
     assert_eq!(message(&format!("local {}", names(200))), "ok");
     assert_eq!(
         message(&format!("\nlocal {}", names(201))),
-        "2: too many local variables (limit is 200) in main function"
+        "2: too many local variables (limit is 200) in main function near <eof>"
     );
     assert_eq!(
         message(&format!("\nfunction f()\nlocal {}\nend", names(201))),
-        "3: too many local variables (limit is 200) in function at line 2"
+        "4: too many local variables (limit is 200) in function at line 2 near 'end'"
     );
     let upvalues = |count: usize| {
         let inner = names(count).replace('v', "w");

@@ -126,7 +126,9 @@ impl Class {
         // SAFETY: the caller's promise; a block is at least 16 bytes.
         unsafe { (&raw mut (*block).header.kind).write(0) }
         #[cfg(feature = "asan")]
-        let Some(block) = self.rest(block, size) else { return };
+        let Some(block) = self.rest(block, size) else {
+            return;
+        };
         #[cfg(not(feature = "asan"))]
         let _ = size;
         // SAFETY: as above.
@@ -271,7 +273,13 @@ impl Pools {
     ///
     /// # Safety
     /// `block` came from `buffer` with `old` bytes, of which the first `used` are initialised.
-    pub(super) unsafe fn buffer_resize(&mut self, block: *mut u8, old: usize, new: usize, used: usize) -> *mut u8 {
+    pub(super) unsafe fn buffer_resize(
+        &mut self,
+        block: *mut u8,
+        old: usize,
+        new: usize,
+        used: usize,
+    ) -> *mut u8 {
         // SAFETY: the caller's promise; `used` is at most both sizes.
         unsafe {
             if old > POOLED_MAX && new > POOLED_MAX {

@@ -41,7 +41,10 @@ const NEXT: u32 = 0;
 const IPAIRS_ITERATOR: u32 = 1;
 
 pub fn open(vm: &mut Vm) -> Result<(), Throw> {
-    assert!(vm.natives.is_empty(), "the basic library is opened first: 'next' must be native number 0");
+    assert!(
+        vm.natives.is_empty(),
+        "the basic library is opened first: 'next' must be native number 0"
+    );
     let globals = vm.globals;
     vm.register_library("", globals, &[("next", next)])?;
     vm.register("", "ipairs.iterator", ipairs_iterator);
@@ -118,7 +121,11 @@ fn select(vm: &mut Vm) -> NativeResult {
         return vm.ret(Value::int(count - 1));
     }
     let n = vm.check_int(0)?;
-    let first = if n < 0 { count.saturating_add(n) } else { n.min(count) };
+    let first = if n < 0 {
+        count.saturating_add(n)
+    } else {
+        n.min(count)
+    };
     if first < 1 {
         return Err(vm.arg_error(0, "index out of range"));
     }
@@ -128,9 +135,15 @@ fn select(vm: &mut Vm) -> NativeResult {
 /// `getmetatable (object)`
 fn getmetatable(vm: &mut Vm) -> NativeResult {
     let v = vm.check_any(0)?;
-    let Some(mt) = vm.metatable_of(v) else { return vm.ret(Value::NIL) };
+    let Some(mt) = vm.metatable_of(v) else {
+        return vm.ret(Value::NIL);
+    };
     let shown = vm.event_of(mt, Event::Metatable);
-    vm.ret(if shown.is_nil() { Value::table(mt) } else { shown })
+    vm.ret(if shown.is_nil() {
+        Value::table(mt)
+    } else {
+        shown
+    })
 }
 
 /// `setmetatable (table, metatable)`
@@ -172,7 +185,9 @@ fn tonumber(vm: &mut Vm) -> NativeResult {
         };
     }
     let base = vm.check_int(1)?;
-    let Some(s) = vm.arg(0).as_str() else { return Err(vm.arg_type_error(0, "string")) };
+    let Some(s) = vm.arg(0).as_str() else {
+        return Err(vm.arg_type_error(0, "string"));
+    };
     if !(2..=36).contains(&base) {
         return Err(vm.arg_error(1, "base out of range"));
     }
@@ -223,7 +238,10 @@ fn tostring(vm: &mut Vm) -> NativeResult {
         Some(s) => vm.ret(s),
         None => {
             vm.set_state(1);
-            Ok(Act::Call { args: 1, results: 1 })
+            Ok(Act::Call {
+                args: 1,
+                results: 1,
+            })
         }
     }
 }
@@ -245,7 +263,10 @@ fn print(vm: &mut Vm) -> NativeResult {
             vm.push(handler);
             vm.push(v);
             vm.set_state(i as u32);
-            return Ok(Act::Call { args: 1, results: 1 });
+            return Ok(Act::Call {
+                args: 1,
+                results: 1,
+            });
         }
     }
     let mut out = Vec::with_capacity(64);
@@ -318,7 +339,10 @@ fn pairs(vm: &mut Vm) -> NativeResult {
     vm.set_state(1);
     vm.push(handler);
     vm.push(v);
-    Ok(Act::Call { args: 1, results: 3 })
+    Ok(Act::Call {
+        args: 1,
+        results: 3,
+    })
 }
 
 /// `ipairs (t)`
@@ -350,7 +374,10 @@ fn ipairs_iterator(vm: &mut Vm) -> NativeResult {
             Some(v) => vm.push(v),
             None => {
                 vm.set_state(1);
-                return Ok(Act::Call { args: 2, results: 1 });
+                return Ok(Act::Call {
+                    args: 2,
+                    results: 1,
+                });
             }
         }
     }
@@ -367,12 +394,19 @@ fn error(vm: &mut Vm) -> NativeResult {
     Err(raise(vm, message, level))
 }
 
+/// A longer message gets no position any more.
+const POSITION_MAX: usize = 1 << 15;
+
 /// Raises a message, with the position of the function at `level` if it is a string.
 fn raise(vm: &mut Vm, message: Value, level: i64) -> Throw {
+    // A message that is passed on through very many levels, each adding its position, must stop growing at some point.
     if let Some(s) = message.as_str()
         && level > 0
+        && s.len() < POSITION_MAX
     {
-        let frame = usize::try_from(level).ok().and_then(|level| vm.frame_at_level(level));
+        let frame = usize::try_from(level)
+            .ok()
+            .and_then(|level| vm.frame_at_level(level));
         let mut text = vm.position(frame).into_bytes();
         if !text.is_empty() {
             text.extend_from_slice(s.bytes());
@@ -390,7 +424,10 @@ fn pcall(vm: &mut Vm) -> NativeResult {
     vm.check_any(0)?;
     vm.protect(None);
     vm.set_state(1);
-    Ok(Act::Call { args: vm.slots() as u32 - 1, results: -1 })
+    Ok(Act::Call {
+        args: vm.slots() as u32 - 1,
+        results: -1,
+    })
 }
 
 /// `xpcall (f, msgh [, arg1, ···])`
@@ -406,7 +443,10 @@ fn xpcall(vm: &mut Vm) -> NativeResult {
     vm.set_slot(1, f);
     vm.protect(Some(0));
     vm.set_state(1);
-    Ok(Act::Call { args: vm.slots() as u32 - 2, results: -1 })
+    Ok(Act::Call {
+        args: vm.slots() as u32 - 2,
+        results: -1,
+    })
 }
 
 // ---- chunks ----
@@ -431,15 +471,29 @@ fn load_(vm: &mut Vm) -> NativeResult {
                 let chunk = vm.check_str(0)?;
                 let name = vm.opt_str(1)?.unwrap_or(chunk);
                 let mode = vm.opt_str(2)?;
-                let env = if vm.has_arg(3) { vm.arg(3) } else { Value::table(vm.globals) };
-                return load_bytes(vm, chunk.as_bytes(), name.as_bytes(), mode.map(|m| m.as_bytes()), env);
+                let env = if vm.has_arg(3) {
+                    vm.arg(3)
+                } else {
+                    Value::table(vm.globals)
+                };
+                return load_bytes(
+                    vm,
+                    chunk.as_bytes(),
+                    name.as_bytes(),
+                    mode.map(|m| m.as_bytes()),
+                    env,
+                );
             }
             vm.opt_str(1)?;
             if !chunk.is_function() {
                 return Err(vm.arg_type_error(0, "function"));
             }
             vm.opt_str(2)?;
-            let env = if vm.has_arg(3) { vm.arg(3) } else { Value::table(vm.globals) };
+            let env = if vm.has_arg(3) {
+                vm.arg(3)
+            } else {
+                Value::table(vm.globals)
+            };
             vm.set_slots(reading::COUNT)?;
             vm.set_slot(reading::ENV, env);
             let pieces = vm.new_table()?;
@@ -455,7 +509,9 @@ fn load_(vm: &mut Vm) -> NativeResult {
                 tag::INT | tag::FLOAT => false,
                 _ => return Err(vm.fail("reader function must return a string")),
             };
-            let Some(pieces) = vm.arg(reading::PIECES).as_table() else { return vm.ret_fail("no pieces") };
+            let Some(pieces) = vm.arg(reading::PIECES).as_table() else {
+                return vm.ret_fail("no pieces");
+            };
             if end {
                 return load_pieces(vm);
             }
@@ -469,12 +525,17 @@ fn load_(vm: &mut Vm) -> NativeResult {
     vm.set_state(1);
     let reader = vm.arg(reading::READER);
     vm.push(reader);
-    Ok(Act::Call { args: 0, results: 1 })
+    Ok(Act::Call {
+        args: 0,
+        results: 1,
+    })
 }
 
 /// Loads what a reader has returned.
 fn load_pieces(vm: &mut Vm) -> NativeResult {
-    let Some(pieces) = vm.arg(reading::PIECES).as_table() else { return vm.ret_fail("no pieces") };
+    let Some(pieces) = vm.arg(reading::PIECES).as_table() else {
+        return vm.ret_fail("no pieces");
+    };
     let text = |v: &Value| v.as_str().map_or(&b""[..], |s| s.as_bytes());
     let total = pieces.array().iter().map(|v| text(v).len()).sum();
     vm.heap.reserve(total)?;
@@ -485,10 +546,22 @@ fn load_pieces(vm: &mut Vm) -> NativeResult {
     let name = vm.opt_str(reading::NAME)?;
     let mode = vm.opt_str(reading::MODE)?;
     let env = vm.arg(reading::ENV);
-    load_bytes(vm, &chunk, name.map_or(b"=(load)", |s| s.as_bytes()), mode.map(|m| m.as_bytes()), env)
+    load_bytes(
+        vm,
+        &chunk,
+        name.map_or(b"=(load)", |s| s.as_bytes()),
+        mode.map(|m| m.as_bytes()),
+        env,
+    )
 }
 
-fn load_bytes(vm: &mut Vm, chunk: &[u8], name: &[u8], mode: Option<&[u8]>, env: Value) -> NativeResult {
+fn load_bytes(
+    vm: &mut Vm,
+    chunk: &[u8],
+    name: &[u8],
+    mode: Option<&[u8]>,
+    env: Value,
+) -> NativeResult {
     let mode = mode.map_or(Mode::ANY, Mode);
     let loaded = load::load(vm, chunk, name, mode, env)?;
     loaded_or_nil(vm, loaded)
@@ -518,7 +591,11 @@ fn fail_with_top(vm: &mut Vm) -> NativeResult {
 fn loadfile(vm: &mut Vm) -> NativeResult {
     let path = vm.opt_str(0)?;
     let mode = vm.opt_str(1)?;
-    let env = if vm.has_arg(2) { vm.arg(2) } else { Value::table(vm.globals) };
+    let env = if vm.has_arg(2) {
+        vm.arg(2)
+    } else {
+        Value::table(vm.globals)
+    };
     let mode = mode.map_or(Mode::ANY, |m| Mode(m.as_bytes()));
     let loaded = load::load_file(vm, path.map(|s| s.as_bytes()), mode, env)?;
     loaded_or_nil(vm, loaded)
@@ -536,7 +613,10 @@ fn dofile(vm: &mut Vm) -> NativeResult {
         Ok(function) => {
             vm.set_state(1);
             vm.push(function);
-            Ok(Act::Call { args: 0, results: -1 })
+            Ok(Act::Call {
+                args: 0,
+                results: -1,
+            })
         }
         Err(message) => Err(vm.throw_bytes(&message)),
     }
@@ -595,7 +675,9 @@ fn collectgarbage(vm: &mut Vm) -> NativeResult {
         "count" => Value::float(vm.heap.bytes() as f64 / 1024.0),
         "isrunning" => Value::bool(!vm.heap.gc.stopped),
         "setpause" => Value::int(std::mem::replace(&mut vm.heap.gc.pause, percent(arg)) as i64),
-        "setstepmul" => Value::int(std::mem::replace(&mut vm.heap.gc.step_mul, percent(arg)) as i64),
+        "setstepmul" => {
+            Value::int(std::mem::replace(&mut vm.heap.gc.step_mul, percent(arg)) as i64)
+        }
         "incremental" | "generational" => {
             if option == "incremental" {
                 let gc = &mut vm.heap.gc;
@@ -665,4 +747,3 @@ fn finalize_all(vm: &mut Vm) -> NativeResult {
     };
     vm.ret(result)
 }
-

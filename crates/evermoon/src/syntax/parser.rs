@@ -73,6 +73,9 @@ struct Parser<'s> {
     tree: Tree,
     /// Whether the function being read has `...`.
     is_vararg: bool,
+    /// Local variables in scope or being declared in the function being read, and where it begins (0 for the main function).
+    locals: u32,
+    function_line: Line,
     depth: u32,
     limits: Limits,
     /// Nodes that may be made until memory is looked at again.
@@ -82,6 +85,9 @@ struct Parser<'s> {
     fields: Vec<Field>,
     if_arms: Vec<IfArm>,
 }
+
+/// Local variables of one function (registers are 8 bits, and temporaries need some).
+const LOCALS_MAX: u32 = 200;
 
 /// Nodes between two looks at the memory in use.
 const NODES_PER_CHECK: u32 = 4096;
@@ -153,6 +159,8 @@ impl<'s> Parser<'s> {
                 ..Tree::default()
             },
             is_vararg: true,
+            locals: 0,
+            function_line: 0,
             depth: 0,
             limits: *limits,
             nodes_unchecked: NODES_PER_CHECK,
@@ -329,17 +337,35 @@ impl<'s> Parser<'s> {
     /// Expects a variable's name; its attribute is yet to come.
     fn local_name(&mut self) -> Parsed<LocalName> {
         let line = self.lexer.line;
+        let name = self.expect_name()?;
+        self.count_locals(1)?;
         Ok(LocalName {
-            name: self.expect_name()?,
+            name,
             attrib: Attrib::None,
             line,
         })
+    }
+
+    /// More local variables come into being. The compiler would find out too, but a mistake further on must not come first.
+    fn count_locals(&mut self, count: u32) -> Parsed<()> {
+        self.locals += count;
+        if self.locals <= LOCALS_MAX {
+            return Ok(());
+        }
+        let place = match self.function_line {
+            0 => "main function".to_owned(),
+            line => format!("function at line {line}"),
+        };
+        Err(self.lexer.error_here(format!(
+            "too many local variables (limit is {LOCALS_MAX}) in {place}"
+        )))
     }
 
     // ---- blocks and statements ----
 
     fn block(&mut self) -> Parsed<Block> {
         let base = self.stats.len();
+        let locals = self.locals;
         loop {
             match self.token() {
                 Token::Else | Token::Elseif | Token::End | Token::Eos | Token::Until => break,
@@ -354,6 +380,7 @@ impl<'s> Parser<'s> {
         self.tree.stats.extend_from_slice(&self.stats[base..]);
         let len = (self.stats.len() - base) as u32;
         self.stats.truncate(base);
+        self.locals = locals;
         Ok(Block { start, len })
     }
 
@@ -494,9 +521,18 @@ impl<'s> Parser<'s> {
 
     fn for_stat(&mut self, line: Line) -> Parsed<()> {
         self.lexer.advance()?;
+        let locals = self.locals;
         let var = self.local_name()?;
+        let done = self.for_rest(var, line);
+        self.locals = locals;
+        done
+    }
+
+    /// A `for` from behind its first variable.
+    fn for_rest(&mut self, var: LocalName, line: Line) -> Parsed<()> {
         match self.token() {
             Token::Assign => {
+                self.count_locals(3)?; // the hidden ones
                 self.lexer.advance()?;
                 let start = self.expr()?;
                 self.expect(Token::Comma)?;
@@ -519,6 +555,7 @@ impl<'s> Parser<'s> {
                 self.add_stat(kind, line)
             }
             Token::Comma | Token::In => {
+                self.count_locals(4)?;
                 let names = self.tree.local_names.len();
                 self.tree.local_names.push(var);
                 while self.accept(Token::Comma)? {
@@ -656,6 +693,8 @@ impl<'s> Parser<'s> {
     /// Parameters and body of a function, from the opening parenthesis to `end`.
     fn body(&mut self, is_method: bool, line: Line) -> Parsed<FuncId> {
         let start = self.tree.local_names.len();
+        let outer_locals = std::mem::replace(&mut self.locals, is_method as u32);
+        let outer_line = std::mem::replace(&mut self.function_line, line);
         self.expect(Token::LeftParen)?;
         if is_method {
             let name = self
@@ -692,6 +731,8 @@ impl<'s> Parser<'s> {
         let outer_is_vararg = std::mem::replace(&mut self.is_vararg, is_vararg);
         let (body, end_line) = self.block_to_end(Token::Function, line)?;
         self.is_vararg = outer_is_vararg;
+        self.locals = outer_locals;
+        self.function_line = outer_line;
         let id = FuncId(self.tree.functions.len() as u32);
         self.tree.functions.push(Function {
             params,
@@ -756,6 +797,7 @@ impl<'s> Parser<'s> {
                 left,
                 right,
                 line,
+                end_line: self.lexer.last_line,
             })?;
         }
         self.leave();

@@ -153,6 +153,7 @@ impl Printer<'_> {
                 left,
                 right,
                 line,
+                ..
             } => {
                 parts.text("(");
                 parts.text(binary_text(op));

@@ -140,7 +140,7 @@ fn nesting_has_a_limit() {
         }
         let error = parse(source(20).as_bytes(), &within).expect_err("too deep");
         assert!(error.message.starts_with(b"C stack overflow"), "{error}");
-        assert!(parse(source(90).as_bytes(), &Limits::default()).is_ok());
+        assert!(parse(source(45).as_bytes(), &Limits::default()).is_ok());
         assert!(parse(source(1_000_000).as_bytes(), &Limits::default()).is_err());
     }
 }
@@ -157,8 +157,6 @@ fn length_has_none() {
         ("f", ":g 's'", ""),
         ("f(a", ", a", ")"),
         ("x = {", "a, b = 1;", "}"),
-        ("local a", ", a", ""),
-        ("function f(a", ", a", ") end"),
         ("if a then ", "elseif a then ", "end"),
         ("", "x = 1 ", ""),
         ("", "::a:: ", ""),

@@ -102,12 +102,13 @@ pub enum Expr {
         args: ExprList,
         line: Line,
     },
-    /// `line` is the operator's line.
+    /// `line` is the operator's line, `end_line` that of the last token, where a comparison happens.
     Binary {
         op: BinOp,
         left: ExprId,
         right: ExprId,
         line: Line,
+        end_line: Line,
     },
     Unary {
         op: UnOp,

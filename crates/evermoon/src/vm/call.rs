@@ -20,6 +20,12 @@ use crate::heap::function::{LuaClosure, Proto, Upvalue};
 use crate::heap::object::Gc;
 use crate::heap::value::{Value, tag};
 
+/// Stacks beyond this size (slots, frames) are made smaller when an error has left most of them unused.
+const LARGE: usize = 1 << 13;
+
+/// Protected calls inside each other that the frame stack is enlarged for (PUC ends at 200 C levels).
+const PROTECTED_MAX: usize = 1500;
+
 /// Results of a call that wants all.
 pub(crate) const ALL: i16 = -1;
 
@@ -40,13 +46,18 @@ impl Vm {
     /// Whether the next instruction of the top Lua frame uses open results (`B == 0`).
     fn open_results(&self) -> bool {
         let frame = self.exec.frame();
-        let Some(proto) = self.frame_proto(frame) else { return false };
+        let Some(proto) = self.frame_proto(frame) else {
+            return false;
+        };
         let at = self.frame_next_pc(frame);
         // Either the instruction that is being executed, or the next one.
         [at.wrapping_sub(1), at].iter().any(|&pc| {
             proto.code().get(pc).is_some_and(|insn| {
                 let i = Instr(insn.word);
-                matches!(i.op(), Some(Op::CALL | Op::TAILCALL | Op::RETURN | Op::SETLIST)) && i.b() == 0
+                matches!(
+                    i.op(),
+                    Some(Op::CALL | Op::TAILCALL | Op::RETURN | Op::SETLIST)
+                ) && i.b() == 0
             })
         })
     }
@@ -54,7 +65,11 @@ impl Vm {
     /// Room for `slots` more values above `top`, and `SLACK` beyond. May move the stack.
     #[inline]
     pub fn ensure_stack(&mut self, slots: usize) -> Result<(), Throw> {
-        if self.exec.top + slots + SLACK <= self.exec.stack_cap { Ok(()) } else { self.grow_stack(slots) }
+        if self.exec.top + slots + SLACK <= self.exec.stack_cap {
+            Ok(())
+        } else {
+            self.grow_stack(slots)
+        }
     }
 
     #[cold]
@@ -91,8 +106,18 @@ impl Vm {
     #[inline(never)]
     pub(crate) fn grow_frames(&mut self) -> Result<(), Throw> {
         // A message handler has room of its own, to deal with an overflow.
-        let limit = self.limits.frames_max + if self.handlers_active() > 0 { FRAMES_ERROR_EXTRA } else { 0 };
+        let limit = self.limits.frames_max
+            + if self.handlers_active() > 0 {
+                FRAMES_ERROR_EXTRA
+            } else {
+                0
+            };
         if self.exec.frame_count >= limit {
+            return Err(self.stack_overflow());
+        }
+        // Errors that pass many protected calls gather a position at each, so their nesting is bounded more tightly.
+        let protects = |f: &&Frame| f.kind == kind::NATIVE && f.flags & frame_flag::PROTECTED != 0;
+        if self.exec.frames().iter().filter(protects).count() > PROTECTED_MAX {
             return Err(self.stack_overflow());
         }
         let cap = (self.exec.frame_cap * 2).clamp(self.exec.frame_count + 1, limit);
@@ -102,11 +127,25 @@ impl Vm {
         Ok(())
     }
 
-    /// Gives back the room that a message handler had beyond the limits, so that the next one has it again.
+    /// After an error: gives back the room that a message handler had beyond the limits, so that the next one has it again.
     pub(crate) fn shrink_stacks(&mut self) {
         let (frames, slots) = (self.limits.frames_max, self.limits.stack_max + SLACK);
         if self.handlers_active() > 0 {
             return;
+        }
+        // What a deep recursion has left behind goes too. The frames below were entered before: their registers end at most a
+        // frame's size above `top`.
+        let used = self.exec.top + 256 + 2 * SLACK;
+        if self.exec.frame_cap > LARGE && self.exec.frame_count < self.exec.frame_cap / 8 {
+            let cap = (self.exec.frame_count * 2).max(LARGE / 2);
+            let change = self.exec.grow_frames(&mut self.heap.pools, cap);
+            self.heap.account(change);
+        }
+        if self.exec.stack_cap > LARGE && used < self.exec.stack_cap / 8 {
+            let change = self
+                .exec
+                .grow_stack(&mut self.heap.pools, (used * 2).max(LARGE / 2));
+            self.heap.account(change);
         }
         if self.exec.frame_cap > frames && self.exec.frame_count <= frames {
             let change = self.exec.grow_frames(&mut self.heap.pools, frames);
@@ -120,7 +159,13 @@ impl Vm {
 
     /// Pushes the frame of a call whose function is at `func` and whose arguments end at `top`. Natives do not run yet:
     /// [`Vm::drive`] runs them.
-    pub(crate) fn begin_call(&mut self, func: usize, args: usize, results: i16, flags: u8) -> Result<(), Throw> {
+    pub(crate) fn begin_call(
+        &mut self,
+        func: usize,
+        args: usize,
+        results: i16,
+        flags: u8,
+    ) -> Result<(), Throw> {
         debug_assert_eq!(func + 1 + args, self.exec.top);
         let mut args = args;
         // Arguments are moved, here or by the callee.
@@ -128,7 +173,9 @@ impl Vm {
         loop {
             let callee = self.exec.get(func);
             match callee.tag {
-                tag::LUA_CLOSURE => return self.begin_lua(func, args, results, flags, Gc::from_bits(callee.bits)),
+                tag::LUA_CLOSURE => {
+                    return self.begin_lua(func, args, results, flags, Gc::from_bits(callee.bits));
+                }
                 tag::NATIVE | tag::NATIVE_CLOSURE => {
                     self.ensure_stack(SLACK)?;
                     return self.push_frame(Frame {
@@ -218,7 +265,8 @@ impl Vm {
         if self.tracing && frame.flags & frame_flag::HOOK == 0 {
             self.hook_returned();
         }
-        const SPECIAL: u8 = frame_flag::FINALIZER | frame_flag::CLOSE | frame_flag::HOOK | frame_flag::HANDLER;
+        const SPECIAL: u8 =
+            frame_flag::FINALIZER | frame_flag::CLOSE | frame_flag::HOOK | frame_flag::HANDLER;
         if frame.flags & SPECIAL != 0 && frame.kind != kind::BOTTOM {
             return self.complete_special(&frame, first, count);
         }
@@ -257,9 +305,17 @@ impl Vm {
     }
 
     fn complete_special(&mut self, frame: &Frame, first: usize, count: usize) {
-        self.exec.top = if frame.flags & frame_flag::HANDLER != 0 { frame.func as usize } else { self.saved_top(frame) };
+        self.exec.top = if frame.flags & frame_flag::HANDLER != 0 {
+            frame.func as usize
+        } else {
+            self.saved_top(frame)
+        };
         if frame.flags & frame_flag::HANDLER != 0 {
-            self.error = if count > 0 { self.exec.get(first) } else { Value::NIL };
+            self.error = if count > 0 {
+                self.exec.get(first)
+            } else {
+                Value::NIL
+            };
             self.handler_returned = true;
         } else if frame.flags & frame_flag::FINALIZER != 0 {
             self.finalizer_ended();
@@ -271,6 +327,7 @@ impl Vm {
 
     /// Lets natives and pending steps run until a Lua frame is on top or the interpreter must be left.
     pub(crate) fn drive(&mut self) -> Exit {
+        let mut collected = false;
         loop {
             if self.handler_returned {
                 self.handler_returned = false;
@@ -289,9 +346,16 @@ impl Vm {
             }
             let frame = self.exec.frame();
             let step = match frame.kind {
+                // Errors and callbacks make garbage too: here is their safe point.
+                kind::LUA if self.heap.debt > 0 && !collected => {
+                    collected = true;
+                    self.collect_at_native_return().map(|()| None)
+                }
                 kind::LUA => return Exit::Continue,
                 kind::NATIVE if frame.state == UNWINDING => self.continue_unwinding(),
-                kind::NATIVE if frame.state == RETURNING => self.native_returns(frame.top as usize).map(|()| None),
+                kind::NATIVE if frame.state == RETURNING => {
+                    self.native_returns(frame.top as usize).map(|()| None)
+                }
                 kind::NATIVE => self.run_native(),
                 kind::ENTRY if frame.state == UNWINDING => self.continue_unwinding(),
                 kind::ENTRY => return Exit::Done,
@@ -381,7 +445,12 @@ impl Vm {
                 self.exec.top = to + 1 + args as usize;
                 self.frame_gone(&frame);
                 self.exec.frame_count -= 1;
-                self.begin_call(to, args as usize, frame.results, frame.flags & !frame_flag::PROTECTED)?;
+                self.begin_call(
+                    to,
+                    args as usize,
+                    frame.results,
+                    frame.flags & !frame_flag::PROTECTED,
+                )?;
             }
             Act::Yield(n) => return self.yield_now(n as usize),
             Act::Resume { co, args, wrap } => self.resume(co, args as usize, wrap)?,
@@ -404,7 +473,12 @@ impl Vm {
 
     /// Begins a call from the host: a function, its arguments, and perhaps a message handler. Then `run` until it is done, and
     /// `leave`. Entries nest: a native that the host wrote may enter again.
-    pub fn enter(&mut self, function: Value, args: &[Value], handler: Option<Value>) -> Result<(), Throw> {
+    pub fn enter(
+        &mut self,
+        function: Value,
+        args: &[Value],
+        handler: Option<Value>,
+    ) -> Result<(), Throw> {
         if self.exec.frame_count > 0 {
             self.open_top();
         }
@@ -415,7 +489,11 @@ impl Vm {
         }
         let func = self.exec.top;
         self.exec.push(handler.unwrap_or(Value::NIL));
-        let flags = if self.host_coroutine && self.exec.frame_count == 0 { 0 } else { frame_flag::NO_YIELD };
+        let flags = if self.host_coroutine && self.exec.frame_count == 0 {
+            0
+        } else {
+            frame_flag::NO_YIELD
+        };
         let pushed = self.push_frame(Frame {
             base: func as u32 + 1,
             func: func as u32,
@@ -445,7 +523,9 @@ impl Vm {
     pub fn leave(&mut self) -> Vec<Value> {
         let frame = *self.exec.frame();
         debug_assert_eq!(frame.kind, kind::ENTRY);
-        let values = (frame.base as usize..self.exec.top).map(|at| self.exec.get(at)).collect();
+        let values = (frame.base as usize..self.exec.top)
+            .map(|at| self.exec.get(at))
+            .collect();
         self.frame_gone(&frame);
         self.exec.frame_count -= 1;
         self.exec.top = frame.func as usize;
@@ -463,13 +543,19 @@ impl Vm {
     /// The closure of a Lua frame.
     #[inline]
     pub(crate) fn frame_closure(&self, frame: &Frame) -> Option<Gc<LuaClosure>> {
-        if frame.kind != kind::LUA { None } else { Some(Gc::from_bits(frame.closure as u64)) }
+        if frame.kind != kind::LUA {
+            None
+        } else {
+            Some(Gc::from_bits(frame.closure as u64))
+        }
     }
 
     /// Index of the instruction that a Lua frame executes next.
     pub(crate) fn frame_next_pc(&self, frame: &Frame) -> usize {
         match self.frame_proto(frame) {
-            Some(proto) => (frame.pc as usize - proto.code as usize) / size_of::<crate::heap::function::Insn>(),
+            Some(proto) => {
+                (frame.pc as usize - proto.code as usize) / size_of::<crate::heap::function::Insn>()
+            }
             None => 0,
         }
     }
@@ -483,7 +569,10 @@ impl Vm {
     pub(crate) fn current_instr(&self) -> Instr {
         let frame = self.exec.frame();
         match self.frame_proto(frame) {
-            Some(proto) => proto.code().get(self.frame_pc(frame)).map_or(Instr(0), |i| Instr(i.word)),
+            Some(proto) => proto
+                .code()
+                .get(self.frame_pc(frame))
+                .map_or(Instr(0), |i| Instr(i.word)),
             None => Instr(0),
         }
     }
@@ -504,7 +593,10 @@ impl Vm {
         let distance = if answer != (i.c() != 0) {
             1
         } else {
-            let jump = self.frame_proto(&frame).and_then(|p| p.code().get(next).copied()).map_or(0, |j| Instr(j.word).get_sj());
+            let jump = self
+                .frame_proto(&frame)
+                .and_then(|p| p.code().get(next).copied())
+                .map_or(0, |j| Instr(j.word).get_sj());
             1 + jump as isize
         };
         self.exec.frame_mut().pc = frame.pc.wrapping_offset(distance);
@@ -533,7 +625,9 @@ impl Vm {
                     self.exec.frame_mut().aux = 0;
                 }
             }
-            Some(op) if op.has(crate::bytecode::op::flag::WRITES_A) => self.exec.set(base + i.a() as usize, v),
+            Some(op) if op.has(crate::bytecode::op::flag::WRITES_A) => {
+                self.exec.set(base + i.a() as usize, v)
+            }
             _ => {}
         }
     }
@@ -557,7 +651,9 @@ impl Vm {
     /// A constant of the top Lua frame.
     #[inline]
     pub(crate) fn constant(&self, k: u32) -> Value {
-        self.frame_proto(self.exec.frame()).and_then(|p| p.consts().get(k as usize).copied()).unwrap_or(Value::NIL)
+        self.frame_proto(self.exec.frame())
+            .and_then(|p| p.consts().get(k as usize).copied())
+            .unwrap_or(Value::NIL)
     }
 
     /// Takes an outcome of `meta.rs`: a result goes to R[A], a call is made with `FINISH`.
@@ -611,7 +707,11 @@ impl Vm {
     }
 
     /// Marks a slot to be closed (manual 3.3.8).
-    pub(crate) fn mark_to_be_closed(&mut self, slot: usize, name: Option<String>) -> Result<(), Throw> {
+    pub(crate) fn mark_to_be_closed(
+        &mut self,
+        slot: usize,
+        name: Option<String>,
+    ) -> Result<(), Throw> {
         let v = self.exec.get(slot);
         if !v.is_truthy() {
             return Ok(());
@@ -704,39 +804,17 @@ impl Vm {
         self.finalizers_due = !self.heap.gc.to_finalize.is_empty();
     }
 
-    /// Sets to nil what the top Lua frame's current instruction shows to be garbage: above the variables, a constructor's table and a
-    /// call's results are the last registers in use. Otherwise a temporary of long ago could keep an object alive for as long as the
-    /// function runs. Stripped code does not tell which registers are variables, and keeps everything.
-    pub(crate) fn forget_dead_registers(&mut self) {
-        let Some(&frame) = self.exec.frames().last() else { return };
-        let Some(proto) = self.frame_proto(&frame) else { return };
-        let pc = self.frame_pc(&frame);
-        let at = |pc: usize| proto.code().get(pc).map_or(Instr(0), |i| Instr(i.word));
-        let first = match (at(pc).op(), at(pc.wrapping_sub(1)).op()) {
-            (Some(Op::EXTRAARG), Some(Op::NEWTABLE)) => frame.base as usize + at(pc - 1).a() as usize + 1,
-            (Some(Op::CALL), _) => {
-                let func = frame.base as usize + at(pc).a() as usize;
-                if at(pc).c() > 0 { func + at(pc).c() as usize - 1 } else { self.exec.top.max(func) }
-            }
-            _ => return,
-        };
-        let locals = &proto.info().locals;
-        if locals.is_empty() && proto.info().lines.is_empty() {
-            return;
-        }
-        let pc = pc as u32;
-        let variables = locals.iter().take_while(|l| l.start_pc <= pc).filter(|l| pc < l.end_pc).count();
-        for slot in first.max(frame.base as usize + variables)..frame.top as usize {
-            self.exec.set(slot, Value::NIL);
-        }
-    }
-
     /// A collector step after a native has returned.
     #[cold]
     #[inline(never)]
     pub(crate) fn collect_at_native_return(&mut self) -> Result<(), Throw> {
         let top = self.exec.frame();
-        if top.kind == kind::LUA && matches!(self.current_instr().op(), Some(Op::CALL | Op::TAILCALL | Op::TFORCALL)) {
+        if top.kind == kind::LUA
+            && matches!(
+                self.current_instr().op(),
+                Some(Op::CALL | Op::TAILCALL | Op::TFORCALL)
+            )
+        {
             // What is above the results is dead.
             self.exec.live_limit = self.exec.top;
         }
@@ -828,7 +906,9 @@ impl Vm {
         if needed > self.limits.stack_max {
             return Err(self.fail("too many arguments to resume"));
         }
-        let cap = needed.max(co.exec.stack_cap * 2).min(self.limits.stack_max + SLACK);
+        let cap = needed
+            .max(co.exec.stack_cap * 2)
+            .min(self.limits.stack_max + SLACK);
         self.heap.reserve((cap - co.exec.stack_cap) * 16)?;
         let change = co.exec.grow_stack(&mut self.heap.pools, cap);
         self.heap.account(change);
@@ -836,7 +916,12 @@ impl Vm {
     }
 
     /// Ends a `resume` or `wrap` native, which is the top frame again, with `true` and values from the stack of the coroutine that it resumed.
-    fn resume_succeeded(&mut self, co: Gc<Coroutine>, first: usize, count: usize) -> Result<(), Throw> {
+    fn resume_succeeded(
+        &mut self,
+        co: Gc<Coroutine>,
+        first: usize,
+        count: usize,
+    ) -> Result<(), Throw> {
         let frame = *self.exec.frame();
         // The results begin in the function's slot, unless a hook wants to see the function.
         let bottom = frame.func as usize + self.tracing as usize;
@@ -943,7 +1028,11 @@ impl Vm {
             // All closed: the native is entered again with the outcome.
             let origin = frame.aux;
             frame.aux = 0;
-            frame.state = if origin == WRAP_FAILED { WRAP_FAILED } else { CLOSED };
+            frame.state = if origin == WRAP_FAILED {
+                WRAP_FAILED
+            } else {
+                CLOSED
+            };
             let (failed, error) = (co.failed, co.error);
             co.failed = false;
             co.error = Value::NIL;
@@ -956,6 +1045,13 @@ impl Vm {
             self.push(error);
             return Ok(());
         };
+        if self.coroutine_depth >= COROUTINE_DEPTH_MAX {
+            // None of its variables can be closed: as if each `__close` failed so.
+            co.exec.tbc.clear();
+            co.error = self.new_string(b"C stack overflow")?;
+            co.failed = true;
+            return self.close_coroutine(co);
+        }
         co.exec.frame_count = 0;
         co.exec.no_yield = 0;
         co.exec.handlers = 0;
@@ -968,7 +1064,10 @@ impl Vm {
         let value = self.exec.get(slot as usize);
         let error = if co.failed { co.error } else { Value::NIL };
         self.exec.top = slot as usize + 1;
-        self.push_frame(Frame { flags: frame_flag::NO_YIELD, ..BOTTOM_FRAME })?;
+        self.push_frame(Frame {
+            flags: frame_flag::NO_YIELD,
+            ..BOTTOM_FRAME
+        })?;
         self.call_close(value, error)
     }
 

@@ -15,6 +15,8 @@ pub(crate) const UNWINDING: u32 = u32::MAX;
 const HANDLERS_MAX: usize = 195;
 /// Handlers beyond that until the error is thrown without any.
 const HANDLERS_EXTRA: usize = 20;
+/// An overflow in a handler counts as so many handlers.
+const OVERFLOW_WEIGHT: usize = 40;
 
 impl Vm {
     /// An error with a message and the position of the function that called the running native (or, in a Lua function, of the
@@ -58,22 +60,33 @@ impl Vm {
     /// The frame whose position an error names: the top one if it is Lua's, else the one below.
     fn level_of_error(&self) -> Option<usize> {
         let top = self.exec.frame_count.checked_sub(1)?;
-        if self.exec.frames()[top].kind == kind::LUA { Some(top) } else { top.checked_sub(1) }
+        if self.exec.frames()[top].kind == kind::LUA {
+            Some(top)
+        } else {
+            top.checked_sub(1)
+        }
     }
 
     /// The frame at a level as `error` and `debug` count them: 0 is the running function, 1 the one that called it.
     pub fn frame_at_level(&self, level: usize) -> Option<usize> {
-        (0..self.exec.frame_count).rev().filter(|&i| matches!(self.exec.frames()[i].kind, kind::LUA | kind::NATIVE)).nth(level)
+        (0..self.exec.frame_count)
+            .rev()
+            .filter(|&i| matches!(self.exec.frames()[i].kind, kind::LUA | kind::NATIVE))
+            .nth(level)
     }
 
     /// `chunk:line: ` of a frame, empty for one that is not Lua's.
     pub fn position(&self, frame: Option<usize>) -> String {
-        let Some(frame) = frame.and_then(|i| self.exec.frames().get(i)) else { return String::new() };
+        let Some(frame) = frame.and_then(|i| self.exec.frames().get(i)) else {
+            return String::new();
+        };
         self.frame_position(frame)
     }
 
     pub(crate) fn frame_position(&self, frame: &Frame) -> String {
-        let Some(proto) = self.frame_proto(frame) else { return String::new() };
+        let Some(proto) = self.frame_proto(frame) else {
+            return String::new();
+        };
         let source = match &proto.info().source {
             Some(source) => chunk_id(source),
             None => "?".into(),
@@ -81,7 +94,9 @@ impl Vm {
         match proto.line(self.frame_pc(frame)) {
             Some(line) => format!("{source}:{line}: "),
             // Stripped: a native that was called from here says nothing, an instruction says what the reference says.
-            None if frame.kind == kind::LUA && std::ptr::eq(frame, self.exec.frame()) => format!("{source}:-1: "),
+            None if frame.kind == kind::LUA && std::ptr::eq(frame, self.exec.frame()) => {
+                format!("{source}:-1: ")
+            }
             None => String::new(),
         }
     }
@@ -94,6 +109,7 @@ impl Vm {
     }
 
     fn type_error_with(&mut self, value: Value, what: &str, suffix: &str) -> Throw {
+        self.charge_search(self.exec.frame_count - 1);
         let name = self.type_name_meta(value, false);
         self.fail_here(&format!("attempt to {what} a {name} value{suffix}"))
     }
@@ -135,7 +151,11 @@ impl Vm {
     #[cold]
     pub(crate) fn concat_error(&mut self, slot: usize) -> Throw {
         let a = self.exec.get(slot);
-        let slot = if a.is_string() || a.is_number() { slot + 1 } else { slot };
+        let slot = if a.is_string() || a.is_number() {
+            slot + 1
+        } else {
+            slot
+        };
         let suffix = variable_suffix(self.slot_name(slot));
         self.type_error_with(self.exec.get(slot), "concatenate", &suffix)
     }
@@ -154,6 +174,7 @@ impl Vm {
     #[cold]
     pub(crate) fn stack_overflow(&mut self) -> Throw {
         if self.handlers_active() > 0 {
+            self.handler_overflows += 1;
             let throw = self.throw_bytes(b"error in error handling");
             return match throw {
                 Throw::Error => Throw::ErrorUnhandled,
@@ -221,7 +242,8 @@ impl Vm {
         self.collect();
         let frame = *self.exec.frame();
         let at = (self.exec.frame_count, frame.pc as usize);
-        if frame.kind != kind::LUA || self.memory_retry == at || self.heap.reserve(e.asked).is_err() {
+        if frame.kind != kind::LUA || self.memory_retry == at || self.heap.reserve(e.asked).is_err()
+        {
             return false;
         }
         self.memory_retry = at;
@@ -231,7 +253,12 @@ impl Vm {
 
     /// The message handler that is in charge now, unless handlers are already failing in a row.
     fn message_handler(&mut self) -> Option<Value> {
-        match self.handlers_active() {
+        let active = self.handlers_active();
+        if active == 0 {
+            self.handler_overflows = 0;
+        }
+        // A handler that recurses without end must not do so as often as it may fail otherwise.
+        match active + self.handler_overflows * OVERFLOW_WEIGHT {
             HANDLERS_MAX => self.error = Value::string(self.heap.string(b"C stack overflow").ok()?),
             n if n >= HANDLERS_MAX + HANDLERS_EXTRA => {
                 self.error = Value::string(self.heap.string(b"error in error handling").ok()?);
@@ -243,13 +270,15 @@ impl Vm {
             if frame.flags & frame_flag::FINALIZER != 0 {
                 return None;
             }
-            let catches = frame.kind == kind::ENTRY || frame.kind == kind::NATIVE && frame.flags & frame_flag::PROTECTED != 0;
+            let catches = frame.kind == kind::ENTRY
+                || frame.kind == kind::NATIVE && frame.flags & frame_flag::PROTECTED != 0;
             if catches {
                 // Natives that deal with errors themselves have no handler of their own.
                 if frame.top == CATCH {
                     continue;
                 }
-                if frame.top == 0 || frame.state == UNWINDING {
+                // Closing variables on the way out, it still handles what goes wrong there.
+                if frame.top == 0 {
                     return None;
                 }
                 return Some(self.exec.get(frame.top as usize));
@@ -289,7 +318,7 @@ impl Vm {
             let error = self.error;
             self.exec.set(error_slot(&frame), error);
             self.exec.frame_mut().state = UNWINDING;
-            return Exit::Continue;
+            Exit::Continue
         }
     }
 
@@ -362,6 +391,10 @@ impl Vm {
         self.exec.top = func + 2;
         self.complete(func, 2);
         self.shrink_stacks();
+        // A safe point, or a row of errors that are caught would never meet one.
+        if self.heap.debt > 0 {
+            self.collect_at_native_return()?;
+        }
         Ok(None)
     }
 
@@ -423,7 +456,11 @@ pub fn chunk_id(source: &[u8]) -> String {
         Some(b'=') => text(&source[1..source.len().min(SIZE)]),
         Some(b'@') => {
             let name = &source[1..];
-            if name.len() < SIZE { text(name) } else { format!("...{}", text(&name[name.len() - (SIZE - 4)..])) }
+            if name.len() < SIZE {
+                text(name)
+            } else {
+                format!("...{}", text(&name[name.len() - (SIZE - 4)..]))
+            }
         }
         _ => {
             let line = source.split(|&b| b == b'\n').next().unwrap_or(&[]);

@@ -20,8 +20,13 @@ pub type Name = (&'static str, String);
 /// Registers whose contents are named after the global environment make fields global variables.
 const ENV: &[u8] = b"_ENV";
 
+/// A name as text. It ends at a zero byte, as in the reference.
 fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
+    let end = bytes
+        .iter()
+        .position(|&byte| byte == 0)
+        .unwrap_or(bytes.len());
+    String::from_utf8_lossy(&bytes[..end]).into_owned()
 }
 
 /// The instruction at `pc`; verified code has one wherever a frame's pc points.
@@ -32,13 +37,25 @@ fn instr(proto: &Proto, pc: usize) -> Instr {
 /// The name of the `number`th local variable (from 1) alive at `pc`.
 pub(crate) fn local_at(proto: &Proto, number: usize, pc: usize) -> Option<&[u8]> {
     let pc = pc as u32;
-    let alive = proto.info().locals.iter().take_while(|l| l.start_pc <= pc).filter(|l| pc < l.end_pc);
-    alive.into_iter().nth(number.checked_sub(1)?).map(|l| &*l.name)
+    let alive = proto
+        .info()
+        .locals
+        .iter()
+        .take_while(|l| l.start_pc <= pc)
+        .filter(|l| pc < l.end_pc);
+    alive
+        .into_iter()
+        .nth(number.checked_sub(1)?)
+        .map(|l| &*l.name)
 }
 
 /// The name of an upvalue.
 pub(crate) fn upvalue_name(proto: &Proto, n: u8) -> Option<&[u8]> {
-    proto.info().upvals.get(n as usize).and_then(|u| u.name.as_deref())
+    proto
+        .info()
+        .upvals
+        .get(n as usize)
+        .and_then(|u| u.name.as_deref())
 }
 
 /// Whether an instruction changes a register.
@@ -66,7 +83,11 @@ fn setter(proto: &Proto, end: usize, reg: u8) -> Option<usize> {
                 jumped_to = jumped_to.max(target);
             }
         } else if writes(i, op, reg) {
-            found = if (pc as i64) < jumped_to { None } else { Some(pc) };
+            found = if (pc as i64) < jumped_to {
+                None
+            } else {
+                Some(pc)
+            };
         }
     }
     found
@@ -97,7 +118,10 @@ fn origin(proto: &Proto, pc: usize, reg: u8) -> Option<Origin> {
                 continue;
             }
             Op::MOVE => None,
-            Op::GETUPVAL => Some(Origin::Named(("upvalue", text(upvalue_name(proto, i.b()).unwrap_or(b"?"))))),
+            Op::GETUPVAL => Some(Origin::Named((
+                "upvalue",
+                text(upvalue_name(proto, i.b()).unwrap_or(b"?")),
+            ))),
             Op::LOADK => constant(i.bx() as usize),
             Op::LOADKX => constant(instr(proto, pc + 1).get_ax() as usize),
             _ => Some(Origin::Made(pc)),
@@ -107,7 +131,11 @@ fn origin(proto: &Proto, pc: usize, reg: u8) -> Option<Origin> {
 
 /// The name of a constant that is a string.
 fn constant_name(proto: &Proto, k: u8) -> String {
-    proto.consts().get(k as usize).and_then(|v| v.as_str()).map_or("?".into(), |s| text(s.bytes()))
+    proto
+        .consts()
+        .get(k as usize)
+        .and_then(|v| v.as_str())
+        .map_or("?".into(), |s| text(s.bytes()))
 }
 
 fn field_kind(is_env: bool) -> &'static str {
@@ -127,8 +155,14 @@ pub(crate) fn register_name(proto: &Proto, pc: usize, reg: u8) -> Option<Name> {
     };
     let i = instr(proto, pc);
     Some(match i.op()? {
-        Op::GETTABUP => (field_kind(upvalue_name(proto, i.b()) == Some(ENV)), constant_name(proto, i.c())),
-        Op::GETFIELD => (field_kind(is_env(proto, pc, i.b())), constant_name(proto, i.c())),
+        Op::GETTABUP => (
+            field_kind(upvalue_name(proto, i.b()) == Some(ENV)),
+            constant_name(proto, i.c()),
+        ),
+        Op::GETFIELD => (
+            field_kind(is_env(proto, pc, i.b())),
+            constant_name(proto, i.c()),
+        ),
         Op::GETI => ("field", "integer index".into()),
         Op::SELF => ("method", constant_name(proto, i.c())),
         Op::GETTABLE => {
@@ -137,7 +171,11 @@ pub(crate) fn register_name(proto: &Proto, pc: usize, reg: u8) -> Option<Name> {
                 _ => "?".into(),
             };
             // A table above its result: a method whose name does not fit `SELF`.
-            if i.b() > i.a() { ("method", name) } else { (field_kind(is_env(proto, pc, i.b())), name) }
+            if i.b() > i.a() {
+                ("method", name)
+            } else {
+                (field_kind(is_env(proto, pc, i.b())), name)
+            }
         }
         _ => return None,
     })
@@ -178,9 +216,21 @@ fn same(a: Value, b: Value) -> bool {
 }
 
 impl Vm {
+    /// Names are searched for in the code before the current instruction, which may be long.
+    pub(crate) fn charge_search(&mut self, frame: usize) {
+        if let Some(frame) = self.exec.frames().get(frame) {
+            let work = self.frame_pc(frame) as u64 >> 4;
+            self.charge(work);
+        }
+    }
+
     /// The execution state of a coroutine, running or not.
     pub(crate) fn exec_of<'a>(&'a self, co: &'a Gc<Coroutine>) -> &'a Exec {
-        if *co == self.current { &self.exec } else { &co.exec }
+        if *co == self.current {
+            &self.exec
+        } else {
+            &co.exec
+        }
     }
 
     /// The variable that holds the offending operand `value` of the current instruction, if the bytecode tells. Of two operands
@@ -198,9 +248,16 @@ impl Vm {
         let regs: &[u8] = match i.op()? {
             Op::GETTABUP => return upvalue(i.b()),
             Op::SETTABUP | Op::SETTABUPK => return upvalue(i.a()),
-            Op::SETTABLE | Op::SETTABLEK | Op::SETI | Op::SETIK | Op::SETFIELD | Op::SETFIELDK => &[i.a()],
+            Op::SETTABLE | Op::SETTABLEK | Op::SETI | Op::SETIK | Op::SETFIELD | Op::SETFIELDK => {
+                &[i.a()]
+            }
             Op::GETTABLE | Op::GETI | Op::GETFIELD | Op::SELF | Op::LEN => &[i.b()],
-            op if (Op::ADDI as u8..Op::ADD as u8).contains(&(op as u8)) || op == Op::UNM || op == Op::BNOT => &[i.b()],
+            op if (Op::ADDI as u8..Op::ADD as u8).contains(&(op as u8))
+                || op == Op::UNM
+                || op == Op::BNOT =>
+            {
+                &[i.b()]
+            }
             op if (Op::ADD as u8..Op::UNM as u8).contains(&(op as u8)) => &[i.b(), i.c()],
             _ => return None,
         };
@@ -247,6 +304,7 @@ impl Vm {
     /// How the running native was called, or else under which name the loaded modules know it.
     pub(crate) fn native_call_name(&mut self) -> Option<Name> {
         let index = self.exec.frame_count - 1;
+        self.charge_search(index.saturating_sub(1));
         if let Some(name) = self.call_name(&self.exec, index) {
             return Some(name);
         }
@@ -260,14 +318,20 @@ impl Vm {
         let loaded = self.raw_get_name(registry, "_LOADED").ok()?.as_table()?;
         for module in loaded.entries() {
             let (key, value) = (module.key(), module.value());
-            let (Some(module), Some(fields)) = (key.as_str(), value.as_table()) else { continue };
+            let (Some(module), Some(fields)) = (key.as_str(), value.as_table()) else {
+                continue;
+            };
             for field in fields.entries() {
                 if let Some(name) = field.key().as_str()
                     && field.value().raw_equals(function)
                     && !field.value().is_nil()
                 {
                     let (module, name) = (text(module.bytes()), text(name.bytes()));
-                    return Some(if module == "_G" { name } else { format!("{module}.{name}") });
+                    return Some(if module == "_G" {
+                        name
+                    } else {
+                        format!("{module}.{name}")
+                    });
                 }
             }
         }
@@ -278,7 +342,9 @@ impl Vm {
     pub(crate) fn level_frame(&self, exec: &Exec, level: i64) -> Option<usize> {
         let level = usize::try_from(level).ok()?;
         let frames = exec.frames();
-        let counted = (0..frames.len()).rev().filter(|&i| !matches!(frames[i].kind, kind::BOTTOM | kind::ENTRY));
+        let counted = (0..frames.len())
+            .rev()
+            .filter(|&i| !matches!(frames[i].kind, kind::BOTTOM | kind::ENTRY));
         counted.into_iter().nth(level)
     }
 

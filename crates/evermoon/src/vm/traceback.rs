@@ -22,13 +22,27 @@ impl Vm {
         // Frames can be looked at by index only, since finding names needs the whole engine.
         let frames = self.exec_of(&co).frames();
         let counted = |f: &Frame| !matches!(f.kind, kind::BOTTOM | kind::ENTRY);
-        let levels: Vec<usize> = (0..frames.len()).rev().filter(|&i| counted(&frames[i])).collect();
-        let Some(shown) = usize::try_from(level).ok().and_then(|level| levels.get(level..)) else { return text };
-        let skipped = if shown.len() > SHOWN_FIRST + SHOWN_LAST + 1 { shown.len() - SHOWN_FIRST - SHOWN_LAST } else { 0 };
+        let levels: Vec<usize> = (0..frames.len())
+            .rev()
+            .filter(|&i| counted(&frames[i]))
+            .collect();
+        let Some(shown) = usize::try_from(level)
+            .ok()
+            .and_then(|level| levels.get(level..))
+        else {
+            return text;
+        };
+        let skipped = if shown.len() > SHOWN_FIRST + SHOWN_LAST + 1 {
+            shown.len() - SHOWN_FIRST - SHOWN_LAST
+        } else {
+            0
+        };
         for (n, &index) in shown.iter().enumerate() {
             if skipped > 0 && n == SHOWN_FIRST {
                 // One more is left out than the reference says, and we say what it says.
-                text.extend_from_slice(format!("\n\t...\t(skipping {} levels)", skipped - 1).as_bytes());
+                text.extend_from_slice(
+                    format!("\n\t...\t(skipping {} levels)", skipped - 1).as_bytes(),
+                );
             }
             if skipped > 0 && (SHOWN_FIRST..SHOWN_FIRST + skipped).contains(&n) {
                 continue;
@@ -45,7 +59,11 @@ impl Vm {
         let place = match self.frame_proto(&frame) {
             None => "[C]".into(),
             Some(proto) => {
-                let source = proto.info().source.as_ref().map_or("?".into(), |source| chunk_id(source));
+                let source = proto
+                    .info()
+                    .source
+                    .as_ref()
+                    .map_or("?".into(), |source| chunk_id(source));
                 match proto.line(self.frame_pc(&frame)) {
                     Some(line) => format!("{source}:{line}"),
                     None => source,
@@ -62,7 +80,10 @@ impl Vm {
             if info.line_defined == 0 {
                 "main chunk".into()
             } else {
-                let source = info.source.as_ref().map_or("?".into(), |source| chunk_id(source));
+                let source = info
+                    .source
+                    .as_ref()
+                    .map_or("?".into(), |source| chunk_id(source));
                 format!("function <{source}:{}>", info.line_defined)
             }
         } else {

@@ -12,7 +12,9 @@ impl std::fmt::Display for Mine {
 impl std::error::Error for Mine {}
 
 fn failing(lua: &Lua) {
-    let f = lua.create_function(|_, n: u32| Err::<(), _>(Error::host(Mine(n)))).unwrap();
+    let f = lua
+        .create_function(|_, n: u32| Err::<(), _>(Error::host(Mine(n))))
+        .unwrap();
     lua.globals().set("fail", f).unwrap();
 }
 
@@ -23,7 +25,13 @@ fn a_host_error_comes_back_as_itself() {
     let error = lua.load("fail(7)").set_name("@m.lua").exec().unwrap_err();
     assert_eq!(error.downcast_ref::<Mine>(), Some(&Mine(7)));
     assert_eq!(error.to_string(), "my error 7");
-    assert!(error.traceback().unwrap().contains("m.lua:1: in main chunk"), "{error:#}");
+    assert!(
+        error
+            .traceback()
+            .unwrap()
+            .contains("m.lua:1: in main chunk"),
+        "{error:#}"
+    );
     // Also when Lua catches it, looks at it, and raises it again.
     let error = lua
         .load("local ok, e = pcall(fail, 8) assert(not ok and tostring(e) == 'my error 8' and type(e) == 'userdata') error(e)")
@@ -32,14 +40,18 @@ fn a_host_error_comes_back_as_itself() {
     assert_eq!(error.downcast_ref::<Mine>(), Some(&Mine(8)));
     // And as a value.
     let value: Value = lua.load("select(2, pcall(fail, 9))").eval().unwrap();
-    let Value::Error(error) = value else { panic!("{value:?}") };
+    let Value::Error(error) = value else {
+        panic!("{value:?}")
+    };
     assert_eq!(error.downcast_ref::<Mine>(), Some(&Mine(9)));
 }
 
 #[test]
 fn a_lua_error_keeps_its_value_through_the_host() {
     let lua = Lua::new();
-    let call = lua.create_function(|_, f: Function| f.call::<Value>(())).unwrap();
+    let call = lua
+        .create_function(|_, f: Function| f.call::<Value>(()))
+        .unwrap();
     lua.globals().set("call", call).unwrap();
     let same: bool = lua
         .load("local e = {} local ok, got = pcall(call, function() error(e) end) return not ok and got == e")
@@ -50,20 +62,34 @@ fn a_lua_error_keeps_its_value_through_the_host() {
     assert_eq!(error.to_string(), "(error object is a table value)");
     let value: Table = error.value(&lua).unwrap().try_into().unwrap();
     assert_eq!(value.get::<i64>("code").unwrap(), 5);
-    let error = lua.load("error(setmetatable({}, { __tostring = function() return 'explained' end }))").exec().unwrap_err();
+    let error = lua
+        .load("error(setmetatable({}, { __tostring = function() return 'explained' end }))")
+        .exec()
+        .unwrap_err();
     assert_eq!(error.to_string(), "explained");
-    assert_eq!(lua.load("error()").exec().unwrap_err().to_string(), "(error object is a nil value)");
+    assert_eq!(
+        lua.load("error()").exec().unwrap_err().to_string(),
+        "(error object is a nil value)"
+    );
 }
 
 #[test]
 fn arguments_are_named_by_position() {
     let lua = Lua::new();
-    let f = lua.create_function(|_, (_, n): (String, i64)| Ok(n)).unwrap();
+    let f = lua
+        .create_function(|_, (_, n): (String, i64)| Ok(n))
+        .unwrap();
     lua.globals().set("f", f).unwrap();
     let error = lua.load("f('x', {})").set_name("=main").exec().unwrap_err();
-    assert_eq!(error.to_string(), "main:1: bad argument #2 to 'f' (number expected, got table)");
+    assert_eq!(
+        error.to_string(),
+        "main:1: bad argument #2 to 'f' (number expected, got table)"
+    );
     let error = lua.load("f()").set_name("=main").exec().unwrap_err();
-    assert_eq!(error.to_string(), "main:1: bad argument #1 to 'f' (string expected, got nil)");
+    assert_eq!(
+        error.to_string(),
+        "main:1: bad argument #1 to 'f' (string expected, got nil)"
+    );
 }
 
 #[test]
@@ -72,18 +98,29 @@ fn a_panic_becomes_a_lua_error() {
     let f = lua.create_function(|_, n: usize| Ok([1, 2, 3][n])).unwrap();
     lua.globals().set("pick", f).unwrap();
     let (ok, message): (bool, String) = lua.load("pcall(pick, 9)").eval().unwrap();
-    assert!(!ok && message.contains("panic in host function"), "{message}");
+    assert!(
+        !ok && message.contains("panic in host function"),
+        "{message}"
+    );
     assert_eq!(lua.load("pick(1)").eval::<i64>().unwrap(), 2);
 }
 
 #[test]
 fn fuel_ends_what_pcall_would_not_let_go() {
     let lua = Lua::builder().fuel(50_000).build().unwrap();
-    let error = lua.load("while true do pcall(function() while true do end end) end").exec().unwrap_err();
+    let error = lua
+        .load("while true do pcall(function() while true do end end) end")
+        .exec()
+        .unwrap_err();
     assert_eq!(error.code(), "fuel");
     assert_eq!(lua.fuel(), Some(0));
     lua.set_fuel(None);
-    assert_eq!(lua.load("local s = 0 for i = 1, 100 do s = s + i end return s").eval::<i64>().unwrap(), 5050);
+    assert_eq!(
+        lua.load("local s = 0 for i = 1, 100 do s = s + i end return s")
+            .eval::<i64>()
+            .unwrap(),
+        5050
+    );
     // In the middle of coroutines, metamethods and to-be-closed variables.
     lua.set_fuel(Some(20_000));
     let source = "
@@ -100,7 +137,9 @@ fn fuel_ends_what_pcall_would_not_let_go() {
 fn the_same_work_uses_the_same_fuel() {
     let used = || {
         let lua = Lua::new();
-        lua.load("local t = {} for i = 1, 1000 do t[i] = tostring(i) end table.sort(t)").exec().unwrap();
+        lua.load("local t = {} for i = 1, 1000 do t[i] = tostring(i) end table.sort(t)")
+            .exec()
+            .unwrap();
         lua.fuel_used()
     };
     assert_eq!(used(), used());
@@ -109,9 +148,15 @@ fn the_same_work_uses_the_same_fuel() {
 #[test]
 fn memory_is_limited_and_the_engine_survives() {
     let lua = Lua::builder().memory(3 << 20).build().unwrap();
-    let error = lua.load("local t = {} for i = 1, 1e8 do t[i] = { i } end").exec().unwrap_err();
+    let error = lua
+        .load("local t = {} for i = 1, 1e8 do t[i] = { i } end")
+        .exec()
+        .unwrap_err();
     assert_eq!(error.code(), "memory");
-    let caught: String = lua.load("select(2, pcall(string.rep, 'x', 1 << 24))").eval().unwrap();
+    let caught: String = lua
+        .load("select(2, pcall(string.rep, 'x', 1 << 24))")
+        .eval()
+        .unwrap();
     assert_eq!(caught, "not enough memory");
     for _ in 0..100 {
         let big = "y".repeat(1 << 20);
@@ -133,11 +178,25 @@ fn interrupts_stop_a_program() {
 
 #[test]
 fn a_sandbox_has_what_it_was_given() {
-    let lua = Lua::builder().libraries(StdLib::STRING | StdLib::TABLE).build().unwrap();
-    let names: Vec<String> = ["string", "table", "math", "os", "io", "debug", "package", "require", "coroutine", "utf8"]
-        .iter()
-        .filter(|name| lua.globals().contains_key(**name).unwrap())
-        .map(|name| name.to_string())
-        .collect();
+    let lua = Lua::builder()
+        .libraries(StdLib::STRING | StdLib::TABLE)
+        .build()
+        .unwrap();
+    let names: Vec<String> = [
+        "string",
+        "table",
+        "math",
+        "os",
+        "io",
+        "debug",
+        "package",
+        "require",
+        "coroutine",
+        "utf8",
+    ]
+    .iter()
+    .filter(|name| lua.globals().contains_key(**name).unwrap())
+    .map(|name| name.to_string())
+    .collect();
     assert_eq!(names, ["string", "table"]);
 }

@@ -5,7 +5,10 @@ use evermoon::{Error, Function, Lua, Table, Value};
 #[test]
 fn handles_keep_values_alive_and_let_them_go() {
     let lua = Lua::new();
-    let weak: Table = lua.load("setmetatable({}, { __mode = 'v' })").eval().unwrap();
+    let weak: Table = lua
+        .load("setmetatable({}, { __mode = 'v' })")
+        .eval()
+        .unwrap();
     let table = lua.create_table().unwrap();
     weak.raw_set(1, &table).unwrap();
     let again = table.clone();
@@ -26,7 +29,12 @@ fn values_of_another_engine_are_refused() {
     let f: Function = b.load("function(x) return x end").eval().unwrap();
     assert!(matches!(f.call::<Value>(&table), Err(Error::Foreign)));
     let echo = b.create_function(move |_, ()| Ok(table.clone())).unwrap();
-    assert!(echo.call::<Value>(()).unwrap_err().to_string().contains("another engine"));
+    assert!(
+        echo.call::<Value>(())
+            .unwrap_err()
+            .to_string()
+            .contains("another engine")
+    );
     // Plain data is nobody's.
     b.globals().set("s", Value::string("text")).unwrap();
 }
@@ -47,7 +55,9 @@ fn handles_outlive_their_engine_without_harm() {
 fn many_handles_reuse_their_slots() {
     let lua = Lua::new();
     for round in 0..50 {
-        let tables: Vec<Table> = (0..1000).map(|i| lua.create_table_from([(1, i + round)]).unwrap()).collect();
+        let tables: Vec<Table> = (0..1000)
+            .map(|i| lua.create_table_from([(1, i + round)]).unwrap())
+            .collect();
         for (i, table) in tables.iter().enumerate() {
             assert_eq!(table.raw_get::<i32>(1).unwrap(), i as i32 + round);
         }
@@ -64,7 +74,10 @@ fn many_handles_reuse_their_slots() {
 #[test]
 fn tables_iterate_in_the_order_of_insertion() {
     let lua = Lua::new();
-    let table: Table = lua.load("{ z = 1, y = 2, x = 3, 'a', 'b' }").eval().unwrap();
+    let table: Table = lua
+        .load("{ z = 1, y = 2, x = 3, 'a', 'b' }")
+        .eval()
+        .unwrap();
     let pairs: Vec<(String, Value)> = table.pairs().map(Result::unwrap).collect();
     let keys: Vec<&str> = pairs.iter().map(|(k, _)| k.as_str()).collect();
     assert_eq!(keys, ["1", "2", "z", "y", "x"]);

@@ -4,7 +4,9 @@ use evermoon::{Error, Event, Lua, MultiValue, Run, Value};
 
 fn asking() -> Lua {
     let lua = Lua::new();
-    lua.globals().set("ask", lua.create_event_function("ask").unwrap()).unwrap();
+    lua.globals()
+        .set("ask", lua.create_event_function("ask").unwrap())
+        .unwrap();
     lua
 }
 
@@ -48,7 +50,10 @@ fn the_host_answers_wherever_it_was_asked() {
         return table.concat(out, " ")
     "#;
     let result = drive(&mut start(&lua, source)).unwrap();
-    assert_eq!(result[0].as_str(), Some("[1] [2] [3] [4] [five] 123 [6] [close] [str] 8"));
+    assert_eq!(
+        result[0].as_str(),
+        Some("[1] [2] [3] [4] [five] 123 [6] [close] [str] 8")
+    );
 }
 
 #[test]
@@ -59,7 +64,9 @@ fn runs_interleave() {
         .collect();
     let mut calls = Vec::new();
     for run in &mut runs {
-        let Event::HostCall(call) = run.resume().unwrap() else { panic!() };
+        let Event::HostCall(call) = run.resume().unwrap() else {
+            panic!()
+        };
         calls.push(call);
     }
     for _ in 0..3 {
@@ -86,9 +93,17 @@ fn misuse_is_an_error_and_harmless() {
     let lua = asking();
     let mut run = start(&lua, "return ask('?')");
     assert!(run.answer(1, ()).is_err());
-    let Event::HostCall(call) = run.resume().unwrap() else { panic!() };
+    let Event::HostCall(call) = run.resume().unwrap() else {
+        panic!()
+    };
     let error = run.resume().unwrap_err();
-    assert_eq!(error.to_string(), format!("run is busy: it waits for host call {} ('ask'); answer or fail it first", call.id));
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "run is busy: it waits for host call {} ('ask'); answer or fail it first",
+            call.id
+        )
+    );
     assert!(run.answer(call.id + 1, ()).is_err());
     assert!(run.resume_with(()).is_err());
     run.answer(call.id, 5).unwrap();
@@ -103,12 +118,21 @@ fn misuse_is_an_error_and_harmless() {
 fn an_answer_may_be_an_error() {
     let lua = asking();
     let mut run = start(&lua, "local ok, e = pcall(ask) return ok, tostring(e)");
-    let Event::HostCall(call) = run.resume().unwrap() else { panic!() };
+    let Event::HostCall(call) = run.resume().unwrap() else {
+        panic!()
+    };
     run.fail(call.id, Error::host("no network")).unwrap();
-    let Event::Finished(values) = run.resume().unwrap() else { panic!() };
-    assert_eq!((values[0].clone(), values[1].as_str()), (Value::Boolean(false), Some("no network")));
+    let Event::Finished(values) = run.resume().unwrap() else {
+        panic!()
+    };
+    assert_eq!(
+        (values[0].clone(), values[1].as_str()),
+        (Value::Boolean(false), Some("no network"))
+    );
     let mut run = start(&lua, "\nask()");
-    let Event::HostCall(call) = run.resume().unwrap() else { panic!() };
+    let Event::HostCall(call) = run.resume().unwrap() else {
+        panic!()
+    };
     run.fail(call.id, Error::runtime("refused")).unwrap();
     let error = run.resume().unwrap_err();
     assert_eq!(error.to_string(), "run:2: refused");
@@ -118,13 +142,25 @@ fn an_answer_may_be_an_error() {
 #[test]
 fn runs_yield_to_the_host() {
     let lua = Lua::new();
-    let mut run = start(&lua, "local a = coroutine.yield(1, 2) local b = coroutine.yield(a * 2) return b, coroutine.isyieldable()");
-    let Event::Yielded(values) = run.resume().unwrap() else { panic!() };
+    let mut run = start(
+        &lua,
+        "local a = coroutine.yield(1, 2) local b = coroutine.yield(a * 2) return b, coroutine.isyieldable()",
+    );
+    let Event::Yielded(values) = run.resume().unwrap() else {
+        panic!()
+    };
     assert_eq!(values.into_vec(), [Value::Integer(1), Value::Integer(2)]);
-    let Event::Yielded(values) = run.resume_with(21).unwrap() else { panic!() };
+    let Event::Yielded(values) = run.resume_with(21).unwrap() else {
+        panic!()
+    };
     assert_eq!(values.into_vec(), [Value::Integer(42)]);
-    let Event::Finished(values) = run.resume_with("end").unwrap() else { panic!() };
-    assert_eq!(values.into_vec(), [Value::string("end"), Value::Boolean(true)]);
+    let Event::Finished(values) = run.resume_with("end").unwrap() else {
+        panic!()
+    };
+    assert_eq!(
+        values.into_vec(),
+        [Value::string("end"), Value::Boolean(true)]
+    );
     let error = lua.load("coroutine.yield()").exec().unwrap_err();
     assert!(error.to_string().contains("outside a coroutine"), "{error}");
 }
@@ -155,7 +191,10 @@ fn a_run_out_of_fuel_goes_on_with_more() {
 fn runs_may_be_dropped_at_any_time() {
     let lua = asking();
     for _ in 0..100 {
-        let mut run = start(&lua, "local up = {} local f = function() return up end coroutine.wrap(function() ask(f) end)()");
+        let mut run = start(
+            &lua,
+            "local up = {} local f = function() return up end coroutine.wrap(function() ask(f) end)()",
+        );
         run.resume().unwrap();
         drop(run);
     }
@@ -168,7 +207,9 @@ fn runs_may_be_dropped_at_any_time() {
 fn lua_code_cannot_resume_what_the_host_drives() {
     let lua = asking();
     let mut run = start(&lua, "co = coroutine.running() ask() return 1");
-    let Event::HostCall(call) = run.resume().unwrap() else { panic!() };
+    let Event::HostCall(call) = run.resume().unwrap() else {
+        panic!()
+    };
     let (ok, message): (bool, String) = lua.load("coroutine.resume(co)").eval().unwrap();
     assert!(!ok && message.contains("non-suspended"), "{message}");
     run.answer(call.id, ()).unwrap();
@@ -186,14 +227,21 @@ fn a_run_may_be_driven_inside_a_host_function() {
         drive(&mut run)
     });
     lua.globals().set("nested", nested.unwrap()).unwrap();
-    let mut run = start(&lua, "return coroutine.wrap(function() return nested(1) .. ask(2) .. nested(3) end)()");
+    let mut run = start(
+        &lua,
+        "return coroutine.wrap(function() return nested(1) .. ask(2) .. nested(3) end)()",
+    );
     assert_eq!(drive(&mut run).unwrap()[0].as_str(), Some("[1]![2][3]!"));
 }
 
 #[test]
 fn threads_are_resumed_like_coroutines() {
     let lua = Lua::new();
-    let f = lua.load("local a = ... local b = coroutine.yield(a + 1) error('at ' .. b)").set_name("=t").into_function().unwrap();
+    let f = lua
+        .load("local a = ... local b = coroutine.yield(a + 1) error('at ' .. b)")
+        .set_name("=t")
+        .into_function()
+        .unwrap();
     let thread = lua.create_thread(&f).unwrap();
     assert_eq!(thread.resume::<i64>(1).unwrap(), 2);
     let error = thread.resume::<i64>(9).unwrap_err();

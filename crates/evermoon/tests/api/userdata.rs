@@ -30,9 +30,14 @@ impl UserData for Point {
         methods.add_function("new", |_, (x, y)| Ok(Point { x, y }));
         methods.add_meta_function("__add", |_, (a, b): (AnyUserData, AnyUserData)| {
             let (a, b) = (a.borrow::<Point>()?, b.borrow::<Point>()?);
-            Ok(Point { x: a.x + b.x, y: a.y + b.y })
+            Ok(Point {
+                x: a.x + b.x,
+                y: a.y + b.y,
+            })
         });
-        methods.add_meta_method("__tostring", |_, this, ()| Ok(format!("({}, {})", this.x, this.y)));
+        methods.add_meta_method("__tostring", |_, this, ()| {
+            Ok(format!("({}, {})", this.x, this.y))
+        });
         methods.add_meta_method("__index", |_, _, key: String| Ok(format!("no {key}")));
     }
 }
@@ -51,12 +56,32 @@ fn methods_fields_and_metamethods() {
     object.borrow_mut::<Point>().unwrap().x = 0.0;
     assert_eq!(object.get::<f64>("x").unwrap(), 0.0);
     assert!(object.is::<Point>() && !object.is::<String>());
-    let message: String = lua.load("select(2, pcall(function() p.y = 1 end))").eval().unwrap();
-    assert!(message.ends_with("cannot set read-only field 'y' of Point"), "{message}");
-    let message: String = lua.load("select(2, pcall(function() p:scale('x') end))").set_name("=m").eval().unwrap();
-    assert_eq!(message, "m:1: bad argument #1 to 'scale' (number expected, got string)");
-    let message: String = lua.load("select(2, pcall(function() p.scale({}, 2) end))").set_name("=m").eval().unwrap();
-    assert_eq!(message, "m:1: bad argument #1 to 'scale' (userdata expected, got table)");
+    let message: String = lua
+        .load("select(2, pcall(function() p.y = 1 end))")
+        .eval()
+        .unwrap();
+    assert!(
+        message.ends_with("cannot set read-only field 'y' of Point"),
+        "{message}"
+    );
+    let message: String = lua
+        .load("select(2, pcall(function() p:scale('x') end))")
+        .set_name("=m")
+        .eval()
+        .unwrap();
+    assert_eq!(
+        message,
+        "m:1: bad argument #1 to 'scale' (number expected, got string)"
+    );
+    let message: String = lua
+        .load("select(2, pcall(function() p.scale({}, 2) end))")
+        .set_name("=m")
+        .eval()
+        .unwrap();
+    assert_eq!(
+        message,
+        "m:1: bad argument #1 to 'scale' (userdata expected, got table)"
+    );
 }
 
 #[test]
@@ -69,7 +94,10 @@ fn borrows_are_checked() {
     assert!(error.to_string().contains("in use"), "{error}");
     drop(held);
     assert_eq!(object.take::<Point>().unwrap().y, 2.0);
-    assert!(matches!(object.borrow::<Point>(), Err(Error::UserDataType { .. })));
+    assert!(matches!(
+        object.borrow::<Point>(),
+        Err(Error::UserDataType { .. })
+    ));
     assert!(lua.load("p:length()").exec().is_err());
 }
 
@@ -86,18 +114,28 @@ fn objects_are_dropped_when_lua_drops_them_and_may_use_the_engine() {
     let count = Rc::new(Cell::new(0));
     let lua = Lua::new();
     for _ in 0..10 {
-        let object = lua.create_opaque_userdata(Dropped(count.clone(), lua.clone())).unwrap();
+        let object = lua
+            .create_opaque_userdata(Dropped(count.clone(), lua.clone()))
+            .unwrap();
         lua.globals().set("object", object).unwrap();
     }
-    lua.load("object = nil collectgarbage() collectgarbage()").exec().unwrap();
+    lua.load("object = nil collectgarbage() collectgarbage()")
+        .exec()
+        .unwrap();
     lua.gc_collect().unwrap();
     assert_eq!(count.get(), 10);
-    assert_eq!(lua.globals().get::<Value>("drops").unwrap(), Value::Integer(10));
+    assert_eq!(
+        lua.globals().get::<Value>("drops").unwrap(),
+        Value::Integer(10)
+    );
 }
 
 #[test]
 fn the_metatable_is_out_of_reach() {
     let lua = Lua::new();
     lua.globals().set("p", Point { x: 1.0, y: 2.0 }).unwrap();
-    assert_eq!(lua.load("getmetatable(p)").eval::<Value>().unwrap(), Value::Boolean(false));
+    assert_eq!(
+        lua.load("getmetatable(p)").eval::<Value>().unwrap(),
+        Value::Boolean(false)
+    );
 }
