@@ -272,7 +272,7 @@ function choose(example: Example): void {
     if (id === example.id) link.setAttribute('aria-current', 'true');
     else link.removeAttribute('aria-current');
   }
-  links.get(example.id)?.scrollIntoView({ block: 'nearest', inline: 'nearest' });
+  links.get(example.id)?.scrollIntoView({ block: 'nearest', inline: 'center' });
   fuelSelect.value = example.fuel === undefined ? '' : String(example.fuel);
   resetButton.hidden = !drafts.has(example.id);
 }
