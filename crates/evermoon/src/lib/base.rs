@@ -408,7 +408,7 @@ fn raise(vm: &mut Vm, message: Value, level: i64) -> Throw {
         let frame = usize::try_from(level)
             .ok()
             .and_then(|level| vm.frame_at_level(level));
-        let mut text = vm.position(frame).into_bytes();
+        let mut text = vm.position(frame);
         if !text.is_empty() {
             text.extend_from_slice(s.bytes());
             return vm.throw_bytes(&text);
@@ -706,6 +706,7 @@ fn collectgarbage(vm: &mut Vm) -> NativeResult {
             return finalize_all(vm);
         }
         _ => {
+            vm.charge(vm.heap.bytes() as u64 >> 8);
             vm.collect();
             vm.set_state(RETURN_ZERO);
             return finalize_all(vm);
@@ -731,6 +732,7 @@ fn step(vm: &mut Vm, kilobytes: i64) -> bool {
         }
         done
     } else if vm.heap.gc.whole_steps {
+        vm.charge(vm.heap.bytes() as u64 >> 8);
         vm.collect();
         true
     } else {

@@ -123,7 +123,7 @@ fn getinfo(vm: &mut Vm) -> NativeResult {
     if wants(b'n') {
         let name = index.and_then(|index| vm.call_name(vm.exec_of(&co), index));
         let (what, name) = match &name {
-            Some((what, name)) => (*what, vm.new_string(name.as_bytes())?),
+            Some((what, name)) => (*what, vm.new_string(name)?),
             None => ("", Value::NIL),
         };
         let what = vm.new_string(what.as_bytes())?;
@@ -167,7 +167,7 @@ fn set_source(vm: &mut Vm, info: Gc<Table>, proto: Option<Gc<Proto>>) -> Result<
             )
         }
     };
-    let short = vm.new_string(chunk_id(source).as_bytes())?;
+    let short = vm.new_string(&chunk_id(source))?;
     let source = vm.new_string(source)?;
     let what = vm.new_string(what.as_bytes())?;
     vm.raw_set_name(info, "source", source)?;
@@ -605,19 +605,6 @@ pub(super) fn remembered_traceback(vm: &mut Vm) -> Value {
         let _ = vm.raw_set_name(registry, TRACEBACK, Value::NIL);
     }
     text
-}
-
-/// The native of [`super::entry_point`].
-pub(super) fn entry_point(vm: &mut Vm) -> NativeResult {
-    if vm.state() == 0 {
-        vm.check_any(0)?;
-        vm.set_state(1);
-        return Ok(Act::Call {
-            args: vm.slots() as u32 - 1,
-            results: -1,
-        });
-    }
-    Ok(Act::Return(vm.slots() as u32))
 }
 
 /// Sets or removes the metatable of any value; a basic type has one for all its values.

@@ -107,7 +107,8 @@ pub fn load(
         match compiled {
             Ok(proto) => proto,
             Err(e) => {
-                let mut message = format!("{}:{}: ", chunk_id(name), e.line).into_bytes();
+                let mut message = chunk_id(name);
+                message.extend(format!(":{}: ", e.line).into_bytes());
                 message.extend_from_slice(&e.message);
                 return Ok(Err(message));
             }

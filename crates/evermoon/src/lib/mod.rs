@@ -83,12 +83,6 @@ pub fn traceback_handler(vm: &mut Vm) -> Option<Value> {
     Some(vm.register("host", "traceback", debug::remember_traceback))
 }
 
-/// A native that calls its first argument with the others and returns the results. A command line enters programs through it, so
-/// that tracebacks end as the reference's do (`[C]: in ?`).
-pub fn entry_point(vm: &mut Vm) -> Value {
-    vm.register("host", "main", debug::entry_point)
-}
-
 /// The error of a run that failed, and its traceback as a string (or nil).
 pub fn split_traceback(vm: &mut Vm) -> (Value, Value) {
     let traceback = debug::remembered_traceback(vm);

@@ -717,15 +717,16 @@ impl Vm {
     pub(crate) fn mark_to_be_closed(
         &mut self,
         slot: usize,
-        name: Option<String>,
+        name: Option<Vec<u8>>,
     ) -> Result<(), Throw> {
         let v = self.exec.get(slot);
         if !v.is_truthy() {
             return Ok(());
         }
         if self.metamethod(v, Event::Close).is_nil() {
-            let name = name.unwrap_or_else(|| "?".into());
-            return Err(self.fail(&format!("variable '{name}' got a non-closable value")));
+            let name = name.unwrap_or_else(|| b"?".to_vec());
+            return Err(self
+                .fail_bytes(&[b"variable '", &name[..], b"' got a non-closable value"].concat()));
         }
         self.exec.tbc.push(slot as u32);
         Ok(())

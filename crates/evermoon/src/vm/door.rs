@@ -1,7 +1,7 @@
 //! What the embedder's side needs of the VM beyond `enter`, `run` and `leave`: giving up an entry, and coroutines that the host drives.
 
 use super::Vm;
-use super::error::UNWINDING;
+use super::error::{UNWINDING, error_slot};
 use super::meta::Event;
 use super::native::Throw;
 use crate::heap::coroutine::{Coroutine, Status, frame_flag, kind};
@@ -65,8 +65,8 @@ impl Vm {
             self.finalizer_ended();
         }
         self.drop_frames(entry.frame + 1);
-        let func = self.exec.frame().func as usize;
-        self.exec.set(func, Value::NIL);
+        let slot = error_slot(self.exec.frame());
+        self.exec.set(slot, Value::NIL);
         self.exec.frame_mut().state = UNWINDING;
         self.handler_returned = false;
         self.exit_requested = None;
@@ -163,7 +163,9 @@ impl Vm {
     /// `chunk:line` of the innermost Lua function, empty if there is none.
     pub fn where_it_is(&self) -> String {
         let at = self.exec.frames().iter().rposition(|f| f.kind == kind::LUA);
-        self.position(at).trim_end_matches(": ").to_string()
+        String::from_utf8_lossy(&self.position(at))
+            .trim_end_matches(": ")
+            .to_string()
     }
 
     /// Puts every object that has a finalizer on the list of those whose turn it is, the newest first: the engine closes.

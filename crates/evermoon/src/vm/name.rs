@@ -15,18 +15,18 @@ use crate::heap::object::Gc;
 use crate::heap::value::Value;
 
 /// Kind and name, such as ("local", "user") or ("method", "close").
-pub type Name = (&'static str, String);
+pub type Name = (&'static str, Vec<u8>);
 
 /// Registers whose contents are named after the global environment make fields global variables.
 const ENV: &[u8] = b"_ENV";
 
-/// A name as text. It ends at a zero byte, as in the reference.
-fn text(bytes: &[u8]) -> String {
-    let end = bytes
-        .iter()
-        .position(|&byte| byte == 0)
-        .unwrap_or(bytes.len());
-    String::from_utf8_lossy(&bytes[..end]).into_owned()
+/// A name as messages show it: it ends at a zero byte, as in the reference.
+fn text(bytes: &[u8]) -> Vec<u8> {
+    bytes
+        .split(|&byte| byte == 0)
+        .next()
+        .unwrap_or(&[])
+        .to_vec()
 }
 
 /// The instruction at `pc`; verified code has one wherever a frame's pc points.
@@ -130,12 +130,12 @@ fn origin(proto: &Proto, pc: usize, reg: u8) -> Option<Origin> {
 }
 
 /// The name of a constant that is a string.
-fn constant_name(proto: &Proto, k: u8) -> String {
+fn constant_name(proto: &Proto, k: u8) -> Vec<u8> {
     proto
         .consts()
         .get(k as usize)
         .and_then(|v| v.as_str())
-        .map_or("?".into(), |s| text(s.bytes()))
+        .map_or(b"?".to_vec(), |s| text(s.bytes()))
 }
 
 fn field_kind(is_env: bool) -> &'static str {
@@ -144,7 +144,7 @@ fn field_kind(is_env: bool) -> &'static str {
 
 /// Whether a register holds a variable named `_ENV`.
 fn is_env(proto: &Proto, pc: usize, reg: u8) -> bool {
-    matches!(origin(proto, pc, reg), Some(Origin::Named(("local" | "upvalue", name))) if name.as_bytes() == ENV)
+    matches!(origin(proto, pc, reg), Some(Origin::Named(("local" | "upvalue", name))) if name == ENV)
 }
 
 /// What is in `reg` before the instruction at `pc`.
@@ -163,12 +163,12 @@ pub(crate) fn register_name(proto: &Proto, pc: usize, reg: u8) -> Option<Name> {
             field_kind(is_env(proto, pc, i.b())),
             constant_name(proto, i.c()),
         ),
-        Op::GETI => ("field", "integer index".into()),
+        Op::GETI => ("field", b"integer index".to_vec()),
         Op::SELF => ("method", constant_name(proto, i.c())),
         Op::GETTABLE => {
             let name = match origin(proto, pc, i.c()) {
                 Some(Origin::Named(("constant", name))) => name,
-                _ => "?".into(),
+                _ => b"?".to_vec(),
             };
             // A table above its result: a method whose name does not fit `SELF`.
             if i.b() > i.a() {
@@ -187,7 +187,7 @@ fn call_name_in_code(proto: &Proto, pc: usize) -> Option<Name> {
     let op = i.op()?;
     let event = match op {
         Op::CALL | Op::TAILCALL => return register_name(proto, pc, i.a()),
-        Op::TFORCALL => return Some(("for iterator", "for iterator".into())),
+        Op::TFORCALL => return Some(("for iterator", b"for iterator".to_vec())),
         Op::GETTABUP | Op::GETTABLE | Op::GETI | Op::GETFIELD | Op::SELF => "index",
         Op::SETTABUP
         | Op::SETTABUPK
@@ -280,10 +280,10 @@ impl Vm {
             return None;
         }
         if frame.flags & frame_flag::HOOK != 0 {
-            return Some(("hook", "?".into()));
+            return Some(("hook", b"?".to_vec()));
         }
         if frame.flags & frame_flag::FINALIZER != 0 {
-            return Some(("metamethod", "__gc".into()));
+            return Some(("metamethod", b"__gc".to_vec()));
         }
         self.name_called_by(exec.frames().get(index.checked_sub(1)?)?)
     }
@@ -295,7 +295,7 @@ impl Vm {
     }
 
     /// The name of the local variable in register `r` at the current instruction of the top Lua frame.
-    pub(crate) fn local_name(&self, r: u8) -> Option<String> {
+    pub(crate) fn local_name(&self, r: u8) -> Option<Vec<u8>> {
         let frame = self.exec.frame();
         let proto = self.frame_proto(frame)?;
         local_at(&proto, r as usize + 1, self.frame_pc(frame)).map(text)
@@ -313,7 +313,7 @@ impl Vm {
     }
 
     /// The name of a function that is a field of a loaded module: `string.rep`; without the module if that is `_G`.
-    pub(crate) fn loaded_name(&mut self, function: Value) -> Option<String> {
+    pub(crate) fn loaded_name(&mut self, function: Value) -> Option<Vec<u8>> {
         let registry = self.registry;
         let loaded = self.raw_get_name(registry, "_LOADED").ok()?.as_table()?;
         for module in loaded.entries() {
@@ -326,11 +326,11 @@ impl Vm {
                     && field.value().raw_equals(function)
                     && !field.value().is_nil()
                 {
-                    let (module, name) = (text(module.bytes()), text(name.bytes()));
-                    return Some(if module == "_G" {
-                        name
+                    let (module, name) = (module.bytes(), name.bytes());
+                    return Some(if module == b"_G" {
+                        text(name)
                     } else {
-                        format!("{module}.{name}")
+                        text(&[module, b".", name].concat())
                     });
                 }
             }

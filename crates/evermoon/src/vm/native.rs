@@ -312,6 +312,10 @@ impl Vm {
     /// `bad argument #i to 'f' (message)`.
     #[cold]
     pub fn arg_error(&mut self, i: usize, message: &str) -> Throw {
+        self.arg_error_bytes(i, message.as_bytes())
+    }
+    #[cold]
+    fn arg_error_bytes(&mut self, i: usize, message: &[u8]) -> Throw {
         let (mut number, call) = (i + 1, self.native_call_name());
         let Some((what, name)) = call else {
             // Called by another native: by the name under which the library has it.
@@ -319,15 +323,22 @@ impl Vm {
                 .natives
                 .get(self.callee_number() as usize)
                 .map_or("?".into(), |n| n.full_name());
-            return self.fail(&format!("bad argument #{number} to '{name}' ({message})"));
+            return self.bad_argument(number, name.as_bytes(), message);
         };
         if what == "method" {
             number -= 1;
             if number == 0 {
-                return self.fail(&format!("calling '{name}' on bad self ({message})"));
+                return self.fail_bytes(
+                    &[b"calling '", &name[..], b"' on bad self (", message, b")"].concat(),
+                );
             }
         }
-        self.fail(&format!("bad argument #{number} to '{name}' ({message})"))
+        self.bad_argument(number, &name, message)
+    }
+    fn bad_argument(&mut self, number: usize, name: &[u8], message: &[u8]) -> Throw {
+        let mut text = format!("bad argument #{number} to '").into_bytes();
+        text.extend([name, b"' (", message, b")"].concat());
+        self.fail_bytes(&text)
     }
     /// `bad argument #i to 'f' (expected expected, got actual)`.
     #[cold]
@@ -335,19 +346,19 @@ impl Vm {
         let got = if self.has_arg(i) {
             self.type_name_meta(self.arg(i), true)
         } else {
-            "no value".into()
+            b"no value".to_vec()
         };
-        self.arg_error(i, &format!("{expected} expected, got {got}"))
+        self.arg_error_bytes(i, &[expected.as_bytes(), b" expected, got ", &got].concat())
     }
     /// The type's name for messages: `__name` of the metatable if that is a string (`luaL_typeerror`).
-    pub fn type_name_meta(&mut self, v: Value, light: bool) -> String {
+    pub fn type_name_meta(&mut self, v: Value, light: bool) -> Vec<u8> {
         if let Some(mt) = self.metatable_of(v)
             && let Some(s) = mt.get_str(self.events[Event::Name as usize]).as_str()
         {
-            return s.to_text();
+            return s.bytes().to_vec();
         }
         if light && v.tag == tag::LIGHT {
-            "light userdata".into()
+            b"light userdata".to_vec()
         } else {
             v.type_of().name().into()
         }
@@ -506,11 +517,12 @@ impl Vm {
             }
             _ => {
                 let name = match v.type_of() {
-                    Type::Function if v.tag == tag::NATIVE => "function: builtin".into(),
+                    Type::Function if v.tag == tag::NATIVE => b"function: builtin".to_vec(),
                     _ => self.type_name_meta(v, false),
                 };
                 let id = self.heap.printed_id(v);
-                out.extend(format!("{name}: 0x{id:08x}").as_bytes());
+                out.extend(name);
+                out.extend(format!(": 0x{id:08x}").as_bytes());
             }
         }
     }

@@ -1800,7 +1800,16 @@ impl Vm {
     #[cold]
     fn for_error(&mut self, v: Value, what: &str) -> Throw {
         let name = self.type_name_meta(v, false);
-        self.fail(&format!("bad 'for' {what} (number expected, got {name})"))
+        self.fail_bytes(
+            &[
+                b"bad 'for' ",
+                what.as_bytes(),
+                b" (number expected, got ",
+                &name,
+                b")",
+            ]
+            .concat(),
+        )
     }
 
     /// The error of an allocation that failed.
