@@ -123,7 +123,8 @@ impl Class {
         let mut order: Vec<usize> = (0..self.pages.len()).collect();
         order.sort_by_key(|&i| self.pages[i].start);
         let pages = &self.pages;
-        let page_of = |block: *mut u8| order[order.partition_point(|&i| pages[i].start <= block) - 1];
+        let page_of =
+            |block: *mut u8| order[order.partition_point(|&i| pages[i].start <= block) - 1];
         let mut free_bytes = vec![0; pages.len()];
         let mut block = self.free;
         while !block.is_null() {
@@ -134,7 +135,11 @@ impl Class {
         if self.bump != self.bump_end {
             free_bytes[page_of(self.bump)] += self.bump_end as usize - self.bump as usize;
         }
-        let gone: Vec<bool> = free_bytes.iter().zip(pages).map(|(free, page)| *free == page.bytes).collect();
+        let gone: Vec<bool> = free_bytes
+            .iter()
+            .zip(pages)
+            .map(|(free, page)| *free == page.bytes)
+            .collect();
         if !gone.contains(&true) {
             return;
         }
