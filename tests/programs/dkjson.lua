@@ -37,5 +37,10 @@ print(json.encode({ print = print }, { exception = json.encodeexception }))
 print(json.quotestring("\0\31\127\u{2028}"))
 
 -- Its own tests need no harness: they call error when one fails, and print notes.
+-- One note shows a table in the order of `pairs`, which the reference draws by lot.
+local print_note = print
+function print(first, ...)
+  if not tostring(first):find("mixed table", 1, true) then print_note(first, ...) end
+end
 arg = { [0] = "jsontest.lua" }
 dofile(root .. "/usr/share/doc/lua-dkjson/examples/jsontest.lua")
