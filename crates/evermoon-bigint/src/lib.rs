@@ -45,7 +45,8 @@ const FUNCTIONS: &[(&str, NativeFn)] = &[
 ];
 
 /// Metamethods that are not among the functions.
-const METAMETHODS: &[(&str, NativeFn)] = &[("__eq", equal), ("__lt", less), ("__le", less_or_equal)];
+const METAMETHODS: &[(&str, NativeFn)] =
+    &[("__eq", equal), ("__lt", less), ("__le", less_or_equal)];
 
 /// Operators that are functions.
 const OPERATORS: &[(&str, &str)] = &[
@@ -63,7 +64,9 @@ const OPERATORS: &[(&str, &str)] = &[
 /// Makes `require "bigint"` work: enters the loader into `package.preload`. The package library must be open.
 pub fn preload(vm: &mut Vm) -> Result<(), Throw> {
     let registry = vm.registry;
-    let Some(preload) = vm.raw_get_name(registry, "_PRELOAD")?.as_table() else { return Ok(()) };
+    let Some(preload) = vm.raw_get_name(registry, "_PRELOAD")?.as_table() else {
+        return Ok(());
+    };
     let loader = vm.register("bigint", "loader", load);
     // Registered here, so that saved worlds find them by name whether or not the module has been required. They stand directly behind
     // the loader.
@@ -87,7 +90,10 @@ fn module(vm: &mut Vm) -> Result<Gc<Table>, Throw> {
     {
         return Ok(module);
     }
-    let loader = vm.natives.iter().position(|n| n.library == "bigint" && n.name == "loader");
+    let loader = vm
+        .natives
+        .iter()
+        .position(|n| n.library == "bigint" && n.name == "loader");
     let first = loader.map_or(0, |loader| loader as u32 + 1);
     let module = vm.new_table()?;
     for (i, &(name, _)) in FUNCTIONS.iter().enumerate() {
@@ -95,7 +101,11 @@ fn module(vm: &mut Vm) -> Result<Gc<Table>, Throw> {
     }
     let metatable = vm.new_table()?;
     for (i, &(name, _)) in METAMETHODS.iter().enumerate() {
-        vm.raw_set_name(metatable, name, Value::native(first + (FUNCTIONS.len() + i) as u32))?;
+        vm.raw_set_name(
+            metatable,
+            name,
+            Value::native(first + (FUNCTIONS.len() + i) as u32),
+        )?;
     }
     for &(event, name) in OPERATORS {
         let function = vm.raw_get_name(module, name)?;
@@ -114,7 +124,10 @@ fn fits(n: &BigInt) -> bool {
 
 #[cold]
 fn too_large(vm: &mut Vm) -> Throw {
-    vm.fail(&format!("number too large: a bigint has at most {} bits", BYTES_MAX * 8))
+    vm.fail(&format!(
+        "number too large: a bigint has at most {} bits",
+        BYTES_MAX * 8
+    ))
 }
 
 /// A userdata with these digits, or an error for too many.
@@ -152,10 +165,17 @@ pub fn to_decimal(vm: &mut Vm, v: Value) -> Result<Option<String>, Throw> {
 
 /// The number behind a big integer; `None` for any other value.
 fn value(vm: &mut Vm, v: Value) -> Result<Option<BigInt>, Throw> {
-    let Some(u) = v.as_userdata() else { return Ok(None) };
+    let Some(u) = v.as_userdata() else {
+        return Ok(None);
+    };
     let registry = vm.registry;
-    let Some(metatable) = vm.raw_get_name(registry, METATABLE)?.as_table() else { return Ok(None) };
-    if !u.metatable.is_some_and(|mt| Value::table(mt).raw_equals(Value::table(metatable))) {
+    let Some(metatable) = vm.raw_get_name(registry, METATABLE)?.as_table() else {
+        return Ok(None);
+    };
+    if !u
+        .metatable
+        .is_some_and(|mt| Value::table(mt).raw_equals(Value::table(metatable)))
+    {
         return Ok(None);
     }
     let digits = u.user_values.first().and_then(|v| v.as_str());
@@ -213,7 +233,9 @@ fn new(vm: &mut Vm) -> NativeResult {
     }
     let n = match v.as_float() {
         // As the original had it: what is not an integer becomes 0.
-        Some(f) => num_traits::FromPrimitive::from_f64(f).filter(|_| is_integral(f)).unwrap_or_default(),
+        Some(f) => num_traits::FromPrimitive::from_f64(f)
+            .filter(|_| is_integral(f))
+            .unwrap_or_default(),
         None => argument(vm, 0)?,
     };
     ret(vm, &n)
@@ -230,7 +252,8 @@ fn parse(text: &[u8], base: u32) -> Option<BigInt> {
         Some(_) => return None,
         None => (Sign::Plus, text),
     };
-    let between = |i: usize| i > 0 && i + 1 < digits.len() && digits[i - 1] != b'_' && digits[i + 1] != b'_';
+    let between =
+        |i: usize| i > 0 && i + 1 < digits.len() && digits[i - 1] != b'_' && digits[i + 1] != b'_';
     let mut values = Vec::with_capacity(digits.len());
     for (i, &c) in digits.iter().enumerate() {
         match (c as char).to_digit(base) {
@@ -266,7 +289,11 @@ fn mul(vm: &mut Vm) -> NativeResult {
 /// The operands of a division.
 fn divided(vm: &mut Vm) -> Result<(BigInt, BigInt), Throw> {
     let (a, b) = operands(vm, |a, b| a.saturating_sub(b).max(1) * b.max(1))?;
-    if b.is_zero() { Err(vm.fail("bigint division by zero")) } else { Ok((a, b)) }
+    if b.is_zero() {
+        Err(vm.fail("bigint division by zero"))
+    } else {
+        Ok((a, b))
+    }
 }
 
 /// `a / b`, truncated towards zero.
@@ -294,7 +321,10 @@ fn pow(vm: &mut Vm) -> NativeResult {
         return Err(vm.arg_error(1, "negative exponent"));
     }
     let trivial = a.bits() <= 1;
-    match n.to_u32().filter(|&n| trivial || (a.bits() - 1).saturating_mul(n as u64) <= BYTES_MAX as u64 * 8) {
+    match n
+        .to_u32()
+        .filter(|&n| trivial || (a.bits() - 1).saturating_mul(n as u64) <= BYTES_MAX as u64 * 8)
+    {
         Some(n) => {
             let digits = a.bits() * n as u64 / 32;
             vm.charge(if trivial { 1 } else { digits * digits / 16 });

@@ -10,6 +10,8 @@ mod function;
 mod ids;
 #[cfg(all(feature = "legacy", target_arch = "wasm32"))]
 mod imports;
+#[cfg(not(all(feature = "legacy", target_arch = "wasm32")))]
+mod in_memory;
 #[cfg(all(feature = "legacy", target_arch = "wasm32"))]
 mod memory;
 mod output;
@@ -65,7 +67,9 @@ fn enter<R>(action: impl FnOnce(&mut Seed, &mut Buffer) -> R) -> Option<R> {
     seed.sync(MODULE.synced.replace(0));
     MODULE.home.set(seed.home());
     MODULE.io.set(seed.io());
-    MODULE.heap_bytes.set(seed.heap_bytes().min(u32::MAX as usize) as u32);
+    MODULE
+        .heap_bytes
+        .set(seed.heap_bytes().min(u32::MAX as usize) as u32);
     MODULE.busy.set(false);
     Some(result)
 }
@@ -79,7 +83,12 @@ pub extern "C" fn init() -> i32 {
     // SAFETY: see the head of this file.
     let engine = unsafe { &mut *MODULE.engine.get() };
     if engine.is_none() {
-        match Seed::new(store_of_tables(), MODULE.synced.replace(0), MODULE.memory_alias.get(), heap_max()) {
+        match Seed::new(
+            store_of_tables(),
+            MODULE.synced.replace(0),
+            MODULE.memory_alias.get(),
+            heap_max(),
+        ) {
             Some(seed) => *engine = Some(seed),
             None => return -1,
         }
@@ -98,8 +107,14 @@ pub extern "C" fn compute(address: u32, len: u32) -> i32 {
     if len as usize > BUFFER_SIZE {
         return -1;
     }
-    let address = if address == 0 { get_buffer_ptr() } else { address };
-    let Some(source) = crate::range::read(address, len).map(<[u8]>::to_vec) else { return -1 };
+    let address = if address == 0 {
+        get_buffer_ptr()
+    } else {
+        address
+    };
+    let Some(source) = crate::range::read(address, len).map(<[u8]>::to_vec) else {
+        return -1;
+    };
     match enter(|seed, buffer| seed.compute(&source, buffer)) {
         Some(answer) => answer,
         None => {
@@ -128,7 +143,11 @@ pub extern "C" fn get_buffer_size() -> u32 {
 /// Writes three u32 to `address`: the buffer's size, the bytes of the Lua heap, the memory's pages.
 #[unsafe(no_mangle)]
 pub extern "C" fn get_memory_stats(address: u32) {
-    let stats = [BUFFER_SIZE as u32, MODULE.heap_bytes.get(), crate::range::memory_pages()];
+    let stats = [
+        BUFFER_SIZE as u32,
+        MODULE.heap_bytes.get(),
+        crate::range::memory_pages(),
+    ];
     if let Some(out) = crate::range::write(address, 12) {
         for (to, stat) in out.chunks_exact_mut(4).zip(stats) {
             to.copy_from_slice(&stat.to_le_bytes());
@@ -187,7 +206,7 @@ fn store_of_tables() -> Box<dyn backend::Backend> {
 }
 #[cfg(not(all(feature = "legacy", target_arch = "wasm32")))]
 fn store_of_tables() -> Box<dyn backend::Backend> {
-    Box::new(backend::InMemory::default())
+    Box::new(in_memory::InMemory::default())
 }
 
 /// What the Lua heap may take.
@@ -195,5 +214,9 @@ fn heap_max() -> engine::Bounds {
     #[cfg(all(feature = "legacy", target_arch = "wasm32"))]
     return memory::BOUNDS;
     #[cfg(not(all(feature = "legacy", target_arch = "wasm32")))]
-    engine::Bounds { heap: 1 << 30, string: 1 << 29, system: 3 << 30 }
+    engine::Bounds {
+        heap: 1 << 30,
+        string: 1 << 29,
+        system: 3 << 30,
+    }
 }

@@ -33,14 +33,72 @@ const BUILTIN_UNKNOWN: u16 = 0xffff;
 
 /// Built-in functions by their index in tag 06. The list is the original's; some of them have gone from Lua.
 pub const BUILTINS: [&str; 66] = [
-    "print", "type", "tonumber", "tostring", "pairs", "ipairs", "next", "pcall", "xpcall", "error", "assert", "select", "rawget",
-    "rawset", "rawequal", "getmetatable", "setmetatable", "math.abs", "math.acos", "math.asin", "math.atan", "math.atan2",
-    "math.ceil", "math.cos", "math.cosh", "math.deg", "math.exp", "math.floor", "math.fmod", "math.frexp", "math.huge",
-    "math.ldexp", "math.log", "math.log10", "math.max", "math.min", "math.modf", "math.pi", "math.pow", "math.rad",
-    "math.random", "math.randomseed", "math.sin", "math.sinh", "math.sqrt", "math.tan", "math.tanh", "string.byte",
-    "string.char", "string.dump", "string.find", "string.format", "string.gmatch", "string.gsub", "string.len",
-    "string.lower", "string.match", "string.rep", "string.reverse", "string.sub", "string.upper", "table.concat",
-    "table.insert", "table.maxn", "table.remove", "table.sort",
+    "print",
+    "type",
+    "tonumber",
+    "tostring",
+    "pairs",
+    "ipairs",
+    "next",
+    "pcall",
+    "xpcall",
+    "error",
+    "assert",
+    "select",
+    "rawget",
+    "rawset",
+    "rawequal",
+    "getmetatable",
+    "setmetatable",
+    "math.abs",
+    "math.acos",
+    "math.asin",
+    "math.atan",
+    "math.atan2",
+    "math.ceil",
+    "math.cos",
+    "math.cosh",
+    "math.deg",
+    "math.exp",
+    "math.floor",
+    "math.fmod",
+    "math.frexp",
+    "math.huge",
+    "math.ldexp",
+    "math.log",
+    "math.log10",
+    "math.max",
+    "math.min",
+    "math.modf",
+    "math.pi",
+    "math.pow",
+    "math.rad",
+    "math.random",
+    "math.randomseed",
+    "math.sin",
+    "math.sinh",
+    "math.sqrt",
+    "math.tan",
+    "math.tanh",
+    "string.byte",
+    "string.char",
+    "string.dump",
+    "string.find",
+    "string.format",
+    "string.gmatch",
+    "string.gsub",
+    "string.len",
+    "string.lower",
+    "string.match",
+    "string.rep",
+    "string.reverse",
+    "string.sub",
+    "string.upper",
+    "table.concat",
+    "table.insert",
+    "table.maxn",
+    "table.remove",
+    "table.sort",
 ];
 
 /// The bytes of a key. `None` for a value that is no key of an external table.
@@ -71,12 +129,16 @@ fn float_key(f: f64) -> String {
     }
     // Rust's `e` form has the shortest digits that read back; its plain form has all digits of large numbers.
     let short = format!("{f:e}");
-    let Some((digits, exponent)) = short.split_once('e') else { return short };
+    let Some((digits, exponent)) = short.split_once('e') else {
+        return short;
+    };
     let point = match exponent.parse::<usize>() {
         Ok(exponent) => exponent + 1,
         Err(_) => return format!("{f}"),
     };
-    let (sign, digits) = digits.strip_prefix('-').map_or(("", digits), |digits| ("-", digits));
+    let (sign, digits) = digits
+        .strip_prefix('-')
+        .map_or(("", digits), |digits| ("-", digits));
     let digits = digits.replace('.', "");
     match digits.split_at_checked(point) {
         Some((whole, "")) => format!("{sign}{whole}"),
@@ -88,7 +150,9 @@ fn float_key(f: f64) -> String {
 /// The key that Lua sees for a key's bytes: an integer if they are one's decimal, else a string.
 pub fn key_value(vm: &mut Vm, key: &[u8]) -> Result<Value, Throw> {
     if key.len() <= 20
-        && let Some(n) = std::str::from_utf8(key).ok().and_then(|text| text.parse::<i64>().ok())
+        && let Some(n) = std::str::from_utf8(key)
+            .ok()
+            .and_then(|text| text.parse::<i64>().ok())
     {
         let mut canonical = Vec::new();
         number::push_int(&mut canonical, n);
@@ -103,8 +167,14 @@ pub fn key_value(vm: &mut Vm, key: &[u8]) -> Result<Value, Throw> {
 pub fn key_problem(key: Value) -> String {
     match key.as_str() {
         Some(s) if s.is_empty() => "an external table cannot have the empty string as a key".into(),
-        Some(s) => format!("key of {} bytes is too long for an external table (at most {KEY_MAX})", s.len()),
-        None => format!("the keys of an external table are strings and numbers (got a {})", key.type_of().name()),
+        Some(s) => format!(
+            "key of {} bytes is too long for an external table (at most {KEY_MAX})",
+            s.len()
+        ),
+        None => format!(
+            "the keys of an external table are strings and numbers (got a {})",
+            key.type_of().name()
+        ),
     }
 }
 
@@ -118,7 +188,11 @@ pub fn encode(vm: &mut Vm, v: Value, out: &mut Vec<u8>) -> Result<Result<(), Str
         lua::STR | lua::LONG_STR => {
             let bytes = v.as_str().map_or(&[][..], |s| s.as_bytes());
             if bytes.len() + 5 > VALUE_MAX {
-                return Ok(Err(format!("a string of {} bytes (at most {} can be stored)", bytes.len(), VALUE_MAX - 5)));
+                return Ok(Err(format!(
+                    "a string of {} bytes (at most {} can be stored)",
+                    bytes.len(),
+                    VALUE_MAX - 5
+                )));
             }
             encode_string(bytes, out);
         }
@@ -170,7 +244,9 @@ pub enum Stored {
 
 /// The value of some bytes; nil for bytes that mean nothing.
 pub fn decode(vm: &mut Vm, bytes: &[u8]) -> Result<Stored, Throw> {
-    let Some((&kind, rest)) = bytes.split_first() else { return Ok(Stored::Value(Value::NIL)) };
+    let Some((&kind, rest)) = bytes.split_first() else {
+        return Ok(Stored::Value(Value::NIL));
+    };
     let eight = || rest.first_chunk::<8>().map(|b| u64::from_le_bytes(*b));
     let four = || rest.first_chunk::<4>().map(|b| u32::from_le_bytes(*b));
     // What a length in front announces, if it is all there.
@@ -204,9 +280,13 @@ pub fn decode(vm: &mut Vm, bytes: &[u8]) -> Result<Stored, Throw> {
 /// The index of a native function, if reading it gives this function back.
 fn builtin_index(vm: &mut Vm, v: Value) -> Result<Option<u16>, Throw> {
     let name = vm.natives.get(v.bits as usize).map(|n| n.full_name());
-    let Some(index) = BUILTINS.iter().position(|b| Some(*b) == name.as_deref()) else { return Ok(None) };
+    let Some(index) = BUILTINS.iter().position(|b| Some(*b) == name.as_deref()) else {
+        return Ok(None);
+    };
     let found = function::named(vm, BUILTINS[index])?;
-    Ok(found.is_some_and(|f| f.raw_equals(v)).then_some(index as u16))
+    Ok(found
+        .is_some_and(|f| f.raw_equals(v))
+        .then_some(index as u16))
 }
 
 fn builtin(vm: &mut Vm, index: u16) -> Result<Option<Value>, Throw> {

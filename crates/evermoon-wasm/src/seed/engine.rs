@@ -35,8 +35,16 @@ pub struct Seed {
 
 impl Seed {
     /// `synced`: the host's counter of tables, or 0. `None` when memory is out.
-    pub fn new(backend: Box<dyn Backend>, synced: u32, memory_alias: bool, bounds: Bounds) -> Option<Seed> {
-        let limits = Limits { string_max: bounds.string, ..Limits::default() };
+    pub fn new(
+        backend: Box<dyn Backend>,
+        synced: u32,
+        memory_alias: bool,
+        bounds: Bounds,
+    ) -> Option<Seed> {
+        let limits = Limits {
+            string_max: bounds.string,
+            ..Limits::default()
+        };
         let mut vm = Vm::new(limits);
         stdlib::open(&mut vm).ok()?;
         evermoon_bigint::preload(&mut vm).ok()?;
@@ -55,9 +63,16 @@ impl Seed {
             warned: Default::default(),
             unsupported: tables.unsupported,
         };
-        vm.host = Box::new(SeedHost { output: Output::default(), state });
+        vm.host = Box::new(SeedHost {
+            output: Output::default(),
+            state,
+        });
         vm.heap.bytes_max = bounds.heap;
-        let mut seed = Seed { vm, bounds, collect_at: bounds.system / 2 };
+        let mut seed = Seed {
+            vm,
+            bounds,
+            collect_at: bounds.system / 2,
+        };
         seed.set_home(memory_alias).ok()?;
         let (io, globals) = (seed.io(), seed.vm.globals);
         let proxy = proxy::of(&mut seed.vm, io).ok()?;
@@ -127,7 +142,9 @@ impl Seed {
         let vm = &mut self.vm;
         loop {
             match vm.run_task(task, 1) {
-                Some(Exit::Done) => return Ok(vm.task_results().last().copied().unwrap_or(Value::NIL)),
+                Some(Exit::Done) => {
+                    return Ok(vm.task_results().last().copied().unwrap_or(Value::NIL));
+                }
                 Some(Exit::Failed) => {
                     let error = std::mem::replace(&mut vm.error, Value::NIL);
                     return Err(message(vm, error));
@@ -164,12 +181,17 @@ impl Seed {
             Ok(Err(message)) => return Err(message),
             Err(throw) => return Err(self.thrown(throw)),
         };
-        vm.new_task(function, &[], None).map_err(|throw| self.thrown(throw))
+        vm.new_task(function, &[], None)
+            .map_err(|throw| self.thrown(throw))
     }
 
     fn thrown(&mut self, throw: Throw) -> Vec<u8> {
         let vm = &mut self.vm;
-        let error = if let Throw::Memory(_) = throw { vm.memory_error() } else { vm.error };
+        let error = if let Throw::Memory(_) = throw {
+            vm.memory_error()
+        } else {
+            vm.error
+        };
         message(vm, error)
     }
 }

@@ -76,7 +76,11 @@ fn loaded_library(vm: &mut Vm, name: &str) -> Result<Option<Gc<Table>>, Throw> {
 
 /// Appends a function, or another value that only this format can hold (a big integer). The inner error says what cannot be stored.
 pub fn encode(vm: &mut Vm, v: Value, out: &mut Vec<u8>) -> Result<Result<(), String>, Throw> {
-    let mut writer = Writer { out: HEAD.to_vec(), objects: Vec::new(), numbers: BTreeMap::new() };
+    let mut writer = Writer {
+        out: HEAD.to_vec(),
+        objects: Vec::new(),
+        numbers: BTreeMap::new(),
+    };
     if let Err(problem) = writer.write(vm, v)? {
         return Ok(Err(problem));
     }
@@ -125,7 +129,9 @@ impl Writer {
                 return Ok(step);
             }
             if self.out.len() + 5 > VALUE_MAX {
-                return Ok(Err(format!("a function that takes more than {VALUE_MAX} bytes with what it captures")));
+                return Ok(Err(format!(
+                    "a function that takes more than {VALUE_MAX} bytes with what it captures"
+                )));
             }
             at += 1;
         }
@@ -160,7 +166,9 @@ impl Writer {
 
     fn table(&mut self, vm: &mut Vm, t: Gc<Table>) -> Result<Result<(), String>, Throw> {
         self.out.push(b'T');
-        let metatable = vm.metatable_of(Value::table(t)).map_or(Value::NIL, Value::table);
+        let metatable = vm
+            .metatable_of(Value::table(t))
+            .map_or(Value::NIL, Value::table);
         if let Err(problem) = self.value(vm, metatable)? {
             return Ok(Err(problem));
         }
@@ -191,13 +199,17 @@ impl Writer {
             lua::FALSE => self.out.push(kind::FALSE),
             lua::TRUE => self.out.push(kind::TRUE),
             lua::INT | lua::FLOAT => {
-                self.out.push(if v.is_int() { kind::INT } else { kind::FLOAT });
+                self.out
+                    .push(if v.is_int() { kind::INT } else { kind::FLOAT });
                 self.out.extend(v.bits.to_le_bytes());
             }
             lua::STR | lua::LONG_STR => {
                 let bytes = v.as_str().map_or(&[][..], |s| s.as_bytes());
                 if bytes.len() > VALUE_MAX {
-                    return Ok(Err(format!("a function that captures a string of {} bytes", bytes.len())));
+                    return Ok(Err(format!(
+                        "a function that captures a string of {} bytes",
+                        bytes.len()
+                    )));
                 }
                 self.out.push(kind::STRING);
                 self.text(bytes);
@@ -220,7 +232,11 @@ impl Writer {
                     Type::Function => "a function of the engine's that has state",
                     _ => "a userdata",
                 };
-                let captured = if self.objects.len() > 1 { "a function that captures " } else { "" };
+                let captured = if self.objects.len() > 1 {
+                    "a function that captures "
+                } else {
+                    ""
+                };
                 return Ok(Err(format!("{captured}{what}")));
             }
         }
@@ -228,7 +244,9 @@ impl Writer {
     }
 
     fn table_value(&mut self, vm: &mut Vm, v: Value) -> Result<(), Throw> {
-        let Some(table) = v.as_table() else { return Ok(()) };
+        let Some(table) = v.as_table() else {
+            return Ok(());
+        };
         if table.address() == vm.globals.address() {
             self.out.push(kind::GLOBALS);
         } else if let Some(id) = proxy::id_of(vm, v) {
@@ -244,10 +262,16 @@ impl Writer {
     }
 
     fn native(&mut self, vm: &mut Vm, v: Value) -> Result<Result<(), String>, Throw> {
-        let name = vm.natives.get(v.bits as usize).map(|n| n.full_name()).unwrap_or_default();
+        let name = vm
+            .natives
+            .get(v.bits as usize)
+            .map(|n| n.full_name())
+            .unwrap_or_default();
         // Only what the name leads back to.
         if !named(vm, &name)?.is_some_and(|f| f.raw_equals(v)) {
-            return Ok(Err(format!("the built-in function '{name}', which that name does not lead to")));
+            return Ok(Err(format!(
+                "the built-in function '{name}', which that name does not lead to"
+            )));
         }
         self.out.push(kind::NATIVE);
         self.text(name.as_bytes());
@@ -293,9 +317,13 @@ fn library_name(vm: &mut Vm, table: Gc<Table>) -> Result<Option<Vec<u8>>, Throw>
 
 /// The value of a payload; `None` for bytes that are not one.
 pub fn decode(vm: &mut Vm, bytes: &[u8]) -> Result<Option<Value>, Throw> {
-    let Some(body) = bytes.strip_prefix(HEAD) else { return Ok(None) };
+    let Some(body) = bytes.strip_prefix(HEAD) else {
+        return Ok(None);
+    };
     vm.charge(bytes.len() as u64 / 8);
-    let Some(parts) = (Reader { bytes: body }).parts() else { return Ok(None) };
+    let Some(parts) = (Reader { bytes: body }).parts() else {
+        return Ok(None);
+    };
     build(vm, &parts)
 }
 
@@ -313,9 +341,15 @@ enum Plain<'a> {
 
 /// An object as it stands in the bytes.
 enum Part<'a> {
-    Function { chunk: &'a [u8], variables: Vec<usize> },
+    Function {
+        chunk: &'a [u8],
+        variables: Vec<usize>,
+    },
     Variable(Plain<'a>),
-    Table { metatable: Plain<'a>, entries: Vec<(Plain<'a>, Plain<'a>)> },
+    Table {
+        metatable: Plain<'a>,
+        entries: Vec<(Plain<'a>, Plain<'a>)>,
+    },
 }
 
 struct Reader<'a> {
@@ -425,28 +459,40 @@ fn build(vm: &mut Vm, parts: &[Part<'_>]) -> Result<Option<Value>, Throw> {
     }
     let mut bytes_left = CHUNK_BYTES_MAX;
     for (i, part) in parts.iter().enumerate() {
-        let Part::Function { chunk, variables } = part else { continue };
+        let Part::Function { chunk, variables } = part else {
+            continue;
+        };
         let mut cells = Vec::with_capacity(variables.len());
         for &number in variables {
-            let Some(Built::Variable(cell)) = built.get(number) else { return Ok(None) };
+            let Some(Built::Variable(cell)) = built.get(number) else {
+                return Ok(None);
+            };
             cells.push(*cell);
         }
         // The bytes of all functions together are bounded, not only those of each.
         let before = vm.heap.bytes();
-        let Some(function) = closure::assemble(vm, chunk, &cells, bytes_left)? else { return Ok(None) };
+        let Some(function) = closure::assemble(vm, chunk, &cells, bytes_left)? else {
+            return Ok(None);
+        };
         bytes_left = bytes_left.saturating_sub(vm.heap.bytes().saturating_sub(before));
         built[i] = Built::Value(function);
     }
     for (i, part) in parts.iter().enumerate() {
         match (part, built[i]) {
             (Part::Variable(plain), Built::Variable(cell)) => {
-                let Some(v) = resolve(vm, plain, &built)? else { return Ok(None) };
+                let Some(v) = resolve(vm, plain, &built)? else {
+                    return Ok(None);
+                };
                 closure::set_variable(vm, cell, v);
             }
             (Part::Table { metatable, entries }, Built::Value(v)) => {
-                let Some(mut table) = v.as_table() else { continue };
+                let Some(mut table) = v.as_table() else {
+                    continue;
+                };
                 for (key, value) in entries {
-                    let (Some(key), Some(value)) = (resolve(vm, key, &built)?, resolve(vm, value, &built)?) else {
+                    let (Some(key), Some(value)) =
+                        (resolve(vm, key, &built)?, resolve(vm, value, &built)?)
+                    else {
                         return Ok(None);
                     };
                     if key.is_nil() || key.as_float().is_some_and(f64::is_nan) {

@@ -33,9 +33,18 @@ pub struct Ids {
 impl Ids {
     /// `synced` is the counter that the host gave before the start, or 0.
     pub fn new(synced: u32) -> Ids {
-        let home = if (1..=MAX).contains(&synced) { synced } else { 1 };
+        let home = if (1..=MAX).contains(&synced) {
+            synced
+        } else {
+            1
+        };
         let io = if home == IO { IO + 1 } else { IO };
-        let mut ids = Ids { next: FIRST, home, io, unsure: false };
+        let mut ids = Ids {
+            next: FIRST,
+            home,
+            io,
+            unsure: false,
+        };
         ids.sync(home.saturating_add(1));
         ids
     }

@@ -11,8 +11,20 @@ use super::codec::{KEY_MAX, VALUE_MAX};
 
 #[link(wasm_import_module = "env")]
 unsafe extern "C" {
-    fn js_ext_table_get(table: u32, key: *const u8, key_len: u32, value: *mut u8, value_max: u32) -> i32;
-    fn js_ext_table_set(table: u32, key: *const u8, key_len: u32, value: *const u8, value_len: u32) -> i32;
+    fn js_ext_table_get(
+        table: u32,
+        key: *const u8,
+        key_len: u32,
+        value: *mut u8,
+        value_max: u32,
+    ) -> i32;
+    fn js_ext_table_set(
+        table: u32,
+        key: *const u8,
+        key_len: u32,
+        value: *const u8,
+        value_len: u32,
+    ) -> i32;
     fn js_ext_table_size(table: u32) -> i32;
 }
 

@@ -16,7 +16,11 @@ const ARENA: usize = 192 << 20;
 
 /// The heap's pools keep pages of one block size for that size, so they may come to hold several times the heap's bytes. The rest of the
 /// arena is for the compiler's trees and buffers of library functions.
-pub const BOUNDS: Bounds = Bounds { heap: 32 << 20, string: 16 << 20, system: 128 << 20 };
+pub const BOUNDS: Bounds = Bounds {
+    heap: 32 << 20,
+    string: 16 << 20,
+    system: 128 << 20,
+};
 
 #[repr(C, align(65536))]
 struct Space([u8; ARENA]);
@@ -29,7 +33,10 @@ struct Arena {
 // SAFETY: see the head of this file.
 unsafe impl Sync for Arena {}
 
-static ARENA_SPACE: Arena = Arena { space: UnsafeCell::new(Space([0; ARENA])), given: UnsafeCell::new(false) };
+static ARENA_SPACE: Arena = Arena {
+    space: UnsafeCell::new(Space([0; ARENA])),
+    given: UnsafeCell::new(false),
+};
 
 /// Hands the arena to dlmalloc as if it were the system's memory, whole and once.
 struct Source;

@@ -19,8 +19,12 @@ const SEEN_MAX: usize = 100_000;
 /// Most warnings about single entries in an instance's life.
 const WARNED_MAX: usize = 100;
 
-const METAMETHODS: &[(&str, NativeFn)] =
-    &[("__index", index), ("__newindex", new_index), ("__len", length), ("__pairs", pairs)];
+const METAMETHODS: &[(&str, NativeFn)] = &[
+    ("__index", index),
+    ("__newindex", new_index),
+    ("__len", length),
+    ("__pairs", pairs),
+];
 
 /// The tables behind proxies. The engine holds them for us: in the registry, the debug library could reach them.
 pub struct Tables {
@@ -50,7 +54,13 @@ pub fn open(vm: &mut Vm) -> Result<Tables, Throw> {
         vm.hold(Value::table(table));
     }
     let unsupported = vm.register("ext", "unsupported", unsupported_function);
-    Ok(Tables { proxies, proxy_ids, metatable, seen, unsupported })
+    Ok(Tables {
+        proxies,
+        proxy_ids,
+        metatable,
+        seen,
+        unsupported,
+    })
 }
 
 fn weak_table(vm: &mut Vm, mode: &[u8]) -> Result<Gc<Table>, Throw> {
@@ -67,7 +77,11 @@ pub fn id_of(vm: &mut Vm, v: Value) -> Option<u32> {
     if !v.is_table() {
         return None;
     }
-    state(vm).proxy_ids.get(v).as_int().and_then(|id| u32::try_from(id).ok())
+    state(vm)
+        .proxy_ids
+        .get(v)
+        .as_int()
+        .and_then(|id| u32::try_from(id).ok())
 }
 
 /// The proxy of a table.
@@ -127,9 +141,15 @@ pub fn write(vm: &mut Vm, id: u32, key: &[u8], value: &[u8]) -> Result<(), Throw
     vm.charge(4 + value.len() as u64 / 32);
     if ask(vm, |store, _| store.set(id, key, value)) != Some(true) {
         let key = String::from_utf8_lossy(key).into_owned();
-        return Err(vm.fail(&format!("cannot store '{key}' in an external table: the host refused it")));
+        return Err(vm.fail(&format!(
+            "cannot store '{key}' in an external table: the host refused it"
+        )));
     }
-    if value != [codec::tag::NIL] { note_seen(vm, id, key) } else { Ok(()) }
+    if value != [codec::tag::NIL] {
+        note_seen(vm, id, key)
+    } else {
+        Ok(())
+    }
 }
 
 /// Remembers a key for `pairs`.
@@ -154,7 +174,11 @@ fn note_seen(vm: &mut Vm, id: u32, key: &[u8]) -> Result<(), Throw> {
     let state = state(vm);
     state.seen_counts.insert(id, count + 1);
     state.seen_total += 1;
-    if state.seen_total > SEEN_MAX { forget_oldest(vm, id) } else { Ok(()) }
+    if state.seen_total > SEEN_MAX {
+        forget_oldest(vm, id)
+    } else {
+        Ok(())
+    }
 }
 
 /// Forgets which keys of the tables first seen are known, until there is room; `_home` and `_io` last.
@@ -164,7 +188,9 @@ fn forget_oldest(vm: &mut Vm, but: u32) -> Result<(), Throw> {
         if state.seen_total <= SEEN_MAX {
             break;
         }
-        let Some(id) = state.seen_order.pop_front() else { break };
+        let Some(id) = state.seen_order.pop_front() else {
+            break;
+        };
         if id == but || id == state.ids.home || id == state.ids.io {
             state.seen_order.push_back(id);
             continue;
@@ -189,7 +215,9 @@ fn warn_foreign(vm: &mut Vm, id: u32, key: &[u8]) {
         _ => format!("external table {id}"),
     };
     let key = String::from_utf8_lossy(key);
-    let text = format!("warning: '{key}' of {table} is a function in another Lua's bytecode and reads as nil: store it again from source\n");
+    let text = format!(
+        "warning: '{key}' of {table} is a function in another Lua's bytecode and reads as nil: store it again from source\n"
+    );
     host.output.push(text.as_bytes());
 }
 
@@ -202,7 +230,9 @@ fn is_id_field(key: Value) -> bool {
 
 fn index(vm: &mut Vm) -> NativeResult {
     let (table, key) = (vm.arg(0), vm.arg(1));
-    let Some(id) = id_of(vm, table) else { return vm.ret(Value::NIL) };
+    let Some(id) = id_of(vm, table) else {
+        return vm.ret(Value::NIL);
+    };
     if is_id_field(key) {
         return vm.ret(Value::int(id as i64));
     }
@@ -215,11 +245,15 @@ fn index(vm: &mut Vm) -> NativeResult {
 
 fn new_index(vm: &mut Vm) -> NativeResult {
     let (table, key, value) = (vm.arg(0), vm.arg(1), vm.arg(2));
-    let Some(id) = id_of(vm, table) else { return vm.ret_none() };
+    let Some(id) = id_of(vm, table) else {
+        return vm.ret_none();
+    };
     if is_id_field(key) {
         return Err(vm.fail("the number of an external table cannot be changed"));
     }
-    let Some(bytes) = codec::key_bytes(key) else { return Err(vm.fail(&codec::key_problem(key))) };
+    let Some(bytes) = codec::key_bytes(key) else {
+        return Err(vm.fail(&codec::key_problem(key)));
+    };
     store::put(vm, id, &bytes, value)?;
     vm.ret_none()
 }
@@ -227,7 +261,9 @@ fn new_index(vm: &mut Vm) -> NativeResult {
 /// `#t`: the store's count of entries, not a border.
 fn length(vm: &mut Vm) -> NativeResult {
     let table = vm.arg(0);
-    let Some(id) = id_of(vm, table) else { return vm.ret(Value::int(0)) };
+    let Some(id) = id_of(vm, table) else {
+        return vm.ret(Value::int(0));
+    };
     let size = ask(vm, |store, _| store.size(id)).unwrap_or(0);
     vm.ret(Value::int(size as i64))
 }
@@ -261,7 +297,9 @@ fn learn_keys(vm: &mut Vm, id: u32) -> Result<(), Throw> {
         return Ok(());
     }
     for i in 1..=(size as usize).min(SEEN_MAX) as i64 {
-        let Some(key) = codec::key_bytes(Value::int(i)) else { break };
+        let Some(key) = codec::key_bytes(Value::int(i)) else {
+            break;
+        };
         if read(vm, id, &key)?.is_nil() {
             break;
         }
@@ -272,14 +310,18 @@ fn learn_keys(vm: &mut Vm, id: u32) -> Result<(), Throw> {
 /// The iterator of `pairs`: the next known key that has a value.
 fn next(vm: &mut Vm) -> NativeResult {
     let (table, mut key) = (vm.arg(0), vm.arg(1));
-    let (Some(id), Some(keys)) = (id_of(vm, table), vm.upval(0).as_table()) else { return vm.ret(Value::NIL) };
+    let (Some(id), Some(keys)) = (id_of(vm, table), vm.upval(0).as_table()) else {
+        return vm.ret(Value::NIL);
+    };
     loop {
         key = match keys.next(key, &mut 0) {
             Ok(Some((key, _))) => key,
             Ok(None) => return vm.ret(Value::NIL),
             Err(()) => return Err(vm.fail("invalid key to 'next'")),
         };
-        let Some(bytes) = codec::key_bytes(key) else { continue };
+        let Some(bytes) = codec::key_bytes(key) else {
+            continue;
+        };
         let value = read(vm, id, &bytes)?;
         if !value.is_nil() {
             vm.push(key);

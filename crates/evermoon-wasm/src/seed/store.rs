@@ -18,7 +18,10 @@ const ENTRIES_MAX: usize = 1_000_000;
 pub fn put(vm: &mut Vm, id: u32, key: &[u8], value: Value) -> Result<(), Throw> {
     let mut bytes = Vec::new();
     if let Some(table) = plain_table(vm, value) {
-        let mut check = Check { path: Vec::new(), entries: 0 };
+        let mut check = Check {
+            path: Vec::new(),
+            entries: 0,
+        };
         if let Err(problem) = check.table(vm, table)? {
             return Err(refuse(vm, key, &problem));
         }
@@ -40,7 +43,9 @@ pub fn new_id(vm: &mut Vm) -> Result<u32, Throw> {
 
 fn refuse(vm: &mut Vm, key: &[u8], problem: &str) -> Throw {
     let key = String::from_utf8_lossy(key).into_owned();
-    vm.fail(&format!("cannot store {problem} in an external table (at key '{key}')"))
+    vm.fail(&format!(
+        "cannot store {problem} in an external table (at key '{key}')"
+    ))
 }
 
 /// The table that would have to be copied.
@@ -97,7 +102,10 @@ impl Check {
                 return Ok(Err(format!("more than {ENTRIES_MAX} entries at once")));
             }
             if key_bytes(key).is_none() {
-                return Ok(Err(format!("a table with such a key: {}", key_problem(key))));
+                return Ok(Err(format!(
+                    "a table with such a key: {}",
+                    key_problem(key)
+                )));
             }
             vm.charge(1);
             match plain_table(vm, value) {
