@@ -58,6 +58,12 @@ fn load(path: &[u8]) -> Result<(Proto, Option<Vec<u8>>), String> {
     }
     let proto = parse(source, &Limits::default())
         .and_then(|tree| compile(&tree, name.as_slice().into()))
-        .map_err(|e| format!("{}:{}: {e}", chunk_id(&name), e.line))?;
+        .map_err(|e| {
+            format!(
+                "{}:{}: {e}",
+                String::from_utf8_lossy(&chunk_id(&name)),
+                e.line
+            )
+        })?;
     Ok((proto, Some(source.to_vec())))
 }

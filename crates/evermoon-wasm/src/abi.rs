@@ -116,7 +116,7 @@ pub extern "C" fn em_engine_new(memory_max: f64) -> u32 {
         None => return 0,
     };
     all[index].1 = Some(Box::new(new));
-    all[index].0 << 12 | index as u32 + 1
+    (all[index].0 << 12) | (index as u32 + 1)
 }
 
 /// `em_engine_free(engine) -> 1 or 0`: frees an engine and all its handles; finalizers do not run. 0 if there is no such engine.

@@ -123,7 +123,8 @@ impl Class {
         let mut order: Vec<usize> = (0..self.pages.len()).collect();
         order.sort_by_key(|&i| self.pages[i].start);
         let pages = &self.pages;
-        let page_of = |block: *mut u8| order[order.partition_point(|&i| pages[i].start <= block) - 1];
+        let page_of =
+            |block: *mut u8| order[order.partition_point(|&i| pages[i].start <= block) - 1];
         let mut free_bytes = vec![0; pages.len()];
         let mut block = self.free;
         while !block.is_null() {
@@ -134,7 +135,11 @@ impl Class {
         if self.bump != self.bump_end {
             free_bytes[page_of(self.bump)] += self.bump_end as usize - self.bump as usize;
         }
-        let gone: Vec<bool> = free_bytes.iter().zip(pages).map(|(free, page)| *free == page.bytes).collect();
+        let gone: Vec<bool> = free_bytes
+            .iter()
+            .zip(pages)
+            .map(|(free, page)| *free == page.bytes)
+            .collect();
         if !gone.contains(&true) {
             return;
         }
@@ -176,7 +181,9 @@ impl Class {
         // SAFETY: the caller's promise; a block is at least 16 bytes.
         unsafe { (&raw mut (*block).header.kind).write(0) }
         #[cfg(feature = "asan")]
-        let Some(block) = self.rest(block, size) else { return };
+        let Some(block) = self.rest(block, size) else {
+            return;
+        };
         #[cfg(not(feature = "asan"))]
         let _ = size;
         // SAFETY: as above.
@@ -321,7 +328,13 @@ impl Pools {
     ///
     /// # Safety
     /// `block` came from `buffer` with `old` bytes, of which the first `used` are initialised.
-    pub(super) unsafe fn buffer_resize(&mut self, block: *mut u8, old: usize, new: usize, used: usize) -> *mut u8 {
+    pub(super) unsafe fn buffer_resize(
+        &mut self,
+        block: *mut u8,
+        old: usize,
+        new: usize,
+        used: usize,
+    ) -> *mut u8 {
         // SAFETY: the caller's promise; `used` is at most both sizes.
         unsafe {
             if old > POOLED_MAX && new > POOLED_MAX {

@@ -81,7 +81,11 @@ pub(super) const CLOSURE_HEAD: usize = size_of::<LuaClosure>().next_multiple_of(
 impl LuaClosure {
     #[inline(always)]
     pub(crate) fn upvals_ptr(&self) -> *mut Gc<Upvalue> {
-        (self as *const LuaClosure).cast_mut().cast::<u8>().wrapping_add(CLOSURE_HEAD).cast()
+        (self as *const LuaClosure)
+            .cast_mut()
+            .cast::<u8>()
+            .wrapping_add(CLOSURE_HEAD)
+            .cast()
     }
     #[inline(always)]
     pub fn upvals(&self) -> &[Gc<Upvalue>] {
@@ -134,7 +138,11 @@ const _: () = assert!(size_of::<NativeClosure>() == NATIVE_HEAD);
 
 impl NativeClosure {
     fn values(&self) -> *mut Value {
-        (self as *const NativeClosure).cast_mut().cast::<u8>().wrapping_add(NATIVE_HEAD).cast()
+        (self as *const NativeClosure)
+            .cast_mut()
+            .cast::<u8>()
+            .wrapping_add(NATIVE_HEAD)
+            .cast()
     }
     pub fn upvals(&self) -> &[Value] {
         // SAFETY: `upval_count` values follow the struct.

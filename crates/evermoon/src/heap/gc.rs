@@ -133,7 +133,10 @@ impl Heap {
     pub(crate) fn take_finalizable(&mut self) -> Option<Value> {
         let mut object = self.gc.to_finalize.pop_front()?;
         object.mark &= !mark::FINALIZER;
-        Some(Value { bits: object.address() as u64, tag: object.kind as u32 })
+        Some(Value {
+            bits: object.address() as u64,
+            tag: object.kind as u32,
+        })
     }
 
     /// Makes every object that still has a finalizer due, in reverse order of marking: for closing an engine.
@@ -154,12 +157,6 @@ impl Heap {
         if self.gc.stopped || self.gc.suspended {
             self.debt = -(16 << 10);
             return false;
-        }
-        if self.gc.stress {
-            self.gc_full(roots);
-            // Due again after the next allocation, be it of a single block.
-            self.debt = 0;
-            return true;
         }
         let step_bytes = 1isize << self.gc.step_size.min(40);
         match self.gc.phase {
@@ -454,8 +451,12 @@ impl Heap {
 
     /// The weakness that the metatable's `__mode` asks for now (manual 2.5.4).
     fn weak_mode(&self, t: Gc<Table>) -> u16 {
-        let (Some(mt), Some(name)) = (t.metatable, self.mode_name) else { return 0 };
-        let Some(mode) = mt.get_str(name).as_str() else { return 0 };
+        let (Some(mt), Some(name)) = (t.metatable, self.mode_name) else {
+            return 0;
+        };
+        let Some(mode) = mt.get_str(name).as_str() else {
+            return 0;
+        };
         let mut weak = 0;
         if mode.bytes().contains(&b'k') {
             weak |= flags::WEAK_KEYS;
@@ -620,7 +621,13 @@ impl Heap {
         let weak_values = std::mem::take(&mut self.gc.weak_values);
         self.clear_values(&weak_values);
         let all_weak = std::mem::take(&mut self.gc.all_weak);
-        self.clear_values(&all_weak.iter().copied().filter(is_weak_valued).collect::<Vec<_>>());
+        self.clear_values(
+            &all_weak
+                .iter()
+                .copied()
+                .filter(is_weak_valued)
+                .collect::<Vec<_>>(),
+        );
         // Finalizers: the dead ones among the finalizable, last marked first; they come back to life for the call.
         let mut dead = Vec::new();
         self.gc.finalizable.retain(|object| {
@@ -645,7 +652,13 @@ impl Heap {
         self.clear_keys(&resurrected_all);
         let resurrected_values = std::mem::take(&mut self.gc.weak_values);
         self.clear_values(&resurrected_values);
-        self.clear_values(&resurrected_all.iter().copied().filter(is_weak_valued).collect::<Vec<_>>());
+        self.clear_values(
+            &resurrected_all
+                .iter()
+                .copied()
+                .filter(is_weak_valued)
+                .collect::<Vec<_>>(),
+        );
         // Stacks: dead slots are cleared, dead coroutines' open upvalues are closed, dead upvalues leave the lists.
         roots.exec.clear_dead_slots();
         for object in again.iter().chain(&late) {
@@ -687,9 +700,11 @@ impl Heap {
         self.bytes = self.gc.marked;
         // The next cycle starts after `pause` percent of what survived; the sweep is done in the first part of that.
         let survived = self.bytes as u128;
-        let wait = (survived * self.gc.pause.max(100) as u128 / 100 - survived).min(isize::MAX as u128 / 4) as isize;
+        let wait = (survived * self.gc.pause.max(100) as u128 / 100 - survived)
+            .min(isize::MAX as u128 / 4) as isize;
         // Near the cap, cycles come often enough to end before it.
-        let room = (self.bytes_max.saturating_sub(self.bytes) / 2).min(isize::MAX as usize / 4) as isize;
+        let room =
+            (self.bytes_max.saturating_sub(self.bytes) / 2).min(isize::MAX as usize / 4) as isize;
         let wait = wait.min(room);
         self.gc.sweep_cursor = (0, 0);
         self.gc.sweep_pages = self.pools.object_page_count();
@@ -811,7 +826,9 @@ impl Heap {
             match object.kind as u32 {
                 tag::TABLE => object.cast::<Table>().bytes(),
                 tag::UPVALUE => 40,
-                tag::NATIVE_CLOSURE => NATIVE_HEAD + 16 * object.cast::<NativeClosure>().upval_count as usize,
+                tag::NATIVE_CLOSURE => {
+                    NATIVE_HEAD + 16 * object.cast::<NativeClosure>().upval_count as usize
+                }
                 tag::USERDATA => 64,
                 tag::LUA_CLOSURE => 32 + 8 * object.cast::<LuaClosure>().upval_count as usize,
                 _ => 0,
@@ -828,7 +845,11 @@ fn is_weak_valued(t: &Gc<Table>) -> bool {
 fn string_bytes(object: Gc<Header>) -> usize {
     // SAFETY: called for strings only.
     let s: Gc<Str> = unsafe { object.cast() };
-    if s.is_short() { STR_HEAD + s.len() + 8 } else { STR_HEAD + s.len() }
+    if s.is_short() {
+        STR_HEAD + s.len() + 8
+    } else {
+        STR_HEAD + s.len()
+    }
 }
 
 impl Drop for Heap {

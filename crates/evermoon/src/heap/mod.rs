@@ -16,11 +16,13 @@ pub mod table;
 pub mod userdata;
 pub mod value;
 
-use std::collections::BTreeMap;
 use crate::bytecode::proto as plain;
 use coroutine::{Coroutine, Exec, Status};
-use function::{CLOSURE_HEAD, Insn, LuaClosure, NATIVE_HEAD, NativeClosure, Proto, ProtoInfo, Upvalue};
+use function::{
+    CLOSURE_HEAD, Insn, LuaClosure, NATIVE_HEAD, NativeClosure, Proto, ProtoInfo, Upvalue,
+};
 use object::{Gc, Header, mark};
+use std::collections::BTreeMap;
 use string::{Interner, STR_HEAD, Str};
 use table::{TABLE_BYTES, Table};
 use userdata::Userdata;
@@ -85,12 +87,21 @@ impl Heap {
     /// Whether `bytes` more would fit under the cap.
     #[inline(always)]
     pub fn reserve(&self, bytes: usize) -> Result<(), OutOfMemory> {
-        if bytes > self.bytes_max.saturating_sub(self.bytes) { Err(OutOfMemory { asked: bytes }) } else { Ok(()) }
+        if bytes > self.bytes_max.saturating_sub(self.bytes) {
+            Err(OutOfMemory { asked: bytes })
+        } else {
+            Ok(())
+        }
     }
 
     #[inline(always)]
     fn header(&self, kind: u32) -> Header {
-        Header { kind: kind as u8, mark: self.white, flags: 0, meta: 0 }
+        Header {
+            kind: kind as u8,
+            mark: self.white,
+            flags: 0,
+            meta: 0,
+        }
     }
 
     /// A string with these bytes; equal short strings are one object.
@@ -167,7 +178,11 @@ impl Heap {
     }
 
     /// A string of `len` bytes that `fill` writes in place; they are zeros before.
-    pub fn string_filled(&mut self, len: usize, fill: impl FnOnce(&mut [u8])) -> Result<Gc<Str>, OutOfMemory> {
+    pub fn string_filled(
+        &mut self,
+        len: usize,
+        fill: impl FnOnce(&mut [u8]),
+    ) -> Result<Gc<Str>, OutOfMemory> {
         if len <= string::SHORT_MAX {
             let mut bytes = [0; string::SHORT_MAX];
             fill(&mut bytes[..len]);
@@ -222,7 +237,11 @@ impl Heap {
 
     /// A closure whose upvalues the caller fills in at once, before the next safe point. Slots are uninitialised until then.
     #[inline]
-    pub(crate) fn lua_closure(&mut self, proto: Gc<Proto>, upval_count: usize) -> Result<Gc<LuaClosure>, OutOfMemory> {
+    pub(crate) fn lua_closure(
+        &mut self,
+        proto: Gc<Proto>,
+        upval_count: usize,
+    ) -> Result<Gc<LuaClosure>, OutOfMemory> {
         let logical = 32 + 8 * upval_count;
         self.reserve(logical)?;
         let size = CLOSURE_HEAD + upval_count * size_of::<Gc<Upvalue>>();
@@ -255,13 +274,21 @@ impl Heap {
         self.account(40);
         // SAFETY: the block has room for an upvalue.
         unsafe {
-            block.write(Upvalue { header: self.header(tag::UPVALUE), slot, closed: Value::NIL });
+            block.write(Upvalue {
+                header: self.header(tag::UPVALUE),
+                slot,
+                closed: Value::NIL,
+            });
             Ok(Gc::from_raw(block))
         }
     }
 
     /// A native function with upvalues.
-    pub fn native_closure(&mut self, native: u32, upvals: &[Value]) -> Result<Gc<NativeClosure>, OutOfMemory> {
+    pub fn native_closure(
+        &mut self,
+        native: u32,
+        upvals: &[Value],
+    ) -> Result<Gc<NativeClosure>, OutOfMemory> {
         let size = NATIVE_HEAD + upvals.len() * 16;
         self.reserve(size)?;
         let block = self.pools.object(size).cast::<NativeClosure>();
@@ -279,7 +306,10 @@ impl Heap {
         }
     }
 
-    pub fn userdata(&mut self, data: Option<Box<dyn std::any::Any>>) -> Result<Gc<Userdata>, OutOfMemory> {
+    pub fn userdata(
+        &mut self,
+        data: Option<Box<dyn std::any::Any>>,
+    ) -> Result<Gc<Userdata>, OutOfMemory> {
         self.reserve(64)?;
         let block = self.pools.object(size_of::<Userdata>()).cast::<Userdata>();
         self.account(64);
@@ -298,10 +328,14 @@ impl Heap {
     /// A coroutine without a function yet.
     pub(crate) fn coroutine(&mut self) -> Result<Gc<Coroutine>, OutOfMemory> {
         self.reserve(COROUTINE_BYTES + 1024)?;
-        let block = self.pools.object(size_of::<Coroutine>()).cast::<Coroutine>();
+        let block = self
+            .pools
+            .object(size_of::<Coroutine>())
+            .cast::<Coroutine>();
         self.account(COROUTINE_BYTES as isize);
         let mut exec = Exec::none();
-        let change = exec.grow_stack(&mut self.pools, 2 * coroutine::SLACK) + exec.grow_frames(&mut self.pools, 4);
+        let change = exec.grow_stack(&mut self.pools, 2 * coroutine::SLACK)
+            + exec.grow_frames(&mut self.pools, 4);
         self.account(change);
         // SAFETY: the block has room for a coroutine.
         unsafe {
@@ -338,8 +372,19 @@ impl Heap {
         let bytes = 128 + plain.code.len() * 12 + plain.consts.len() * 16 + plain.locals.len() * 24;
         self.reserve(bytes)?;
         // The depth of nesting is bounded by the parser and by undump.
-        let protos = plain.protos.iter().map(|p| self.load_proto_sharing(p, long)).collect::<Result<Box<[_]>, _>>()?;
-        let code: Box<[Insn]> = plain.code.iter().map(|i| Insn { word: i.0, cache: 0 }).collect();
+        let protos = plain
+            .protos
+            .iter()
+            .map(|p| self.load_proto_sharing(p, long))
+            .collect::<Result<Box<[_]>, _>>()?;
+        let code: Box<[Insn]> = plain
+            .code
+            .iter()
+            .map(|i| Insn {
+                word: i.0,
+                cache: 0,
+            })
+            .collect();
         let consts = plain
             .consts
             .iter()
@@ -350,7 +395,9 @@ impl Heap {
                     plain::Const::True => Value::TRUE,
                     plain::Const::Int(i) => Value::int(*i),
                     plain::Const::Float(f) => Value::float(*f),
-                    plain::Const::Str(s) if s.len() <= string::SHORT_MAX => Value::string(self.string(s)?),
+                    plain::Const::Str(s) if s.len() <= string::SHORT_MAX => {
+                        Value::string(self.string(s)?)
+                    }
                     plain::Const::Str(s) => Value::string(match long.get(&s[..]) {
                         Some(shared) => *shared,
                         None => {
@@ -394,7 +441,11 @@ impl Heap {
     pub fn plain_proto(&self, proto: Gc<Proto>) -> plain::Proto {
         let info = proto.info();
         plain::Proto {
-            code: proto.code().iter().map(|i| crate::bytecode::instr::Instr(i.word)).collect(),
+            code: proto
+                .code()
+                .iter()
+                .map(|i| crate::bytecode::instr::Instr(i.word))
+                .collect(),
             consts: proto
                 .consts()
                 .iter()
@@ -403,10 +454,16 @@ impl Heap {
                     tag::TRUE => plain::Const::True,
                     tag::INT => plain::Const::Int(v.raw_int()),
                     tag::FLOAT => plain::Const::Float(v.raw_float()),
-                    _ => v.as_str().map_or(plain::Const::Nil, |s| plain::Const::Str(s.bytes().into())),
+                    _ => v
+                        .as_str()
+                        .map_or(plain::Const::Nil, |s| plain::Const::Str(s.bytes().into())),
                 })
                 .collect(),
-            protos: proto.protos().iter().map(|p| self.plain_proto(*p)).collect(),
+            protos: proto
+                .protos()
+                .iter()
+                .map(|p| self.plain_proto(*p))
+                .collect(),
             upvals: info.upvals.to_vec(),
             num_params: proto.num_params,
             is_vararg: proto.is_vararg,

@@ -71,7 +71,10 @@ impl<T> Gc<T> {
     #[inline(always)]
     pub(crate) unsafe fn from_raw(pointer: *mut T) -> Gc<T> {
         // SAFETY: live objects are not at address 0.
-        Gc { pointer: unsafe { NonNull::new_unchecked(pointer) }, _not_send: PhantomData }
+        Gc {
+            pointer: unsafe { NonNull::new_unchecked(pointer) },
+            _not_send: PhantomData,
+        }
     }
     /// From the payload of a value whose tag says `T`.
     #[inline(always)]
@@ -90,7 +93,10 @@ impl<T> Gc<T> {
     /// The header view.
     #[inline(always)]
     pub fn header(self) -> Gc<Header> {
-        Gc { pointer: self.pointer.cast(), _not_send: PhantomData }
+        Gc {
+            pointer: self.pointer.cast(),
+            _not_send: PhantomData,
+        }
     }
     /// The same object as another type.
     ///
@@ -98,7 +104,10 @@ impl<T> Gc<T> {
     /// The object's kind must be that of `U`.
     #[inline(always)]
     pub(crate) unsafe fn cast<U>(self) -> Gc<U> {
-        Gc { pointer: self.pointer.cast(), _not_send: PhantomData }
+        Gc {
+            pointer: self.pointer.cast(),
+            _not_send: PhantomData,
+        }
     }
 }
 

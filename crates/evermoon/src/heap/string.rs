@@ -40,7 +40,12 @@ impl Str {
     #[inline(always)]
     pub fn bytes(&self) -> &[u8] {
         // SAFETY: the text of `len` bytes follows the header in the same block.
-        unsafe { std::slice::from_raw_parts((self as *const Str).cast::<u8>().add(STR_HEAD), self.len as usize) }
+        unsafe {
+            std::slice::from_raw_parts(
+                (self as *const Str).cast::<u8>().add(STR_HEAD),
+                self.len as usize,
+            )
+        }
     }
     /// The interned hash of a short string.
     #[inline(always)]
@@ -53,7 +58,9 @@ impl Gc<Str> {
     /// The text, for as long as the caller may hold the object (`object.rs`, invariant 3).
     pub fn as_bytes<'a>(self) -> &'a [u8] {
         // SAFETY: as in `bytes`; the lifetime is bounded by invariant 3 of `object.rs`.
-        unsafe { std::slice::from_raw_parts(self.as_ptr().cast::<u8>().add(STR_HEAD), self.len as usize) }
+        unsafe {
+            std::slice::from_raw_parts(self.as_ptr().cast::<u8>().add(STR_HEAD), self.len as usize)
+        }
     }
     pub(super) fn hash(mut self) -> u32 {
         if self.hash == 0 && !self.is_short() {
@@ -76,7 +83,9 @@ pub fn hash_bytes(bytes: &[u8]) -> u32 {
     let mut h: u64 = (bytes.len() as u64).wrapping_mul(K) ^ 0x51_7c_c1_b7_27_22_0a_95;
     let mut chunks = bytes.chunks_exact(8);
     for chunk in &mut chunks {
-        let word = u64::from_le_bytes([chunk[0], chunk[1], chunk[2], chunk[3], chunk[4], chunk[5], chunk[6], chunk[7]]);
+        let word = u64::from_le_bytes([
+            chunk[0], chunk[1], chunk[2], chunk[3], chunk[4], chunk[5], chunk[6], chunk[7],
+        ]);
         h = (h ^ word).wrapping_mul(K);
         h ^= h >> 32;
     }
@@ -102,7 +111,10 @@ pub struct Interner {
 
 impl Interner {
     pub(super) fn new() -> Interner {
-        Interner { slots: vec![std::ptr::null_mut(); 256], used: 0 }
+        Interner {
+            slots: vec![std::ptr::null_mut(); 256],
+            used: 0,
+        }
     }
 
     /// The string with these bytes and this hash, or the slot where it belongs.
@@ -191,12 +203,21 @@ impl Interner {
 /// # Safety
 /// `block` has `STR_HEAD + bytes.len()` bytes.
 pub(super) unsafe fn write(block: *mut u8, white: u8, hash: u32, bytes: &[u8]) -> Gc<Str> {
-    let kind = if bytes.len() <= SHORT_MAX { tag::STR } else { tag::LONG_STR } as u8;
+    let kind = if bytes.len() <= SHORT_MAX {
+        tag::STR
+    } else {
+        tag::LONG_STR
+    } as u8;
     // SAFETY: the caller's promise.
     unsafe {
         let s: *mut Str = block.cast();
         s.write(Str {
-            header: Header { kind, mark: white & mark::WHITES, flags: 0, meta: 0 },
+            header: Header {
+                kind,
+                mark: white & mark::WHITES,
+                flags: 0,
+                meta: 0,
+            },
             hash,
             len: bytes.len() as u32,
         });
@@ -214,7 +235,12 @@ pub(super) unsafe fn finish_long(block: *mut u8, white: u8, len: usize) -> Gc<St
     unsafe {
         let s: *mut Str = block.cast();
         s.write(Str {
-            header: Header { kind: tag::LONG_STR as u8, mark: white & mark::WHITES, flags: 0, meta: 0 },
+            header: Header {
+                kind: tag::LONG_STR as u8,
+                mark: white & mark::WHITES,
+                flags: 0,
+                meta: 0,
+            },
             hash: 0,
             len: len as u32,
         });

@@ -47,11 +47,17 @@ const _: () = assert!(size_of::<Entry>() == 24);
 impl Entry {
     #[inline(always)]
     pub fn key(&self) -> Value {
-        Value { bits: self.key_bits, tag: self.key_tag }
+        Value {
+            bits: self.key_bits,
+            tag: self.key_tag,
+        }
     }
     #[inline(always)]
     pub fn value(&self) -> Value {
-        Value { bits: self.value_bits, tag: self.value_tag }
+        Value {
+            bits: self.value_bits,
+            tag: self.value_tag,
+        }
     }
     #[inline(always)]
     fn set(&mut self, v: Value) {
@@ -126,7 +132,11 @@ fn slot_size(cap: u32) -> usize {
 
 #[inline(always)]
 fn slot_count(cap: u32) -> usize {
-    if cap <= LINEAR_MAX { 0 } else { cap.next_power_of_two() as usize * 2 }
+    if cap <= LINEAR_MAX {
+        0
+    } else {
+        cap.next_power_of_two() as usize * 2
+    }
 }
 
 /// Bytes of the buffer that holds `cap` entries and their index.
@@ -272,7 +282,9 @@ impl Table {
             if self.bloom & 1 << (hash & 31) == 0 {
                 return NONE;
             }
-            return self.find_by(hash, |e| e.key_tag == tag::LONG_STR && e.key().raw_equals(key));
+            return self.find_by(hash, |e| {
+                e.key_tag == tag::LONG_STR && e.key().raw_equals(key)
+            });
         }
         if self.entry_cap <= LINEAR_MAX {
             for (i, e) in self.entries().iter().enumerate() {
@@ -282,13 +294,19 @@ impl Table {
             }
             return NONE;
         }
-        self.find_by(hash_key(key), |e| e.key_bits == key.bits && e.key_tag == key.tag)
+        self.find_by(hash_key(key), |e| {
+            e.key_bits == key.bits && e.key_tag == key.tag
+        })
     }
 
     #[inline(always)]
     fn find_by(&self, hash: u32, matches: impl Fn(&Entry) -> bool) -> u32 {
         if self.entry_cap <= LINEAR_MAX {
-            return self.entries().iter().position(matches).map_or(NONE, |i| i as u32);
+            return self
+                .entries()
+                .iter()
+                .position(matches)
+                .map_or(NONE, |i| i as u32);
         }
         let mask = slot_count(self.entry_cap) - 1;
         let mut at = hash as usize & mask;
@@ -357,7 +375,11 @@ impl Table {
     #[inline(always)]
     pub fn border(&self) -> u64 {
         let n = self.array_len as u64;
-        if self.header.flags & flags::INT_ENTRIES == 0 { n } else { self.border_hash(n) }
+        if self.header.flags & flags::INT_ENTRIES == 0 {
+            n
+        } else {
+            self.border_hash(n)
+        }
     }
 
     #[cold]
@@ -424,7 +446,9 @@ impl Table {
                     }
                     if n != NONE {
                         array_len + n as usize + 1
-                    } else if key.is_int() && (key.raw_int() as u64).wrapping_sub(1) < self.array_cap as u64 {
+                    } else if key.is_int()
+                        && (key.raw_int() as u64).wrapping_sub(1) < self.array_cap as u64
+                    {
                         // The array has shrunk under the traversal.
                         array_len
                     } else {
@@ -465,7 +489,9 @@ impl Table {
     /// Cuts trailing nils off the array (invariant 2).
     pub(crate) fn trim(&mut self) {
         // SAFETY: slots below `array_len` are initialised.
-        while self.array_len > 0 && unsafe { (*self.array.add(self.array_len as usize - 1)).is_nil() } {
+        while self.array_len > 0
+            && unsafe { (*self.array.add(self.array_len as usize - 1)).is_nil() }
+        {
             self.array_len -= 1;
         }
     }
@@ -489,7 +515,12 @@ pub fn normal_key(key: Value) -> Value {
 impl Heap {
     /// Raw `t[key] = value` for an integer key. The caller has passed the barrier.
     #[inline]
-    pub fn table_set_int(&mut self, mut t: Gc<Table>, key: i64, value: Value) -> Result<(), StoreError> {
+    pub fn table_set_int(
+        &mut self,
+        mut t: Gc<Table>,
+        key: i64,
+        value: Value,
+    ) -> Result<(), StoreError> {
         let at = (key as u64).wrapping_sub(1);
         if at < t.array_len as u64 {
             // SAFETY: below `array_len`.
@@ -562,7 +593,13 @@ impl Heap {
                 return self.table_rebuild(t, Value::int(t.array_len as i64 + 1));
             }
         }
-        let cap = if cap < 4 { 4 } else { cap.checked_mul(2).filter(|&c| c <= PART_MAX).ok_or(StoreError::TooLarge)? };
+        let cap = if cap < 4 {
+            4
+        } else {
+            cap.checked_mul(2)
+                .filter(|&c| c <= PART_MAX)
+                .ok_or(StoreError::TooLarge)?
+        };
         self.table_array_cap(t, cap)
     }
 
@@ -576,19 +613,32 @@ impl Heap {
             self.reserve(new - old)?;
         }
         // SAFETY: the buffer was made here with `old` bytes.
-        t.array = unsafe { self.pools.buffer_resize(t.array.cast(), old, new, t.array_len as usize * 16) }.cast();
+        t.array = unsafe {
+            self.pools
+                .buffer_resize(t.array.cast(), old, new, t.array_len as usize * 16)
+        }
+        .cast();
         t.array_cap = cap;
         self.account(new as isize - old as isize);
         Ok(())
     }
 
     /// Room for `array` slots and `entries` entries in an empty table.
-    pub fn table_presize(&mut self, t: Gc<Table>, array: u32, entries: u32) -> Result<(), StoreError> {
+    pub fn table_presize(
+        &mut self,
+        t: Gc<Table>,
+        array: u32,
+        entries: u32,
+    ) -> Result<(), StoreError> {
         if array > t.array_cap {
             self.table_array_cap(t, array)?;
         }
         if entries > t.entry_cap {
-            let cap = if entries <= LINEAR_MAX { entries } else { entries.next_power_of_two() };
+            let cap = if entries <= LINEAR_MAX {
+                entries
+            } else {
+                entries.next_power_of_two()
+            };
             self.table_entry_cap(t, cap)?;
         }
         Ok(())
@@ -614,12 +664,22 @@ impl Heap {
     }
 
     /// Raw store under a string key.
-    pub fn table_set_str(&mut self, t: Gc<Table>, key: Gc<Str>, value: Value) -> Result<(), StoreError> {
+    pub fn table_set_str(
+        &mut self,
+        t: Gc<Table>,
+        key: Gc<Str>,
+        value: Value,
+    ) -> Result<(), StoreError> {
         self.table_set_entry(t, Value::string(key), value)
     }
 
     /// Stores into the hash part; the key is normalised and not in the array part.
-    fn table_set_entry(&mut self, mut t: Gc<Table>, key: Value, value: Value) -> Result<(), StoreError> {
+    fn table_set_entry(
+        &mut self,
+        mut t: Gc<Table>,
+        key: Value,
+        value: Value,
+    ) -> Result<(), StoreError> {
         let n = t.find(key);
         if n != NONE {
             // A field that comes back to life may be a metamethod: forget what was known to be absent.
@@ -710,7 +770,11 @@ impl Heap {
         t.bloom = bloom;
         t.header.flags = t.header.flags & !flags::INT_ENTRIES | ints;
         // SAFETY: the buffer was made here with `old` bytes; the live entries are its initialised prefix.
-        t.entries = unsafe { self.pools.buffer_resize(t.entries.cast(), old, new, live * size_of::<Entry>()) }.cast();
+        t.entries = unsafe {
+            self.pools
+                .buffer_resize(t.entries.cast(), old, new, live * size_of::<Entry>())
+        }
+        .cast();
         t.entry_cap = cap;
         self.account(new as isize - old as isize);
         let slots = slot_count(cap);
@@ -757,7 +821,8 @@ impl Heap {
         }
         let key_is_int = key.is_int() && bin(key.raw_int());
         let mut new_array = t.array_cap;
-        let queue = key.is_int() && t.array_len == t.array_cap && key.raw_int() == t.array_len as i64 + 1;
+        let queue =
+            key.is_int() && t.array_len == t.array_cap && key.raw_int() == t.array_len as i64 + 1;
         if entry_ints > 0 || key_is_int {
             for (i, v) in t.array().iter().enumerate() {
                 if !v.is_nil() {
@@ -841,7 +906,12 @@ impl Heap {
     }
 
     /// The array part gives its tail back to the hash part.
-    fn table_shrink_array(&mut self, mut t: Gc<Table>, new_array: u32, live: u32) -> Result<(), StoreError> {
+    fn table_shrink_array(
+        &mut self,
+        mut t: Gc<Table>,
+        new_array: u32,
+        live: u32,
+    ) -> Result<(), StoreError> {
         let tail: Vec<(i64, Value)> = t.array()[new_array as usize..]
             .iter()
             .enumerate()
@@ -863,8 +933,10 @@ impl Heap {
     pub(super) fn table_drop(&mut self, t: Gc<Table>) {
         // SAFETY: the buffers were made here with these sizes, and the table is dead.
         unsafe {
-            self.pools.buffer_free(t.array.cast(), t.array_cap as usize * 16);
-            self.pools.buffer_free(t.entries.cast(), part_bytes(t.entry_cap));
+            self.pools
+                .buffer_free(t.array.cast(), t.array_cap as usize * 16);
+            self.pools
+                .buffer_free(t.entries.cast(), part_bytes(t.entry_cap));
         }
     }
 }
@@ -878,7 +950,11 @@ fn grown(live: u32) -> u32 {
         n => {
             let cap = n.next_power_of_two();
             // A nearly full part would be rebuilt again at once.
-            if n > cap - cap / 4 && n != cap { cap * 2 } else { cap }
+            if n > cap - cap / 4 && n != cap {
+                cap * 2
+            } else {
+                cap
+            }
         }
     }
 }

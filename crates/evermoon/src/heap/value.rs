@@ -14,7 +14,9 @@
 use super::object::{Gc, Header};
 use super::string::Str;
 use super::table::Table;
-use super::{coroutine::Coroutine, function::LuaClosure, function::NativeClosure, userdata::Userdata};
+use super::{
+    coroutine::Coroutine, function::LuaClosure, function::NativeClosure, userdata::Userdata,
+};
 
 /// Value tags. Falsy values are exactly those with a tag of at most [`tag::FALSE`].
 pub mod tag {
@@ -51,7 +53,8 @@ pub struct Value {
     pub tag: u32,
 }
 
-const _: () = assert!(size_of::<Value>() == 16 && align_of::<Value>() == 8 || cfg!(target_arch = "x86"));
+const _: () =
+    assert!(size_of::<Value>() == 16 && align_of::<Value>() == 8 || cfg!(target_arch = "x86"));
 
 /// The basic types of the manual's section 2.1, as `type` names them.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -101,36 +104,67 @@ impl Type {
 }
 
 impl Value {
-    pub const NIL: Value = Value { bits: 0, tag: tag::NIL };
-    pub const FALSE: Value = Value { bits: 0, tag: tag::FALSE };
-    pub const TRUE: Value = Value { bits: 0, tag: tag::TRUE };
+    pub const NIL: Value = Value {
+        bits: 0,
+        tag: tag::NIL,
+    };
+    pub const FALSE: Value = Value {
+        bits: 0,
+        tag: tag::FALSE,
+    };
+    pub const TRUE: Value = Value {
+        bits: 0,
+        tag: tag::TRUE,
+    };
 
     #[inline(always)]
     pub const fn int(i: i64) -> Value {
-        Value { bits: i as u64, tag: tag::INT }
+        Value {
+            bits: i as u64,
+            tag: tag::INT,
+        }
     }
     #[inline(always)]
     pub const fn float(f: f64) -> Value {
-        Value { bits: f.to_bits(), tag: tag::FLOAT }
+        Value {
+            bits: f.to_bits(),
+            tag: tag::FLOAT,
+        }
     }
     #[inline(always)]
     pub const fn bool(b: bool) -> Value {
-        Value { bits: 0, tag: if b { tag::TRUE } else { tag::FALSE } }
+        Value {
+            bits: 0,
+            tag: if b { tag::TRUE } else { tag::FALSE },
+        }
     }
     pub const fn native(number: u32) -> Value {
-        Value { bits: number as u64, tag: tag::NATIVE }
+        Value {
+            bits: number as u64,
+            tag: tag::NATIVE,
+        }
     }
     pub const fn light(bits: u64) -> Value {
-        Value { bits, tag: tag::LIGHT }
+        Value {
+            bits,
+            tag: tag::LIGHT,
+        }
     }
 
     #[inline(always)]
     pub(crate) fn object<T>(tag: u32, object: Gc<T>) -> Value {
-        Value { bits: object.address() as u64, tag }
+        Value {
+            bits: object.address() as u64,
+            tag,
+        }
     }
     #[inline(always)]
     pub fn string(s: Gc<Str>) -> Value {
-        let tag = if s.is_short() { tag::STR } else { tag::LONG_STR };
+        let tag = if s.is_short() {
+            tag::STR
+        } else {
+            tag::LONG_STR
+        };
         Value::object(tag, s)
     }
     #[inline(always)]
@@ -181,7 +215,10 @@ impl Value {
         self.tag == tag::TABLE
     }
     pub fn is_function(self) -> bool {
-        matches!(self.tag, tag::NATIVE | tag::LUA_CLOSURE | tag::NATIVE_CLOSURE)
+        matches!(
+            self.tag,
+            tag::NATIVE | tag::LUA_CLOSURE | tag::NATIVE_CLOSURE
+        )
     }
     #[inline(always)]
     pub fn is_collectable(self) -> bool {
@@ -200,35 +237,71 @@ impl Value {
     }
 
     pub fn as_int(self) -> Option<i64> {
-        if self.is_int() { Some(self.raw_int()) } else { None }
+        if self.is_int() {
+            Some(self.raw_int())
+        } else {
+            None
+        }
     }
     pub fn as_float(self) -> Option<f64> {
-        if self.is_float() { Some(self.raw_float()) } else { None }
+        if self.is_float() {
+            Some(self.raw_float())
+        } else {
+            None
+        }
     }
     #[inline(always)]
     pub fn as_table(self) -> Option<Gc<Table>> {
-        if self.tag == tag::TABLE { Some(Gc::from_bits(self.bits)) } else { None }
+        if self.tag == tag::TABLE {
+            Some(Gc::from_bits(self.bits))
+        } else {
+            None
+        }
     }
     #[inline(always)]
     pub fn as_str(self) -> Option<Gc<Str>> {
-        if self.is_string() { Some(Gc::from_bits(self.bits)) } else { None }
+        if self.is_string() {
+            Some(Gc::from_bits(self.bits))
+        } else {
+            None
+        }
     }
     pub fn as_lua_closure(self) -> Option<Gc<LuaClosure>> {
-        if self.tag == tag::LUA_CLOSURE { Some(Gc::from_bits(self.bits)) } else { None }
+        if self.tag == tag::LUA_CLOSURE {
+            Some(Gc::from_bits(self.bits))
+        } else {
+            None
+        }
     }
     pub fn as_native_closure(self) -> Option<Gc<NativeClosure>> {
-        if self.tag == tag::NATIVE_CLOSURE { Some(Gc::from_bits(self.bits)) } else { None }
+        if self.tag == tag::NATIVE_CLOSURE {
+            Some(Gc::from_bits(self.bits))
+        } else {
+            None
+        }
     }
     pub fn as_coroutine(self) -> Option<Gc<Coroutine>> {
-        if self.tag == tag::COROUTINE { Some(Gc::from_bits(self.bits)) } else { None }
+        if self.tag == tag::COROUTINE {
+            Some(Gc::from_bits(self.bits))
+        } else {
+            None
+        }
     }
     pub fn as_userdata(self) -> Option<Gc<Userdata>> {
-        if self.tag == tag::USERDATA { Some(Gc::from_bits(self.bits)) } else { None }
+        if self.tag == tag::USERDATA {
+            Some(Gc::from_bits(self.bits))
+        } else {
+            None
+        }
     }
     /// The object behind a collectable value.
     #[inline(always)]
     pub fn as_object(self) -> Option<Gc<Header>> {
-        if self.is_collectable() { Some(Gc::from_bits(self.bits)) } else { None }
+        if self.is_collectable() {
+            Some(Gc::from_bits(self.bits))
+        } else {
+            None
+        }
     }
 
     /// The basic type.
@@ -292,12 +365,19 @@ impl Value {
     #[allow(unsafe_code)]
     pub(crate) unsafe fn load(slot: *const Value) -> Value {
         // SAFETY: the caller's promise.
-        unsafe { Value { bits: (&raw const (*slot).bits).read(), tag: (&raw const (*slot).tag).read() } }
+        unsafe {
+            Value {
+                bits: (&raw const (*slot).bits).read(),
+                tag: (&raw const (*slot).tag).read(),
+            }
+        }
     }
 }
 
 /// Mathematical equality of an integer and a float.
 pub fn int_equals_float(i: i64, f: f64) -> bool {
     // An integral float in range converts exactly; anything else cannot be equal.
-    (-9223372036854775808.0..9223372036854775808.0).contains(&f) && f == libm::trunc(f) && f as i64 == i
+    (-9223372036854775808.0..9223372036854775808.0).contains(&f)
+        && f == libm::trunc(f)
+        && f as i64 == i
 }

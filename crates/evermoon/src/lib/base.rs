@@ -1,12 +1,13 @@
 //! The basic library (manual 6.1).
 //!
-//! Natives 0 and 1 are `next` and the iterator of `ipairs`: the loop knows the first by its number, so this library is opened first.
+//! Natives 0 and 1 are `next` and the iterator of `ipairs`: the loop knows them by their numbers, so this library is opened first.
 //! Functions that call back (`print` with `__tostring`, `load` with a reader, `collectgarbage` with finalizers …) are small state machines; their
 //! states are the constants above each of them.
 
 use super::load::{self, Mode};
 use crate::heap::number;
 use crate::heap::value::{Value, tag};
+use crate::vm::call::PASSING;
 use crate::vm::meta::{Event, num_value};
 use crate::vm::native::CAUGHT;
 use crate::vm::{Act, NativeFn, NativeResult, Throw, Vm};
@@ -41,7 +42,10 @@ const NEXT: u32 = 0;
 const IPAIRS_ITERATOR: u32 = 1;
 
 pub fn open(vm: &mut Vm) -> Result<(), Throw> {
-    assert!(vm.natives.is_empty(), "the basic library is opened first: 'next' must be native number 0");
+    assert!(
+        vm.natives.is_empty(),
+        "the basic library is opened first: 'next' must be native number 0"
+    );
     let globals = vm.globals;
     vm.register_library("", globals, &[("next", next)])?;
     vm.register("", "ipairs.iterator", ipairs_iterator);
@@ -118,7 +122,11 @@ fn select(vm: &mut Vm) -> NativeResult {
         return vm.ret(Value::int(count - 1));
     }
     let n = vm.check_int(0)?;
-    let first = if n < 0 { count.saturating_add(n) } else { n.min(count) };
+    let first = if n < 0 {
+        count.saturating_add(n)
+    } else {
+        n.min(count)
+    };
     if first < 1 {
         return Err(vm.arg_error(0, "index out of range"));
     }
@@ -128,9 +136,15 @@ fn select(vm: &mut Vm) -> NativeResult {
 /// `getmetatable (object)`
 fn getmetatable(vm: &mut Vm) -> NativeResult {
     let v = vm.check_any(0)?;
-    let Some(mt) = vm.metatable_of(v) else { return vm.ret(Value::NIL) };
+    let Some(mt) = vm.metatable_of(v) else {
+        return vm.ret(Value::NIL);
+    };
     let shown = vm.event_of(mt, Event::Metatable);
-    vm.ret(if shown.is_nil() { Value::table(mt) } else { shown })
+    vm.ret(if shown.is_nil() {
+        Value::table(mt)
+    } else {
+        shown
+    })
 }
 
 /// `setmetatable (table, metatable)`
@@ -172,7 +186,9 @@ fn tonumber(vm: &mut Vm) -> NativeResult {
         };
     }
     let base = vm.check_int(1)?;
-    let Some(s) = vm.arg(0).as_str() else { return Err(vm.arg_type_error(0, "string")) };
+    let Some(s) = vm.arg(0).as_str() else {
+        return Err(vm.arg_type_error(0, "string"));
+    };
     if !(2..=36).contains(&base) {
         return Err(vm.arg_error(1, "base out of range"));
     }
@@ -223,7 +239,10 @@ fn tostring(vm: &mut Vm) -> NativeResult {
         Some(s) => vm.ret(s),
         None => {
             vm.set_state(1);
-            Ok(Act::Call { args: 1, results: 1 })
+            Ok(Act::Call {
+                args: 1,
+                results: 1,
+            })
         }
     }
 }
@@ -245,7 +264,10 @@ fn print(vm: &mut Vm) -> NativeResult {
             vm.push(handler);
             vm.push(v);
             vm.set_state(i as u32);
-            return Ok(Act::Call { args: 1, results: 1 });
+            return Ok(Act::Call {
+                args: 1,
+                results: 1,
+            });
         }
     }
     let mut out = Vec::with_capacity(64);
@@ -318,7 +340,10 @@ fn pairs(vm: &mut Vm) -> NativeResult {
     vm.set_state(1);
     vm.push(handler);
     vm.push(v);
-    Ok(Act::Call { args: 1, results: 3 })
+    Ok(Act::Call {
+        args: 1,
+        results: 3,
+    })
 }
 
 /// `ipairs (t)`
@@ -350,7 +375,10 @@ fn ipairs_iterator(vm: &mut Vm) -> NativeResult {
             Some(v) => vm.push(v),
             None => {
                 vm.set_state(1);
-                return Ok(Act::Call { args: 2, results: 1 });
+                return Ok(Act::Call {
+                    args: 2,
+                    results: 1,
+                });
             }
         }
     }
@@ -377,8 +405,10 @@ fn raise(vm: &mut Vm, message: Value, level: i64) -> Throw {
         && level > 0
         && s.len() < POSITION_MAX
     {
-        let frame = usize::try_from(level).ok().and_then(|level| vm.frame_at_level(level));
-        let mut text = vm.position(frame).into_bytes();
+        let frame = usize::try_from(level)
+            .ok()
+            .and_then(|level| vm.frame_at_level(level));
+        let mut text = vm.position(frame);
         if !text.is_empty() {
             text.extend_from_slice(s.bytes());
             return vm.throw_bytes(&text);
@@ -387,15 +417,19 @@ fn raise(vm: &mut Vm, message: Value, level: i64) -> Throw {
     vm.throw(message)
 }
 
-/// `pcall (f [, arg1, ···])`. The engine returns `false` and the error by itself; success comes back here.
+/// `pcall (f [, arg1, ···])`. The driver returns `false` and the error, or `true` and the results, by itself; only with hooks on
+/// does success come back here.
 fn pcall(vm: &mut Vm) -> NativeResult {
     if vm.state() != 0 {
         return vm.ret_with(Value::TRUE, 0);
     }
     vm.check_any(0)?;
     vm.protect(None);
-    vm.set_state(1);
-    Ok(Act::Call { args: vm.slots() as u32 - 1, results: -1 })
+    vm.set_state(PASSING);
+    Ok(Act::Call {
+        args: vm.slots() as u32 - 1,
+        results: -1,
+    })
 }
 
 /// `xpcall (f, msgh [, arg1, ···])`
@@ -410,8 +444,11 @@ fn xpcall(vm: &mut Vm) -> NativeResult {
     vm.set_slot(0, handler);
     vm.set_slot(1, f);
     vm.protect(Some(0));
-    vm.set_state(1);
-    Ok(Act::Call { args: vm.slots() as u32 - 2, results: -1 })
+    vm.set_state(PASSING);
+    Ok(Act::Call {
+        args: vm.slots() as u32 - 2,
+        results: -1,
+    })
 }
 
 // ---- chunks ----
@@ -436,15 +473,29 @@ fn load_(vm: &mut Vm) -> NativeResult {
                 let chunk = vm.check_str(0)?;
                 let name = vm.opt_str(1)?.unwrap_or(chunk);
                 let mode = vm.opt_str(2)?;
-                let env = if vm.has_arg(3) { vm.arg(3) } else { Value::table(vm.globals) };
-                return load_bytes(vm, chunk.as_bytes(), name.as_bytes(), mode.map(|m| m.as_bytes()), env);
+                let env = if vm.has_arg(3) {
+                    vm.arg(3)
+                } else {
+                    Value::table(vm.globals)
+                };
+                return load_bytes(
+                    vm,
+                    chunk.as_bytes(),
+                    name.as_bytes(),
+                    mode.map(|m| m.as_bytes()),
+                    env,
+                );
             }
             vm.opt_str(1)?;
             if !chunk.is_function() {
                 return Err(vm.arg_type_error(0, "function"));
             }
             vm.opt_str(2)?;
-            let env = if vm.has_arg(3) { vm.arg(3) } else { Value::table(vm.globals) };
+            let env = if vm.has_arg(3) {
+                vm.arg(3)
+            } else {
+                Value::table(vm.globals)
+            };
             vm.set_slots(reading::COUNT)?;
             vm.set_slot(reading::ENV, env);
             let pieces = vm.new_table()?;
@@ -460,7 +511,9 @@ fn load_(vm: &mut Vm) -> NativeResult {
                 tag::INT | tag::FLOAT => false,
                 _ => return Err(vm.fail("reader function must return a string")),
             };
-            let Some(pieces) = vm.arg(reading::PIECES).as_table() else { return vm.ret_fail("no pieces") };
+            let Some(pieces) = vm.arg(reading::PIECES).as_table() else {
+                return vm.ret_fail("no pieces");
+            };
             if end {
                 return load_pieces(vm);
             }
@@ -474,12 +527,17 @@ fn load_(vm: &mut Vm) -> NativeResult {
     vm.set_state(1);
     let reader = vm.arg(reading::READER);
     vm.push(reader);
-    Ok(Act::Call { args: 0, results: 1 })
+    Ok(Act::Call {
+        args: 0,
+        results: 1,
+    })
 }
 
 /// Loads what a reader has returned.
 fn load_pieces(vm: &mut Vm) -> NativeResult {
-    let Some(pieces) = vm.arg(reading::PIECES).as_table() else { return vm.ret_fail("no pieces") };
+    let Some(pieces) = vm.arg(reading::PIECES).as_table() else {
+        return vm.ret_fail("no pieces");
+    };
     let text = |v: &Value| v.as_str().map_or(&b""[..], |s| s.as_bytes());
     let total = pieces.array().iter().map(|v| text(v).len()).sum();
     vm.heap.reserve(total)?;
@@ -490,10 +548,22 @@ fn load_pieces(vm: &mut Vm) -> NativeResult {
     let name = vm.opt_str(reading::NAME)?;
     let mode = vm.opt_str(reading::MODE)?;
     let env = vm.arg(reading::ENV);
-    load_bytes(vm, &chunk, name.map_or(b"=(load)", |s| s.as_bytes()), mode.map(|m| m.as_bytes()), env)
+    load_bytes(
+        vm,
+        &chunk,
+        name.map_or(b"=(load)", |s| s.as_bytes()),
+        mode.map(|m| m.as_bytes()),
+        env,
+    )
 }
 
-fn load_bytes(vm: &mut Vm, chunk: &[u8], name: &[u8], mode: Option<&[u8]>, env: Value) -> NativeResult {
+fn load_bytes(
+    vm: &mut Vm,
+    chunk: &[u8],
+    name: &[u8],
+    mode: Option<&[u8]>,
+    env: Value,
+) -> NativeResult {
     let mode = mode.map_or(Mode::ANY, Mode);
     let loaded = load::load(vm, chunk, name, mode, env)?;
     loaded_or_nil(vm, loaded)
@@ -523,7 +593,11 @@ fn fail_with_top(vm: &mut Vm) -> NativeResult {
 fn loadfile(vm: &mut Vm) -> NativeResult {
     let path = vm.opt_str(0)?;
     let mode = vm.opt_str(1)?;
-    let env = if vm.has_arg(2) { vm.arg(2) } else { Value::table(vm.globals) };
+    let env = if vm.has_arg(2) {
+        vm.arg(2)
+    } else {
+        Value::table(vm.globals)
+    };
     let mode = mode.map_or(Mode::ANY, |m| Mode(m.as_bytes()));
     let loaded = load::load_file(vm, path.map(|s| s.as_bytes()), mode, env)?;
     loaded_or_nil(vm, loaded)
@@ -541,7 +615,10 @@ fn dofile(vm: &mut Vm) -> NativeResult {
         Ok(function) => {
             vm.set_state(1);
             vm.push(function);
-            Ok(Act::Call { args: 0, results: -1 })
+            Ok(Act::Call {
+                args: 0,
+                results: -1,
+            })
         }
         Err(message) => Err(vm.throw_bytes(&message)),
     }
@@ -600,7 +677,9 @@ fn collectgarbage(vm: &mut Vm) -> NativeResult {
         "count" => Value::float(vm.heap.bytes() as f64 / 1024.0),
         "isrunning" => Value::bool(!vm.heap.gc.stopped),
         "setpause" => Value::int(std::mem::replace(&mut vm.heap.gc.pause, percent(arg)) as i64),
-        "setstepmul" => Value::int(std::mem::replace(&mut vm.heap.gc.step_mul, percent(arg)) as i64),
+        "setstepmul" => {
+            Value::int(std::mem::replace(&mut vm.heap.gc.step_mul, percent(arg)) as i64)
+        }
         "incremental" | "generational" => {
             if option == "incremental" {
                 let gc = &mut vm.heap.gc;
@@ -624,6 +703,7 @@ fn collectgarbage(vm: &mut Vm) -> NativeResult {
             return finalize_all(vm);
         }
         _ => {
+            vm.charge(vm.heap.bytes() as u64 >> 8);
             vm.collect();
             vm.set_state(RETURN_ZERO);
             return finalize_all(vm);
@@ -649,6 +729,7 @@ fn step(vm: &mut Vm, kilobytes: i64) -> bool {
         }
         done
     } else if vm.heap.gc.generational {
+        vm.charge(vm.heap.bytes() as u64 >> 8);
         vm.collect();
         true
     } else {
@@ -670,4 +751,3 @@ fn finalize_all(vm: &mut Vm) -> NativeResult {
     };
     vm.ret(result)
 }
-

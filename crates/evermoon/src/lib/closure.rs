@@ -9,9 +9,19 @@ use crate::vm::{Throw, Vm};
 
 /// A function whose upvalues are these variables. `None` if the bytes are not a sound chunk for so many variables, or one that would take
 /// more than `bytes_max` bytes.
-pub fn assemble(vm: &mut Vm, bytes: &[u8], cells: &[Gc<Upvalue>], bytes_max: usize) -> Result<Option<Value>, Throw> {
-    let limits = chunk::Limits { bytes_max, ..chunk::Limits::default() };
-    let Ok(proto) = chunk::undump(bytes, &limits) else { return Ok(None) };
+pub fn assemble(
+    vm: &mut Vm,
+    bytes: &[u8],
+    cells: &[Gc<Upvalue>],
+    bytes_max: usize,
+) -> Result<Option<Value>, Throw> {
+    let limits = chunk::Limits {
+        bytes_max,
+        ..chunk::Limits::default()
+    };
+    let Ok(proto) = chunk::undump(bytes, &limits) else {
+        return Ok(None);
+    };
     if proto.upvals.len() != cells.len() || verify::verify(&proto).is_err() {
         return Ok(None);
     }

@@ -33,7 +33,11 @@ fn check_coroutine(vm: &mut Vm, i: usize) -> Result<Gc<Coroutine>, Throw> {
 
 fn check_function(vm: &mut Vm, i: usize) -> Result<Value, Throw> {
     let v = vm.arg(i);
-    if v.is_function() { Ok(v) } else { Err(vm.arg_type_error(i, "function")) }
+    if v.is_function() {
+        Ok(v)
+    } else {
+        Err(vm.arg_type_error(i, "function"))
+    }
 }
 
 /// `coroutine.create (f)`
@@ -46,7 +50,11 @@ fn create(vm: &mut Vm) -> NativeResult {
 /// `coroutine.resume (co [, val1, ···])`
 fn resume(vm: &mut Vm) -> NativeResult {
     let co = check_coroutine(vm, 0)?;
-    Ok(Act::Resume { co, args: vm.slots() as u32 - 1, wrap: false })
+    Ok(Act::Resume {
+        co,
+        args: vm.slots() as u32 - 1,
+        wrap: false,
+    })
 }
 
 /// `coroutine.yield (···)`
@@ -72,8 +80,14 @@ fn wrap_call(vm: &mut Vm) -> NativeResult {
             None => vm.throw(error),
         });
     }
-    let Some(co) = vm.upval(0).as_coroutine() else { return vm.ret_none() };
-    Ok(Act::Resume { co, args: vm.slots() as u32, wrap: true })
+    let Some(co) = vm.upval(0).as_coroutine() else {
+        return vm.ret_none();
+    };
+    Ok(Act::Resume {
+        co,
+        args: vm.slots() as u32,
+        wrap: true,
+    })
 }
 
 fn status_name(status: Status) -> &'static str {
@@ -93,7 +107,11 @@ fn status(vm: &mut Vm) -> NativeResult {
 
 /// `coroutine.isyieldable ([co])`
 fn isyieldable(vm: &mut Vm) -> NativeResult {
-    let co = if vm.arg(0).is_nil() { vm.current } else { check_coroutine(vm, 0)? };
+    let co = if vm.arg(0).is_nil() {
+        vm.current
+    } else {
+        check_coroutine(vm, 0)?
+    };
     let answer = vm.is_yieldable_in(co);
     vm.ret(Value::bool(answer))
 }

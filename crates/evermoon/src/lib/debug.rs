@@ -52,7 +52,11 @@ fn thread_arg(vm: &Vm) -> (Gc<Coroutine>, usize) {
 /// An argument that must be a function.
 fn check_function(vm: &mut Vm, i: usize) -> Result<Value, Throw> {
     let v = vm.arg(i);
-    if v.is_function() { Ok(v) } else { Err(vm.arg_type_error(i, "function")) }
+    if v.is_function() {
+        Ok(v)
+    } else {
+        Err(vm.arg_type_error(i, "function"))
+    }
 }
 
 /// A level argument: the index of its frame, if there are so many.
@@ -76,7 +80,9 @@ fn getinfo(vm: &mut Vm) -> NativeResult {
     let (index, function) = if vm.arg(first).is_function() {
         (None, vm.arg(first))
     } else {
-        let Some(index) = check_level(vm, co, first)? else { return vm.ret(Value::NIL) };
+        let Some(index) = check_level(vm, co, first)? else {
+            return vm.ret(Value::NIL);
+        };
         let exec = vm.exec_of(&co);
         (Some(index), vm.frame_function(exec, &exec.frames()[index]))
     };
@@ -103,13 +109,21 @@ fn getinfo(vm: &mut Vm) -> NativeResult {
             (None, None) => 0,
         };
         vm.raw_set_name(info, "nups", Value::int(upvals as i64))?;
-        vm.raw_set_name(info, "nparams", Value::int(proto.map_or(0, |p| p.num_params as i64)))?;
-        vm.raw_set_name(info, "isvararg", Value::bool(proto.is_none_or(|p| p.is_vararg)))?;
+        vm.raw_set_name(
+            info,
+            "nparams",
+            Value::int(proto.map_or(0, |p| p.num_params as i64)),
+        )?;
+        vm.raw_set_name(
+            info,
+            "isvararg",
+            Value::bool(proto.is_none_or(|p| p.is_vararg)),
+        )?;
     }
     if wants(b'n') {
         let name = index.and_then(|index| vm.call_name(vm.exec_of(&co), index));
         let (what, name) = match &name {
-            Some((what, name)) => (*what, vm.new_string(name.as_bytes())?),
+            Some((what, name)) => (*what, vm.new_string(name)?),
             None => ("", Value::NIL),
         };
         let what = vm.new_string(what.as_bytes())?;
@@ -122,7 +136,8 @@ fn getinfo(vm: &mut Vm) -> NativeResult {
         vm.raw_set_name(info, "ntransfer", Value::int(count as i64))?;
     }
     if wants(b't') {
-        let tail = index.is_some_and(|index| vm.exec_of(&co).frames()[index].flags & frame_flag::TAIL != 0);
+        let tail = index
+            .is_some_and(|index| vm.exec_of(&co).frames()[index].flags & frame_flag::TAIL != 0);
         vm.raw_set_name(info, "istailcall", Value::bool(tail))?;
     }
     if wants(b'L')
@@ -144,10 +159,15 @@ fn set_source(vm: &mut Vm, info: Gc<Table>, proto: Option<Gc<Proto>>) -> Result<
         Some(proto) => {
             let p = proto.info();
             let what = if p.line_defined == 0 { "main" } else { "Lua" };
-            (p.source.as_deref().unwrap_or(b"=?"), p.line_defined as i64, p.last_line_defined as i64, what)
+            (
+                p.source.as_deref().unwrap_or(b"=?"),
+                p.line_defined as i64,
+                p.last_line_defined as i64,
+                what,
+            )
         }
     };
-    let short = vm.new_string(chunk_id(source).as_bytes())?;
+    let short = vm.new_string(&chunk_id(source))?;
     let source = vm.new_string(source)?;
     let what = vm.new_string(what.as_bytes())?;
     vm.raw_set_name(info, "source", source)?;
@@ -213,9 +233,13 @@ fn getlocal(vm: &mut Vm) -> NativeResult {
             None => vm.ret(Value::NIL),
         };
     }
-    let Some(index) = check_level(vm, co, first)? else { return Err(vm.arg_error(first, "level out of range")) };
+    let Some(index) = check_level(vm, co, first)? else {
+        return Err(vm.arg_error(first, "level out of range"));
+    };
     let exec = vm.exec_of(&co);
-    let Some((name, slot)) = find_local(vm, exec, index, n) else { return vm.ret(Value::NIL) };
+    let Some((name, slot)) = find_local(vm, exec, index, n) else {
+        return vm.ret(Value::NIL);
+    };
     let value = exec.get(slot);
     let name = vm.new_string(&name)?;
     vm.push(name);
@@ -236,11 +260,15 @@ fn may_set(name: &[u8], old: Value, new: Value) -> bool {
 /// `debug.setlocal ([thread,] level, local, value)`
 fn setlocal(vm: &mut Vm) -> NativeResult {
     let (mut co, first) = thread_arg(vm);
-    let Some(index) = check_level(vm, co, first)? else { return Err(vm.arg_error(first, "level out of range")) };
+    let Some(index) = check_level(vm, co, first)? else {
+        return Err(vm.arg_error(first, "level out of range"));
+    };
     let n = vm.check_int(first + 1)? as i32 as i64;
     let value = vm.check_any(first + 2)?;
     let exec = vm.exec_of(&co);
-    let Some((name, slot)) = find_local(vm, exec, index, n) else { return vm.ret(Value::NIL) };
+    let Some((name, slot)) = find_local(vm, exec, index, n) else {
+        return vm.ret(Value::NIL);
+    };
     if !may_set(&name, exec.get(slot), value) {
         return vm.ret(Value::NIL);
     }
@@ -272,7 +300,9 @@ fn find_upvalue(function: Value, n: i64) -> Option<(Vec<u8>, Value)> {
 fn getupvalue(vm: &mut Vm) -> NativeResult {
     let n = vm.check_int(1)?;
     let function = check_function(vm, 0)?;
-    let Some((name, value)) = find_upvalue(function, n) else { return vm.ret_none() };
+    let Some((name, value)) = find_upvalue(function, n) else {
+        return vm.ret_none();
+    };
     let name = vm.new_string(&name)?;
     vm.push(name);
     vm.push(value);
@@ -284,7 +314,9 @@ fn setupvalue(vm: &mut Vm) -> NativeResult {
     let value = vm.check_any(2)?;
     let n = vm.check_int(1)?;
     let function = check_function(vm, 0)?;
-    let Some((name, _)) = find_upvalue(function, n) else { return vm.ret_none() };
+    let Some((name, _)) = find_upvalue(function, n) else {
+        return vm.ret_none();
+    };
     let at = n as usize - 1;
     if let Some(mut c) = function.as_native_closure() {
         vm.heap.barrier(c);
@@ -306,7 +338,9 @@ fn upvalueid(vm: &mut Vm) -> NativeResult {
     }
     let at = n as usize - 1;
     let id = match function.as_lua_closure() {
-        Some(c) => vm.heap.printed_id(Value::object(tag::UPVALUE, c.upvals()[at])),
+        Some(c) => vm
+            .heap
+            .printed_id(Value::object(tag::UPVALUE, c.upvals()[at])),
         // A native's upvalues are its own, at their places in it.
         None => vm.heap.printed_id(function) << 8 | (at as u64 + 1) << 48,
     };
@@ -384,10 +418,17 @@ fn getuservalue(vm: &mut Vm) -> NativeResult {
 /// `debug.setuservalue (udata, value, n)`
 fn setuservalue(vm: &mut Vm) -> NativeResult {
     let n = vm.opt_int(2, 1)?;
-    let Some(mut u) = vm.arg(0).as_userdata() else { return Err(vm.arg_type_error(0, "userdata")) };
+    let Some(mut u) = vm.arg(0).as_userdata() else {
+        return Err(vm.arg_type_error(0, "userdata"));
+    };
     let value = vm.check_any(1)?;
-    let at = usize::try_from(n).ok().and_then(|n| n.checked_sub(1)).filter(|&at| at < u.user_values.len());
-    let Some(at) = at else { return vm.ret(Value::NIL) };
+    let at = usize::try_from(n)
+        .ok()
+        .and_then(|n| n.checked_sub(1))
+        .filter(|&at| at < u.user_values.len());
+    let Some(at) = at else {
+        return vm.ret(Value::NIL);
+    };
     vm.heap.barrier(u);
     u.user_values[at] = value;
     vm.ret(Value::userdata(u))
@@ -435,9 +476,15 @@ fn hook_table(vm: &mut Vm) -> Result<(), Throw> {
 /// `debug.gethook ([thread])`
 fn gethook(vm: &mut Vm) -> NativeResult {
     let (co, _) = thread_arg(vm);
-    let Some(hook) = vm.hook_of(co) else { return vm.ret(Value::NIL) };
+    let Some(hook) = vm.hook_of(co) else {
+        return vm.ret(Value::NIL);
+    };
     let letters = [(b'c', mask::CALL), (b'r', mask::RETURN), (b'l', mask::LINE)];
-    let letters: Vec<u8> = letters.iter().filter(|(_, event)| hook.mask & event != 0).map(|(letter, _)| *letter).collect();
+    let letters: Vec<u8> = letters
+        .iter()
+        .filter(|(_, event)| hook.mask & event != 0)
+        .map(|(letter, _)| *letter)
+        .collect();
     let letters = vm.new_string(&letters)?;
     vm.push(hook.function);
     vm.push(letters);
@@ -457,7 +504,11 @@ fn traceback(vm: &mut Vm) -> NativeResult {
     }
     let own = if co == vm.current { 1 } else { 0 };
     let level = vm.opt_int(first + 1, own)? as i32 as i64;
-    let message = if message.is_nil() { None } else { Some(vm.check_str(first)?) };
+    let message = if message.is_nil() {
+        None
+    } else {
+        Some(vm.check_str(first)?)
+    };
     let text = vm.traceback(co, message.as_ref().map(|s| s.bytes()), level);
     vm.charge(text.len() as u64 / 16);
     vm.ret_bytes(&text)
@@ -476,17 +527,27 @@ fn debug(vm: &mut Vm) -> NativeResult {
     loop {
         vm.host.report(b"lua_debug> ");
         let line = read_line(vm);
-        let Some(line) = line.filter(|line| line != b"cont\n") else { return vm.ret_none() };
+        let Some(line) = line.filter(|line| line != b"cont\n") else {
+            return vm.ret_none();
+        };
         let env = Value::table(vm.globals);
         match super::load::load(vm, &line, b"=(debug command)", super::load::Mode::ANY, env)? {
             Ok(function) => {
-                let pcall = vm.natives.iter().position(|n| n.library.is_empty() && n.name == "pcall");
-                let Some(pcall) = pcall else { return vm.ret_none() };
+                let pcall = vm
+                    .natives
+                    .iter()
+                    .position(|n| n.library.is_empty() && n.name == "pcall");
+                let Some(pcall) = pcall else {
+                    return vm.ret_none();
+                };
                 vm.set_slots(0)?;
                 vm.push(Value::native(pcall as u32));
                 vm.push(function);
                 vm.set_state(1);
-                return Ok(Act::Call { args: 1, results: 2 });
+                return Ok(Act::Call {
+                    args: 1,
+                    results: 2,
+                });
             }
             Err(message) => {
                 vm.host.report(&message);
@@ -544,16 +605,6 @@ pub(super) fn remembered_traceback(vm: &mut Vm) -> Value {
         let _ = vm.raw_set_name(registry, TRACEBACK, Value::NIL);
     }
     text
-}
-
-/// The native of [`super::entry_point`].
-pub(super) fn entry_point(vm: &mut Vm) -> NativeResult {
-    if vm.state() == 0 {
-        vm.check_any(0)?;
-        vm.set_state(1);
-        return Ok(Act::Call { args: vm.slots() as u32 - 1, results: -1 });
-    }
-    Ok(Act::Return(vm.slots() as u32))
 }
 
 /// Sets or removes the metatable of any value; a basic type has one for all its values.

@@ -28,8 +28,18 @@ pub fn load_file(
         Err(e) => {
             // A directory opens, but does not read.
             const EISDIR: i32 = 21;
-            let what: &[u8] = if e.code == EISDIR { b"cannot read " } else { b"cannot open " };
-            return Ok(Err([what, path.unwrap_or(b"stdin"), b": ", e.message.as_bytes()].concat()));
+            let what: &[u8] = if e.code == EISDIR {
+                b"cannot read "
+            } else {
+                b"cannot open "
+            };
+            return Ok(Err([
+                what,
+                path.unwrap_or(b"stdin"),
+                b": ",
+                e.message.as_bytes(),
+            ]
+            .concat()));
         }
     };
     let name = match path {
@@ -56,7 +66,14 @@ pub fn load(
     let binary = bytes.first() == Some(&0x1b);
     if !mode.0.contains(if binary { &b'b' } else { &b't' }) {
         let kind: &[u8] = if binary { b"binary" } else { b"text" };
-        return Ok(Err([b"attempt to load a ", kind, b" chunk (mode is '", mode.0, b"')"].concat()));
+        return Ok(Err([
+            b"attempt to load a ",
+            kind,
+            b" chunk (mode is '",
+            mode.0,
+            b"')",
+        ]
+        .concat()));
     }
     vm.charge(bytes.len() as u64 / 16);
     // Trees and decoded chunks are not in the heap, so they are held to what it has left: half of it, since vectors double.
@@ -68,7 +85,10 @@ pub fn load(
             _ => String::from_utf8_lossy(name).into_owned(),
         };
         let defaults = chunk::Limits::default();
-        let chunk_limits = chunk::Limits { bytes_max: defaults.bytes_max.min(room), ..defaults };
+        let chunk_limits = chunk::Limits {
+            bytes_max: defaults.bytes_max.min(room),
+            ..defaults
+        };
         let proto = match chunk::undump(bytes, &chunk_limits) {
             Ok(proto) => proto,
             Err(e) => return Ok(Err(format!("{shown}: {e}").into_bytes())),
@@ -78,19 +98,26 @@ pub fn load(
         }
         proto
     } else {
-        let limits = Limits { nesting: vm.limits.syntax_nesting, memory: room };
-        let compiled =
-            parser::parse(bytes, &limits).and_then(|tree| crate::compile::compile(&tree, Arc::from(name)));
+        let limits = Limits {
+            nesting: vm.limits.syntax_nesting,
+            memory: room,
+        };
+        let compiled = parser::parse(bytes, &limits)
+            .and_then(|tree| crate::compile::compile(&tree, Arc::from(name)));
         match compiled {
             Ok(proto) => proto,
             Err(e) => {
-                let mut message = format!("{}:{}: ", chunk_id(name), e.line).into_bytes();
+                let mut message = chunk_id(name);
+                message.extend(format!(":{}: ", e.line).into_bytes());
                 message.extend_from_slice(&e.message);
                 return Ok(Err(message));
             }
         }
     };
-    debug_assert!(verify::verify(&proto).is_ok(), "the compiler's code passes the verifier");
+    debug_assert!(
+        verify::verify(&proto).is_ok(),
+        "the compiler's code passes the verifier"
+    );
     let count = proto.upvals.len();
     let proto = vm.heap.load_proto(&proto)?;
     let mut upvals = Vec::with_capacity(count);

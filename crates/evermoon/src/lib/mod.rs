@@ -1,13 +1,9 @@
 //! The standard library, one file a library. The files named here are its pure cores: they know neither heap nor VM,
 //! so they can be tested against the reference byte by byte, and the library functions that use them stay short.
 
+pub mod base;
 pub mod calendar;
 pub mod cformat;
-pub mod packfmt;
-pub mod pattern;
-pub mod utf8core;
-pub mod xoshiro;
-pub mod base;
 pub mod closure;
 pub mod coroutine;
 pub mod debug;
@@ -18,11 +14,15 @@ pub mod math;
 pub mod os;
 pub mod pack;
 pub mod package;
+pub mod packfmt;
+pub mod pattern;
 pub mod sort;
 pub mod string;
 pub mod strpattern;
 pub mod table;
 pub mod utf8;
+pub mod utf8core;
+pub mod xoshiro;
 
 use crate::heap::object::Gc;
 use crate::heap::table::Table;
@@ -60,7 +60,11 @@ pub fn loaded(vm: &mut Vm) -> Result<Gc<Table>, Throw> {
 }
 
 /// Makes a library's table with its functions, and publishes it.
-pub fn open_library(vm: &mut Vm, name: &'static str, functions: &[(&'static str, NativeFn)]) -> Result<Gc<Table>, Throw> {
+pub fn open_library(
+    vm: &mut Vm,
+    name: &'static str,
+    functions: &[(&'static str, NativeFn)],
+) -> Result<Gc<Table>, Throw> {
     let table = vm.new_table()?;
     vm.register_library(name, table, functions)?;
     publish(vm, name, table)?;
@@ -77,12 +81,6 @@ pub(crate) fn publish(vm: &mut Vm, name: &str, library: Gc<Table>) -> Result<(),
 /// A message handler for the host's entries: it keeps the error value as it is and remembers the traceback.
 pub fn traceback_handler(vm: &mut Vm) -> Option<Value> {
     Some(vm.register("host", "traceback", debug::remember_traceback))
-}
-
-/// A native that calls its first argument with the others and returns the results. A command line enters programs through it, so
-/// that tracebacks end as the reference's do (`[C]: in ?`).
-pub fn entry_point(vm: &mut Vm) -> Value {
-    vm.register("host", "main", debug::entry_point)
 }
 
 /// The error of a run that failed, and its traceback as a string (or nil).

@@ -133,9 +133,16 @@ fn get_loaded(vm: &mut Vm, state: u32, name: Value) -> NativeResult {
     match vm.index(loaded, name)? {
         Some(v) => {
             vm.push(v);
-            if state == HAVE_LOADED { require_found(vm) } else { require_result(vm) }
+            if state == HAVE_LOADED {
+                require_found(vm)
+            } else {
+                require_result(vm)
+            }
         }
-        None => Ok(Act::Call { args: 2, results: 1 }),
+        None => Ok(Act::Call {
+            args: 2,
+            results: 1,
+        }),
     }
 }
 
@@ -144,9 +151,16 @@ fn set_loaded(vm: &mut Vm, state: u32, value: Value) -> NativeResult {
     vm.set_state(state);
     let (loaded, name) = (vm.arg(slot::LOADED), vm.arg(slot::NAME));
     if vm.set_index(loaded, name, value)? {
-        return if state == STORED { require_stored(vm) } else { require_end(vm, value) };
+        return if state == STORED {
+            require_stored(vm)
+        } else {
+            require_end(vm, value)
+        };
     }
-    Ok(Act::Call { args: 3, results: 0 })
+    Ok(Act::Call {
+        args: 3,
+        results: 0,
+    })
 }
 
 /// The entry of `package.loaded` is on top.
@@ -168,7 +182,10 @@ fn require_found(vm: &mut Vm) -> NativeResult {
 
 /// Asks the next searcher, or gives up.
 fn ask_next(vm: &mut Vm) -> NativeResult {
-    let (Some(searchers), Some(asked)) = (vm.arg(slot::SEARCHERS).as_table(), vm.arg(slot::ASKED).as_int()) else {
+    let (Some(searchers), Some(asked)) = (
+        vm.arg(slot::SEARCHERS).as_table(),
+        vm.arg(slot::ASKED).as_int(),
+    ) else {
         return Err(vm.fail("'package.searchers' must be a table"));
     };
     let name = vm.arg(slot::NAME);
@@ -185,7 +202,10 @@ fn ask_next(vm: &mut Vm) -> NativeResult {
     vm.set_state(SEARCHED);
     vm.push(searcher);
     vm.push(name);
-    Ok(Act::Call { args: 1, results: 2 })
+    Ok(Act::Call {
+        args: 1,
+        results: 2,
+    })
 }
 
 /// A searcher's two results are on top.
@@ -199,7 +219,10 @@ fn require_searched(vm: &mut Vm) -> NativeResult {
         vm.push(name);
         vm.push(data);
         vm.set_state(LOADER_RETURNED);
-        return Ok(Act::Call { args: 2, results: 1 });
+        return Ok(Act::Call {
+            args: 2,
+            results: 1,
+        });
     }
     if loader.is_string() {
         let mut text = Vec::new();
@@ -221,7 +244,11 @@ fn require_stored(vm: &mut Vm) -> NativeResult {
 
 fn require_result(vm: &mut Vm) -> NativeResult {
     let v = vm.pop();
-    if v.is_nil() { set_loaded(vm, STORED_TRUE, Value::TRUE) } else { require_end(vm, v) }
+    if v.is_nil() {
+        set_loaded(vm, STORED_TRUE, Value::TRUE)
+    } else {
+        require_end(vm, v)
+    }
 }
 
 fn require_end(vm: &mut Vm, module: Value) -> NativeResult {
@@ -276,7 +303,15 @@ fn searcher_lua(vm: &mut Vm) -> NativeResult {
 }
 
 fn load_error(vm: &mut Vm, name: &[u8], file: &[u8], message: &[u8]) -> Throw {
-    let text = [b"error loading module '", name, b"' from file '", file, b"':\n\t", message].concat();
+    let text = [
+        b"error loading module '",
+        name,
+        b"' from file '",
+        file,
+        b"':\n\t",
+        message,
+    ]
+    .concat();
     vm.fail_bytes(&text)
 }
 
@@ -298,7 +333,11 @@ fn search_c(vm: &mut Vm, name: &[u8], root: &[u8]) -> NativeResult {
     let path = path_field(vm, "cpath")?;
     if path.is_empty() {
         // The usual case here: nothing to look for.
-        return if name == root { vm.ret_bytes(b"no C libraries in this Lua") } else { vm.ret_none() };
+        return if name == root {
+            vm.ret_bytes(b"no C libraries in this Lua")
+        } else {
+            vm.ret_none()
+        };
     }
     match find_file(vm, root, &path, b".", b"/") {
         Ok(file) => Err(load_error(vm, name, &file, NO_C.as_bytes())),
@@ -307,8 +346,18 @@ fn search_c(vm: &mut Vm, name: &[u8], root: &[u8]) -> NativeResult {
 }
 
 /// The first readable file of a path's templates, or the list of those that are not.
-fn find_file(vm: &mut Vm, name: &[u8], path: &[u8], separator: &[u8], replacement: &[u8]) -> Result<Vec<u8>, Vec<u8>> {
-    let name = if separator.is_empty() { name.to_vec() } else { replaced(name, separator, replacement) };
+fn find_file(
+    vm: &mut Vm,
+    name: &[u8],
+    path: &[u8],
+    separator: &[u8],
+    replacement: &[u8],
+) -> Result<Vec<u8>, Vec<u8>> {
+    let name = if separator.is_empty() {
+        name.to_vec()
+    } else {
+        replaced(name, separator, replacement)
+    };
     let path = replaced(path, b"?", &name);
     vm.charge(path.len() as u64 / 16);
     if !path.is_empty() {
@@ -318,7 +367,12 @@ fn find_file(vm: &mut Vm, name: &[u8], path: &[u8], separator: &[u8], replacemen
             }
         }
     }
-    Err([b"no file '", replaced(&path, b";", b"'\n\tno file '").as_slice(), b"'"].concat())
+    Err([
+        b"no file '",
+        replaced(&path, b";", b"'\n\tno file '").as_slice(),
+        b"'",
+    ]
+    .concat())
 }
 
 /// `text` with every `from` (not empty) replaced.

@@ -46,13 +46,18 @@ impl Vm {
     /// Whether the next instruction of the top Lua frame uses open results (`B == 0`).
     fn open_results(&self) -> bool {
         let frame = self.exec.frame();
-        let Some(proto) = self.frame_proto(frame) else { return false };
+        let Some(proto) = self.frame_proto(frame) else {
+            return false;
+        };
         let at = self.frame_next_pc(frame);
         // Either the instruction that is being executed, or the next one.
         [at.wrapping_sub(1), at].iter().any(|&pc| {
             proto.code().get(pc).is_some_and(|insn| {
                 let i = Instr(insn.word);
-                matches!(i.op(), Some(Op::CALL | Op::TAILCALL | Op::RETURN | Op::SETLIST)) && i.b() == 0
+                matches!(
+                    i.op(),
+                    Some(Op::CALL | Op::TAILCALL | Op::RETURN | Op::SETLIST)
+                ) && i.b() == 0
             })
         })
     }
@@ -60,7 +65,11 @@ impl Vm {
     /// Room for `slots` more values above `top`, and `SLACK` beyond. May move the stack.
     #[inline]
     pub fn ensure_stack(&mut self, slots: usize) -> Result<(), Throw> {
-        if self.exec.top + slots + SLACK <= self.exec.stack_cap { Ok(()) } else { self.grow_stack(slots) }
+        if self.exec.top + slots + SLACK <= self.exec.stack_cap {
+            Ok(())
+        } else {
+            self.grow_stack(slots)
+        }
     }
 
     #[cold]
@@ -97,7 +106,12 @@ impl Vm {
     #[inline(never)]
     pub(crate) fn grow_frames(&mut self) -> Result<(), Throw> {
         // A message handler has room of its own, to deal with an overflow.
-        let limit = self.limits.frames_max + if self.handlers_active() > 0 { FRAMES_ERROR_EXTRA } else { 0 };
+        let limit = self.limits.frames_max
+            + if self.handlers_active() > 0 {
+                FRAMES_ERROR_EXTRA
+            } else {
+                0
+            };
         if self.exec.frame_count >= limit {
             return Err(self.stack_overflow());
         }
@@ -128,7 +142,9 @@ impl Vm {
             self.heap.account(change);
         }
         if self.exec.stack_cap > LARGE && used < self.exec.stack_cap / 8 {
-            let change = self.exec.grow_stack(&mut self.heap.pools, (used * 2).max(LARGE / 2));
+            let change = self
+                .exec
+                .grow_stack(&mut self.heap.pools, (used * 2).max(LARGE / 2));
             self.heap.account(change);
         }
         if self.exec.frame_cap > frames && self.exec.frame_count <= frames {
@@ -143,7 +159,13 @@ impl Vm {
 
     /// Pushes the frame of a call whose function is at `func` and whose arguments end at `top`. Natives do not run yet:
     /// [`Vm::drive`] runs them.
-    pub(crate) fn begin_call(&mut self, func: usize, args: usize, results: i16, flags: u8) -> Result<(), Throw> {
+    pub(crate) fn begin_call(
+        &mut self,
+        func: usize,
+        args: usize,
+        results: i16,
+        flags: u8,
+    ) -> Result<(), Throw> {
         debug_assert_eq!(func + 1 + args, self.exec.top);
         let mut args = args;
         // Arguments are moved, here or by the callee.
@@ -151,7 +173,9 @@ impl Vm {
         loop {
             let callee = self.exec.get(func);
             match callee.tag {
-                tag::LUA_CLOSURE => return self.begin_lua(func, args, results, flags, Gc::from_bits(callee.bits)),
+                tag::LUA_CLOSURE => {
+                    return self.begin_lua(func, args, results, flags, Gc::from_bits(callee.bits));
+                }
                 tag::NATIVE | tag::NATIVE_CLOSURE => {
                     self.ensure_stack(SLACK)?;
                     return self.push_frame(Frame {
@@ -241,7 +265,8 @@ impl Vm {
         if self.tracing && frame.flags & frame_flag::HOOK == 0 {
             self.hook_returned();
         }
-        const SPECIAL: u8 = frame_flag::FINALIZER | frame_flag::CLOSE | frame_flag::HOOK | frame_flag::HANDLER;
+        const SPECIAL: u8 =
+            frame_flag::FINALIZER | frame_flag::CLOSE | frame_flag::HOOK | frame_flag::HANDLER;
         if frame.flags & SPECIAL != 0 && frame.kind != kind::BOTTOM {
             return self.complete_special(&frame, first, count);
         }
@@ -280,9 +305,17 @@ impl Vm {
     }
 
     fn complete_special(&mut self, frame: &Frame, first: usize, count: usize) {
-        self.exec.top = if frame.flags & frame_flag::HANDLER != 0 { frame.func as usize } else { self.saved_top(frame) };
+        self.exec.top = if frame.flags & frame_flag::HANDLER != 0 {
+            frame.func as usize
+        } else {
+            self.saved_top(frame)
+        };
         if frame.flags & frame_flag::HANDLER != 0 {
-            self.error = if count > 0 { self.exec.get(first) } else { Value::NIL };
+            self.error = if count > 0 {
+                self.exec.get(first)
+            } else {
+                Value::NIL
+            };
             self.handler_returned = true;
         } else if frame.flags & frame_flag::FINALIZER != 0 {
             self.finalizer_ended();
@@ -319,8 +352,17 @@ impl Vm {
                     self.collect_at_native_return().map(|()| None)
                 }
                 kind::LUA => return Exit::Continue,
+                kind::NATIVE if frame.state == PASSING && !self.tracing => {
+                    // `true` takes the place of the function (and of `xpcall`'s handler) before the results.
+                    let first = frame.func as usize + (frame.top != 0) as usize;
+                    self.exec.set(first, Value::TRUE);
+                    self.complete(first, self.exec.top - first);
+                    Ok(None)
+                }
                 kind::NATIVE if frame.state == UNWINDING => self.continue_unwinding(),
-                kind::NATIVE if frame.state == RETURNING => self.native_returns(frame.top as usize).map(|()| None),
+                kind::NATIVE if frame.state == RETURNING => {
+                    self.native_returns(frame.top as usize).map(|()| None)
+                }
                 kind::NATIVE => self.run_native(),
                 kind::ENTRY if frame.state == UNWINDING => self.continue_unwinding(),
                 kind::ENTRY => return Exit::Done,
@@ -410,7 +452,12 @@ impl Vm {
                 self.exec.top = to + 1 + args as usize;
                 self.frame_gone(&frame);
                 self.exec.frame_count -= 1;
-                self.begin_call(to, args as usize, frame.results, frame.flags & !frame_flag::PROTECTED)?;
+                self.begin_call(
+                    to,
+                    args as usize,
+                    frame.results,
+                    frame.flags & !frame_flag::PROTECTED,
+                )?;
             }
             Act::Yield(n) => return self.yield_now(n as usize),
             Act::Resume { co, args, wrap } => self.resume(co, args as usize, wrap)?,
@@ -433,7 +480,12 @@ impl Vm {
 
     /// Begins a call from the host: a function, its arguments, and perhaps a message handler. Then `run` until it is done, and
     /// `leave`. Entries nest: a native that the host wrote may enter again.
-    pub fn enter(&mut self, function: Value, args: &[Value], handler: Option<Value>) -> Result<(), Throw> {
+    pub fn enter(
+        &mut self,
+        function: Value,
+        args: &[Value],
+        handler: Option<Value>,
+    ) -> Result<(), Throw> {
         if self.exec.frame_count > 0 {
             self.open_top();
         }
@@ -444,7 +496,11 @@ impl Vm {
         }
         let func = self.exec.top;
         self.exec.push(handler.unwrap_or(Value::NIL));
-        let flags = if self.host_coroutine && self.exec.frame_count == 0 { 0 } else { frame_flag::NO_YIELD };
+        let flags = if self.host_coroutine && self.exec.frame_count == 0 {
+            0
+        } else {
+            frame_flag::NO_YIELD
+        };
         let pushed = self.push_frame(Frame {
             base: func as u32 + 1,
             func: func as u32,
@@ -474,7 +530,9 @@ impl Vm {
     pub fn leave(&mut self) -> Vec<Value> {
         let frame = *self.exec.frame();
         debug_assert_eq!(frame.kind, kind::ENTRY);
-        let values = (frame.base as usize..self.exec.top).map(|at| self.exec.get(at)).collect();
+        let values = (frame.base as usize..self.exec.top)
+            .map(|at| self.exec.get(at))
+            .collect();
         self.frame_gone(&frame);
         self.exec.frame_count -= 1;
         self.exec.top = frame.func as usize;
@@ -492,13 +550,19 @@ impl Vm {
     /// The closure of a Lua frame.
     #[inline]
     pub(crate) fn frame_closure(&self, frame: &Frame) -> Option<Gc<LuaClosure>> {
-        if frame.kind != kind::LUA { None } else { Some(Gc::from_bits(frame.closure as u64)) }
+        if frame.kind != kind::LUA {
+            None
+        } else {
+            Some(Gc::from_bits(frame.closure as u64))
+        }
     }
 
     /// Index of the instruction that a Lua frame executes next.
     pub(crate) fn frame_next_pc(&self, frame: &Frame) -> usize {
         match self.frame_proto(frame) {
-            Some(proto) => (frame.pc as usize - proto.code as usize) / size_of::<crate::heap::function::Insn>(),
+            Some(proto) => {
+                (frame.pc as usize - proto.code as usize) / size_of::<crate::heap::function::Insn>()
+            }
             None => 0,
         }
     }
@@ -512,7 +576,10 @@ impl Vm {
     pub(crate) fn current_instr(&self) -> Instr {
         let frame = self.exec.frame();
         match self.frame_proto(frame) {
-            Some(proto) => proto.code().get(self.frame_pc(frame)).map_or(Instr(0), |i| Instr(i.word)),
+            Some(proto) => proto
+                .code()
+                .get(self.frame_pc(frame))
+                .map_or(Instr(0), |i| Instr(i.word)),
             None => Instr(0),
         }
     }
@@ -533,7 +600,10 @@ impl Vm {
         let distance = if answer != (i.c() != 0) {
             1
         } else {
-            let jump = self.frame_proto(&frame).and_then(|p| p.code().get(next).copied()).map_or(0, |j| Instr(j.word).get_sj());
+            let jump = self
+                .frame_proto(&frame)
+                .and_then(|p| p.code().get(next).copied())
+                .map_or(0, |j| Instr(j.word).get_sj());
             1 + jump as isize
         };
         self.exec.frame_mut().pc = frame.pc.wrapping_offset(distance);
@@ -562,7 +632,9 @@ impl Vm {
                     self.exec.frame_mut().aux = 0;
                 }
             }
-            Some(op) if op.has(crate::bytecode::op::flag::WRITES_A) => self.exec.set(base + i.a() as usize, v),
+            Some(op) if op.has(crate::bytecode::op::flag::WRITES_A) => {
+                self.exec.set(base + i.a() as usize, v)
+            }
             _ => {}
         }
     }
@@ -586,7 +658,9 @@ impl Vm {
     /// A constant of the top Lua frame.
     #[inline]
     pub(crate) fn constant(&self, k: u32) -> Value {
-        self.frame_proto(self.exec.frame()).and_then(|p| p.consts().get(k as usize).copied()).unwrap_or(Value::NIL)
+        self.frame_proto(self.exec.frame())
+            .and_then(|p| p.consts().get(k as usize).copied())
+            .unwrap_or(Value::NIL)
     }
 
     /// Takes an outcome of `meta.rs`: a result goes to R[A], a call is made with `FINISH`.
@@ -640,14 +714,19 @@ impl Vm {
     }
 
     /// Marks a slot to be closed (manual 3.3.8).
-    pub(crate) fn mark_to_be_closed(&mut self, slot: usize, name: Option<String>) -> Result<(), Throw> {
+    pub(crate) fn mark_to_be_closed(
+        &mut self,
+        slot: usize,
+        name: Option<Vec<u8>>,
+    ) -> Result<(), Throw> {
         let v = self.exec.get(slot);
         if !v.is_truthy() {
             return Ok(());
         }
         if self.metamethod(v, Event::Close).is_nil() {
-            let name = name.unwrap_or_else(|| "?".into());
-            return Err(self.fail(&format!("variable '{name}' got a non-closable value")));
+            let name = name.unwrap_or_else(|| b"?".to_vec());
+            return Err(self
+                .fail_bytes(&[b"variable '", &name[..], b"' got a non-closable value"].concat()));
         }
         self.exec.tbc.push(slot as u32);
         Ok(())
@@ -738,7 +817,12 @@ impl Vm {
     #[inline(never)]
     pub(crate) fn collect_at_native_return(&mut self) -> Result<(), Throw> {
         let top = self.exec.frame();
-        if top.kind == kind::LUA && matches!(self.current_instr().op(), Some(Op::CALL | Op::TAILCALL | Op::TFORCALL)) {
+        if top.kind == kind::LUA
+            && matches!(
+                self.current_instr().op(),
+                Some(Op::CALL | Op::TAILCALL | Op::TFORCALL)
+            )
+        {
             // What is above the results is dead.
             self.exec.live_limit = self.exec.top;
         }
@@ -830,7 +914,9 @@ impl Vm {
         if needed > self.limits.stack_max {
             return Err(self.fail("too many arguments to resume"));
         }
-        let cap = needed.max(co.exec.stack_cap * 2).min(self.limits.stack_max + SLACK);
+        let cap = needed
+            .max(co.exec.stack_cap * 2)
+            .min(self.limits.stack_max + SLACK);
         self.heap.reserve((cap - co.exec.stack_cap) * 16)?;
         let change = co.exec.grow_stack(&mut self.heap.pools, cap);
         self.heap.account(change);
@@ -838,7 +924,12 @@ impl Vm {
     }
 
     /// Ends a `resume` or `wrap` native, which is the top frame again, with `true` and values from the stack of the coroutine that it resumed.
-    fn resume_succeeded(&mut self, co: Gc<Coroutine>, first: usize, count: usize) -> Result<(), Throw> {
+    fn resume_succeeded(
+        &mut self,
+        co: Gc<Coroutine>,
+        first: usize,
+        count: usize,
+    ) -> Result<(), Throw> {
         let frame = *self.exec.frame();
         // The results begin in the function's slot, unless a hook wants to see the function.
         let bottom = frame.func as usize + self.tracing as usize;
@@ -945,7 +1036,11 @@ impl Vm {
             // All closed: the native is entered again with the outcome.
             let origin = frame.aux;
             frame.aux = 0;
-            frame.state = if origin == WRAP_FAILED { WRAP_FAILED } else { CLOSED };
+            frame.state = if origin == WRAP_FAILED {
+                WRAP_FAILED
+            } else {
+                CLOSED
+            };
             let (failed, error) = (co.failed, co.error);
             co.failed = false;
             co.error = Value::NIL;
@@ -977,7 +1072,10 @@ impl Vm {
         let value = self.exec.get(slot as usize);
         let error = if co.failed { co.error } else { Value::NIL };
         self.exec.top = slot as usize + 1;
-        self.push_frame(Frame { flags: frame_flag::NO_YIELD, ..BOTTOM_FRAME })?;
+        self.push_frame(Frame {
+            flags: frame_flag::NO_YIELD,
+            ..BOTTOM_FRAME
+        })?;
         self.call_close(value, error)
     }
 
@@ -994,6 +1092,8 @@ impl Vm {
 
 /// State of a native whose return hook is running; `top` says how many results it has.
 pub(crate) const RETURNING: u32 = u32::MAX - 1;
+/// State of a protected native that only passes on what it has called returns, after `true`: the driver does that for it.
+pub const PASSING: u32 = u32::MAX - 6;
 /// State of a native that waits while a coroutine is being closed.
 pub(crate) const CLOSING: u32 = u32::MAX - 2;
 /// State of a native that is entered after a coroutine has been closed: `ok` and the error are its last two slots.

@@ -1,7 +1,7 @@
 //! What the embedder's side needs of the VM beyond `enter`, `run` and `leave`: giving up an entry, and coroutines that the host drives.
 
 use super::Vm;
-use super::error::UNWINDING;
+use super::error::{UNWINDING, error_slot};
 use super::meta::Event;
 use super::native::Throw;
 use crate::heap::coroutine::{Coroutine, Status, frame_flag, kind};
@@ -25,8 +25,16 @@ pub struct Outside {
 
 impl Vm {
     /// As [`Vm::enter`], and says where that was. The coroutine is kept alive by being current, or by those that it resumes.
-    pub fn enter_at(&mut self, function: Value, args: &[Value], handler: Option<Value>) -> Result<Entry, Throw> {
-        let entry = Entry { coroutine: self.current, frame: self.exec.frame_count };
+    pub fn enter_at(
+        &mut self,
+        function: Value,
+        args: &[Value],
+        handler: Option<Value>,
+    ) -> Result<Entry, Throw> {
+        let entry = Entry {
+            coroutine: self.current,
+            frame: self.exec.frame_count,
+        };
         self.enter(function, args, handler)?;
         Ok(entry)
     }
@@ -50,12 +58,15 @@ impl Vm {
         if entry.frame >= self.exec.frame_count {
             return;
         }
-        if self.exec.frames()[entry.frame..].iter().any(|f| f.flags & frame_flag::FINALIZER != 0) {
+        if self.exec.frames()[entry.frame..]
+            .iter()
+            .any(|f| f.flags & frame_flag::FINALIZER != 0)
+        {
             self.finalizer_ended();
         }
         self.drop_frames(entry.frame + 1);
-        let func = self.exec.frame().func as usize;
-        self.exec.set(func, Value::NIL);
+        let slot = error_slot(self.exec.frame());
+        self.exec.set(slot, Value::NIL);
         self.exec.frame_mut().state = UNWINDING;
         self.handler_returned = false;
         self.exit_requested = None;
@@ -71,7 +82,9 @@ impl Vm {
     }
 
     fn drop_stack(&mut self, frame: usize, slot: usize) {
-        let finalizing = self.exec.frames()[frame..].iter().any(|f| f.flags & frame_flag::FINALIZER != 0);
+        let finalizing = self.exec.frames()[frame..]
+            .iter()
+            .any(|f| f.flags & frame_flag::FINALIZER != 0);
         if finalizing {
             self.finalizer_ended();
         }
@@ -92,8 +105,11 @@ impl Vm {
     /// Makes `inner` current: a host-driven coroutine, or the one inside it that was current when it was parked. `depth` is what
     /// `park` gave. The caller keeps both coroutines rooted.
     pub fn unpark(&mut self, inner: Gc<Coroutine>, depth: u32) -> Outside {
-        let outside =
-            Outside { coroutine: self.current, depth: self.coroutine_depth, host_coroutine: self.host_coroutine };
+        let outside = Outside {
+            coroutine: self.current,
+            depth: self.coroutine_depth,
+            host_coroutine: self.host_coroutine,
+        };
         self.current.status = Status::Normal;
         self.coroutine_depth = depth;
         self.host_coroutine = true;
@@ -108,7 +124,11 @@ impl Vm {
         let depth = self.coroutine_depth;
         self.switch_to(outside.coroutine);
         // Not `Suspended`: only the host may go on with it.
-        inner.status = if finished { Status::Dead } else { Status::Normal };
+        inner.status = if finished {
+            Status::Dead
+        } else {
+            Status::Normal
+        };
         self.current.status = Status::Running;
         self.coroutine_depth = outside.depth;
         self.host_coroutine = outside.host_coroutine;
@@ -128,7 +148,9 @@ impl Vm {
 
     /// The value in a slot of the handle table, for a host that keeps track of its slots itself.
     pub(crate) fn held_slot(&self, slot: u32) -> Value {
-        self.handles.get(slot as usize).map_or(Value::NIL, |(v, _)| *v)
+        self.handles
+            .get(slot as usize)
+            .map_or(Value::NIL, |(v, _)| *v)
     }
 
     /// Lets go of a slot; the host has seen to it that this happens once.
@@ -141,7 +163,9 @@ impl Vm {
     /// `chunk:line` of the innermost Lua function, empty if there is none.
     pub fn where_it_is(&self) -> String {
         let at = self.exec.frames().iter().rposition(|f| f.kind == kind::LUA);
-        self.position(at).trim_end_matches(": ").to_string()
+        String::from_utf8_lossy(&self.position(at))
+            .trim_end_matches(": ")
+            .to_string()
     }
 
     /// Puts every object that has a finalizer on the list of those whose turn it is, the newest first: the engine closes.

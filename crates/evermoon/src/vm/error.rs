@@ -28,17 +28,17 @@ impl Vm {
 
     #[cold]
     pub fn fail_bytes(&mut self, message: &[u8]) -> Throw {
-        let mut text = self.position(self.level_of_error()).into_bytes();
+        let mut text = self.position(self.level_of_error());
         text.extend_from_slice(message);
         self.throw_bytes(&text)
     }
 
     /// An error of an operation (`luaG_runerror`): with a position in a Lua function, without one when a native does the operation.
     #[cold]
-    pub(crate) fn fail_here(&mut self, message: &str) -> Throw {
+    pub(crate) fn fail_here(&mut self, message: impl AsRef<[u8]>) -> Throw {
         let mut text = self.position(self.exec.frame_count.checked_sub(1));
-        text.push_str(message);
-        self.throw_bytes(text.as_bytes())
+        text.extend_from_slice(message.as_ref());
+        self.throw_bytes(&text)
     }
 
     /// An error whose value is this text.
@@ -60,32 +60,46 @@ impl Vm {
     /// The frame whose position an error names: the top one if it is Lua's, else the one below.
     fn level_of_error(&self) -> Option<usize> {
         let top = self.exec.frame_count.checked_sub(1)?;
-        if self.exec.frames()[top].kind == kind::LUA { Some(top) } else { top.checked_sub(1) }
+        if self.exec.frames()[top].kind == kind::LUA {
+            Some(top)
+        } else {
+            top.checked_sub(1)
+        }
     }
 
     /// The frame at a level as `error` and `debug` count them: 0 is the running function, 1 the one that called it.
     pub fn frame_at_level(&self, level: usize) -> Option<usize> {
-        (0..self.exec.frame_count).rev().filter(|&i| matches!(self.exec.frames()[i].kind, kind::LUA | kind::NATIVE)).nth(level)
+        (0..self.exec.frame_count)
+            .rev()
+            .filter(|&i| matches!(self.exec.frames()[i].kind, kind::LUA | kind::NATIVE))
+            .nth(level)
     }
 
     /// `chunk:line: ` of a frame, empty for one that is not Lua's.
-    pub fn position(&self, frame: Option<usize>) -> String {
-        let Some(frame) = frame.and_then(|i| self.exec.frames().get(i)) else { return String::new() };
+    pub fn position(&self, frame: Option<usize>) -> Vec<u8> {
+        let Some(frame) = frame.and_then(|i| self.exec.frames().get(i)) else {
+            return Vec::new();
+        };
         self.frame_position(frame)
     }
 
-    pub(crate) fn frame_position(&self, frame: &Frame) -> String {
-        let Some(proto) = self.frame_proto(frame) else { return String::new() };
-        let source = match &proto.info().source {
+    pub(crate) fn frame_position(&self, frame: &Frame) -> Vec<u8> {
+        let Some(proto) = self.frame_proto(frame) else {
+            return Vec::new();
+        };
+        let mut text = match &proto.info().source {
             Some(source) => chunk_id(source),
-            None => "?".into(),
+            None => b"?".to_vec(),
         };
         match proto.line(self.frame_pc(frame)) {
-            Some(line) => format!("{source}:{line}: "),
+            Some(line) => text.extend(format!(":{line}: ").into_bytes()),
             // Stripped: a native that was called from here says nothing, an instruction says what the reference says.
-            None if frame.kind == kind::LUA && std::ptr::eq(frame, self.exec.frame()) => format!("{source}:-1: "),
-            None => String::new(),
+            None if frame.kind == kind::LUA && std::ptr::eq(frame, self.exec.frame()) => {
+                text.extend(b":-1: ")
+            }
+            None => text.clear(),
         }
+        text
     }
 
     /// `attempt to <what> a <type> value (variable)`.
@@ -95,10 +109,20 @@ impl Vm {
         self.type_error_with(value, what, &suffix)
     }
 
-    fn type_error_with(&mut self, value: Value, what: &str, suffix: &str) -> Throw {
+    fn type_error_with(&mut self, value: Value, what: &str, suffix: &[u8]) -> Throw {
         self.charge_search(self.exec.frame_count - 1);
         let name = self.type_name_meta(value, false);
-        self.fail_here(&format!("attempt to {what} a {name} value{suffix}"))
+        self.fail_here(
+            [
+                b"attempt to ",
+                what.as_bytes(),
+                b" a ",
+                &name,
+                b" value",
+                suffix,
+            ]
+            .concat(),
+        )
     }
 
     #[cold]
@@ -123,7 +147,8 @@ impl Vm {
             // One of the two numbers has no integer value.
             let culprit = if self.to_int(a).is_none() { a } else { b };
             let suffix = variable_suffix(self.variable_name(culprit));
-            return self.fail_here(&format!("number{suffix} has no integer representation"));
+            return self
+                .fail_here([b"number", &suffix[..], b" has no integer representation"].concat());
         }
         if a.is_string() || b.is_string() {
             // In the reference this comes from the metamethods of strings, which know no variables.
@@ -138,7 +163,11 @@ impl Vm {
     #[cold]
     pub(crate) fn concat_error(&mut self, slot: usize) -> Throw {
         let a = self.exec.get(slot);
-        let slot = if a.is_string() || a.is_number() { slot + 1 } else { slot };
+        let slot = if a.is_string() || a.is_number() {
+            slot + 1
+        } else {
+            slot
+        };
         let suffix = variable_suffix(self.slot_name(slot));
         self.type_error_with(self.exec.get(slot), "concatenate", &suffix)
     }
@@ -147,9 +176,9 @@ impl Vm {
     pub(crate) fn compare_error(&mut self, a: Value, b: Value) -> Throw {
         let (x, y) = (self.type_name_meta(a, false), self.type_name_meta(b, false));
         if x == y {
-            self.fail_here(&format!("attempt to compare two {x} values"))
+            self.fail_here([b"attempt to compare two ", &x[..], b" values"].concat())
         } else {
-            self.fail_here(&format!("attempt to compare {x} with {y}"))
+            self.fail_here([b"attempt to compare ", &x[..], b" with ", &y].concat())
         }
     }
 
@@ -225,7 +254,8 @@ impl Vm {
         self.collect();
         let frame = *self.exec.frame();
         let at = (self.exec.frame_count, frame.pc as usize);
-        if frame.kind != kind::LUA || self.memory_retry == at || self.heap.reserve(e.asked).is_err() {
+        if frame.kind != kind::LUA || self.memory_retry == at || self.heap.reserve(e.asked).is_err()
+        {
             return false;
         }
         self.memory_retry = at;
@@ -252,7 +282,8 @@ impl Vm {
             if frame.flags & frame_flag::FINALIZER != 0 {
                 return None;
             }
-            let catches = frame.kind == kind::ENTRY || frame.kind == kind::NATIVE && frame.flags & frame_flag::PROTECTED != 0;
+            let catches = frame.kind == kind::ENTRY
+                || frame.kind == kind::NATIVE && frame.flags & frame_flag::PROTECTED != 0;
             if catches {
                 // Natives that deal with errors themselves have no handler of their own.
                 if frame.top == CATCH {
@@ -299,7 +330,7 @@ impl Vm {
             let error = self.error;
             self.exec.set(error_slot(&frame), error);
             self.exec.frame_mut().state = UNWINDING;
-            return Exit::Continue;
+            Exit::Continue
         }
     }
 
@@ -358,7 +389,7 @@ impl Vm {
             return Ok(None);
         }
         if self.tracing {
-            self.exec.top = frame.base as usize + 1;
+            self.exec.top = error_slot(&frame) + 1;
             self.exec.push(Value::FALSE);
             self.exec.push(error);
             if self.hook_native_return(2)? {
@@ -409,43 +440,46 @@ impl Vm {
     }
 }
 
-/// Where a protected frame that is closing variables keeps the error: in its first slot, which no callee's variable shares, since that
-/// slot or a later one holds the callee; or behind the slots that it keeps. An entry has its handler's slot for it.
-fn error_slot(frame: &Frame) -> usize {
+/// Where a protected frame that is closing variables keeps the error: in the slot of what it called, which no variable of the callee
+/// shares; or behind the slots that it keeps. Its handler, which comes before, is still needed.
+pub(super) fn error_slot(frame: &Frame) -> usize {
     let slot = match frame.kind {
         kind::NATIVE if frame.top == CATCH => frame.base + frame.aux,
-        kind::NATIVE => frame.base,
-        _ => frame.func,
+        kind::NATIVE if frame.top == frame.base => frame.base + 1,
+        _ => frame.base,
     };
     slot as usize
 }
 
 /// ` (kind 'name')` for a message, or nothing.
-fn variable_suffix(name: Option<super::name::Name>) -> String {
+fn variable_suffix(name: Option<super::name::Name>) -> Vec<u8> {
     match name {
-        Some((kind, name)) => format!(" ({kind} '{name}')"),
-        None => String::new(),
+        Some((kind, name)) => [b" (", kind.as_bytes(), b" '", &name, b"')"].concat(),
+        None => Vec::new(),
     }
 }
 
 /// A chunk's name for messages (`luaO_chunkid`): `=name` as it is, `@file` as the file with `...` before its end, else the first line
 /// of the source in `[string "..."]`; at most 59 bytes.
-pub fn chunk_id(source: &[u8]) -> String {
+pub fn chunk_id(source: &[u8]) -> Vec<u8> {
     const SIZE: usize = 60;
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     match source.first() {
-        Some(b'=') => text(&source[1..source.len().min(SIZE)]),
+        Some(b'=') => source[1..source.len().min(SIZE)].to_vec(),
         Some(b'@') => {
             let name = &source[1..];
-            if name.len() < SIZE { text(name) } else { format!("...{}", text(&name[name.len() - (SIZE - 4)..])) }
+            if name.len() < SIZE {
+                name.to_vec()
+            } else {
+                [b"...", &name[name.len() - (SIZE - 4)..]].concat()
+            }
         }
         _ => {
             let line = source.split(|&b| b == b'\n').next().unwrap_or(&[]);
             let room = SIZE - "[string \"".len() - "...".len() - "\"]".len() - 1;
             if line.len() < source.len() || line.len() > room {
-                format!("[string \"{}...\"]", text(&line[..line.len().min(room)]))
+                [b"[string \"", &line[..line.len().min(room)], b"...\"]"].concat()
             } else {
-                format!("[string \"{}\"]", text(line))
+                [b"[string \"", line, b"\"]"].concat()
             }
         }
     }

@@ -72,7 +72,11 @@ struct Event {
 
 impl Event {
     fn named(name: &'static str) -> Event {
-        Event { name, line: None, transfer: (0, 0) }
+        Event {
+            name,
+            line: None,
+            transfer: (0, 0),
+        }
     }
 }
 
@@ -84,7 +88,13 @@ impl Vm {
         match &mut co.hook {
             // What is under way (perhaps this very hook) stays known.
             Some(hook) => {
-                *hook = Box::new(Hook { function, mask, count, count_left: count, ..**hook });
+                **hook = Hook {
+                    function,
+                    mask,
+                    count,
+                    count_left: count,
+                    ..**hook
+                };
             }
             None if mask == 0 => {}
             None => {
@@ -115,7 +125,11 @@ impl Vm {
         match &co.hook {
             Some(hook) if hook.active => {
                 let above = self.exec_of(&co).frames().get(index + 1);
-                if above.is_some_and(|f| f.flags & frame_flag::HOOK != 0) { hook.transfer } else { (0, 0) }
+                if above.is_some_and(|f| f.flags & frame_flag::HOOK != 0) {
+                    hook.transfer
+                } else {
+                    (0, 0)
+                }
             }
             _ => (0, 0),
         }
@@ -123,7 +137,11 @@ impl Vm {
 
     /// Switches the tracing loop as the current coroutine's hook wants it.
     pub(crate) fn update_tracing(&mut self) {
-        self.tracing = self.current.hook.as_ref().is_some_and(|hook| hook.mask != 0 && !hook.active);
+        self.tracing = self
+            .current
+            .hook
+            .as_ref()
+            .is_some_and(|hook| hook.mask != 0 && !hook.active);
     }
 }
 
@@ -181,16 +199,29 @@ impl Vm {
         let mut co = self.current;
         let depth = self.exec.frame_count;
         let frame = *self.exec.frame();
-        let Some(proto) = self.frame_proto(&frame) else { return Ok(false) };
+        let Some(proto) = self.frame_proto(&frame) else {
+            return Ok(false);
+        };
         if let Some(hook) = &co.hook
-            && hook.delivered == Some(Step { depth, point: Point::LuaReturn, phase: 1 })
+            && hook.delivered
+                == Some(Step {
+                    depth,
+                    point: Point::LuaReturn,
+                    phase: 1,
+                })
         {
             // A return that is executed again after its hook: all other events are over too.
             return Ok(false);
         }
         let pc = self.frame_next_pc(&frame);
-        let step = |phase| Step { depth, point: Point::Instr(pc), phase };
-        let Some((hook, phase)) = self.hook_step(depth, Point::Instr(pc)) else { return Ok(false) };
+        let step = |phase| Step {
+            depth,
+            point: Point::Instr(pc),
+            phase,
+        };
+        let Some((hook, phase)) = self.hook_step(depth, Point::Instr(pc)) else {
+            return Ok(false);
+        };
         let op = proto.code().get(pc).and_then(|i| Instr(i.word).op());
         let mut fresh = hook.fresh;
         if phase == 0 && hook.entered {
@@ -199,8 +230,15 @@ impl Vm {
                 (hook.entered, hook.fresh) = (false, true);
             }
             if hook.mask & mask::CALL != 0 {
-                let name = if frame.flags & frame_flag::TAIL != 0 { "tail call" } else { "call" };
-                let event = Event { transfer: (1, proto.num_params as u32), ..Event::named(name) };
+                let name = if frame.flags & frame_flag::TAIL != 0 {
+                    "tail call"
+                } else {
+                    "call"
+                };
+                let event = Event {
+                    transfer: (1, proto.num_params as u32),
+                    ..Event::named(name)
+                };
                 return self.push_hook(&hook, step(1), event);
             }
         }
@@ -221,12 +259,23 @@ impl Vm {
             }
         }
         if phase <= 2 && hook.mask & mask::LINE != 0 {
-            let last = if hook.last_pc < proto.code().len() { hook.last_pc } else { 0 };
+            let last = if hook.last_pc < proto.code().len() {
+                hook.last_pc
+            } else {
+                0
+            };
             if fresh || pc < last || pc == last && jumps || line_changed(&proto, last, pc) {
                 if let Some(hook) = &mut co.hook {
                     (hook.fresh, hook.last_pc) = (false, pc);
                 }
-                return self.push_hook(&hook, step(3), Event { line: proto.line(pc), ..Event::named("line") });
+                return self.push_hook(
+                    &hook,
+                    step(3),
+                    Event {
+                        line: proto.line(pc),
+                        ..Event::named("line")
+                    },
+                );
             }
         }
         if let Some(hook) = &mut co.hook {
@@ -238,21 +287,40 @@ impl Vm {
     /// Before a native's first entry.
     pub(crate) fn hook_native_call(&mut self) -> Result<bool, Throw> {
         let depth = self.exec.frame_count;
-        let Some((hook, phase)) = self.hook_step(depth, Point::NativeCall) else { return Ok(false) };
+        let Some((hook, phase)) = self.hook_step(depth, Point::NativeCall) else {
+            return Ok(false);
+        };
         if phase > 0 || hook.mask & mask::CALL == 0 {
             return Ok(false);
         }
         let frame = self.exec.frame();
-        let name = if frame.flags & frame_flag::TAIL != 0 { "tail call" } else { "call" };
+        let name = if frame.flags & frame_flag::TAIL != 0 {
+            "tail call"
+        } else {
+            "call"
+        };
         let args = self.exec.top - frame.base as usize;
-        let event = Event { transfer: (1, args as u32), ..Event::named(name) };
-        self.push_hook(&hook, Step { depth, point: Point::NativeCall, phase: 1 }, event)
+        let event = Event {
+            transfer: (1, args as u32),
+            ..Event::named(name)
+        };
+        self.push_hook(
+            &hook,
+            Step {
+                depth,
+                point: Point::NativeCall,
+                phase: 1,
+            },
+            event,
+        )
     }
 
     /// Before a native returns its top `n` slots. It is marked as returning, so that it is not entered again.
     pub(crate) fn hook_native_return(&mut self, n: u32) -> Result<bool, Throw> {
         let depth = self.exec.frame_count;
-        let Some((hook, phase)) = self.hook_step(depth, Point::NativeReturn) else { return Ok(false) };
+        let Some((hook, phase)) = self.hook_step(depth, Point::NativeReturn) else {
+            return Ok(false);
+        };
         if phase > 0 || hook.mask & mask::RETURN == 0 {
             return Ok(false);
         }
@@ -264,22 +332,46 @@ impl Vm {
         }
         // It no longer catches what comes: the hook is not part of what it protects.
         frame.flags &= !frame_flag::PROTECTED;
-        let event = Event { transfer: ((first as u32 + 1).saturating_sub(frame.base), n), ..Event::named("return") };
-        self.push_hook(&hook, Step { depth, point: Point::NativeReturn, phase: 1 }, event)
+        let event = Event {
+            transfer: ((first as u32 + 1).saturating_sub(frame.base), n),
+            ..Event::named("return")
+        };
+        self.push_hook(
+            &hook,
+            Step {
+                depth,
+                point: Point::NativeReturn,
+                phase: 1,
+            },
+            event,
+        )
     }
 
     /// Before a Lua function returns `count` values from `first` on; `top` is behind them.
     pub(crate) fn hook_lua_return(&mut self, first: usize, count: usize) -> Result<bool, Throw> {
         let depth = self.exec.frame_count;
-        let Some((hook, phase)) = self.hook_step(depth, Point::LuaReturn) else { return Ok(false) };
+        let Some((hook, phase)) = self.hook_step(depth, Point::LuaReturn) else {
+            return Ok(false);
+        };
         if phase > 0 || hook.mask & mask::RETURN == 0 {
             return Ok(false);
         }
         let from = first - self.exec.frame().base as usize;
-        let event = Event { transfer: (from as u32 + 1, count as u32), ..Event::named("return") };
+        let event = Event {
+            transfer: (from as u32 + 1, count as u32),
+            ..Event::named("return")
+        };
         // `push_hook` steps forward, as the other events come before their instruction.
         self.step_back();
-        self.push_hook(&hook, Step { depth, point: Point::LuaReturn, phase: 1 }, event)
+        self.push_hook(
+            &hook,
+            Step {
+                depth,
+                point: Point::LuaReturn,
+                phase: 1,
+            },
+            event,
+        )
     }
 
     /// Pushes the call of a hook function. A Lua frame's pc goes behind the instruction meanwhile, as it is in any call; when the
@@ -297,13 +389,21 @@ impl Vm {
         let func = self.exec.top;
         self.exec.push(hook.function);
         self.exec.push(name);
-        self.exec.push(event.line.map_or(Value::NIL, |line| Value::int(line as i64)));
+        self.exec.push(
+            event
+                .line
+                .map_or(Value::NIL, |line| Value::int(line as i64)),
+        );
         let mut co = self.current;
         if let Some(hook) = &mut co.hook {
             hook.active = true;
             hook.delivered = Some(step);
             // No values, no place.
-            hook.transfer = if event.transfer.1 == 0 { (0, 0) } else { event.transfer };
+            hook.transfer = if event.transfer.1 == 0 {
+                (0, 0)
+            } else {
+                event.transfer
+            };
         }
         self.tracing = false;
         if let Err(throw) = self.begin_call(func, 2, 0, frame_flag::HOOK | frame_flag::NO_YIELD) {

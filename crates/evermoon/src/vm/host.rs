@@ -11,7 +11,10 @@ pub struct HostError {
 impl HostError {
     /// The answer of a host that does not offer something.
     pub fn unsupported() -> HostError {
-        HostError { code: 38, message: "not supported by this host".into() }
+        HostError {
+            code: 38,
+            message: "not supported by this host".into(),
+        }
     }
 }
 

@@ -5,27 +5,79 @@
 
 use super::Vm;
 use super::native::Throw;
+use crate::heap::coroutine::kind;
 use crate::heap::number::{self, Num};
 use crate::heap::object::Gc;
 use crate::heap::table::Table;
-use crate::heap::coroutine::kind;
 use crate::heap::value::{Value, tag};
 
 /// Events, in the order of [`EVENT_NAMES`]. The first eight have absence flags in tables.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
 pub enum Event {
-    Index, NewIndex, Gc, Mode, Len, Eq, Call, Close,
-    Add, Sub, Mul, Mod, Pow, Div, IDiv, BAnd, BOr, BXor, Shl, Shr, Unm, BNot,
-    Lt, Le, Concat, ToString, Name, Metatable, Pairs,
+    Index,
+    NewIndex,
+    Gc,
+    Mode,
+    Len,
+    Eq,
+    Call,
+    Close,
+    Add,
+    Sub,
+    Mul,
+    Mod,
+    Pow,
+    Div,
+    IDiv,
+    BAnd,
+    BOr,
+    BXor,
+    Shl,
+    Shr,
+    Unm,
+    BNot,
+    Lt,
+    Le,
+    Concat,
+    ToString,
+    Name,
+    Metatable,
+    Pairs,
 }
 
 pub const EVENT_COUNT: usize = 29;
 
 pub const EVENT_NAMES: [&str; EVENT_COUNT] = [
-    "__index", "__newindex", "__gc", "__mode", "__len", "__eq", "__call", "__close",
-    "__add", "__sub", "__mul", "__mod", "__pow", "__div", "__idiv", "__band", "__bor", "__bxor", "__shl", "__shr", "__unm", "__bnot",
-    "__lt", "__le", "__concat", "__tostring", "__name", "__metatable", "__pairs",
+    "__index",
+    "__newindex",
+    "__gc",
+    "__mode",
+    "__len",
+    "__eq",
+    "__call",
+    "__close",
+    "__add",
+    "__sub",
+    "__mul",
+    "__mod",
+    "__pow",
+    "__div",
+    "__idiv",
+    "__band",
+    "__bor",
+    "__bxor",
+    "__shl",
+    "__shr",
+    "__unm",
+    "__bnot",
+    "__lt",
+    "__le",
+    "__concat",
+    "__tostring",
+    "__name",
+    "__metatable",
+    "__pairs",
 ];
 
 impl Event {
@@ -50,7 +102,11 @@ impl Vm {
     /// A metatable's field for an event.
     #[inline(always)]
     pub(crate) fn event_of(&self, mut mt: Gc<Table>, event: Event) -> Value {
-        let bit = if (event as u8) < 8 { 1u16 << event as u8 } else { 0 };
+        let bit = if (event as u8) < 8 {
+            1u16 << event as u8
+        } else {
+            0
+        };
         if mt.header.flags & bit != 0 {
             return Value::NIL;
         }
@@ -81,7 +137,9 @@ impl Vm {
                     if !v.is_nil() {
                         return Ok(Outcome::Done(v));
                     }
-                    let Some(mt) = t.metatable else { return Ok(Outcome::Done(Value::NIL)) };
+                    let Some(mt) = t.metatable else {
+                        return Ok(Outcome::Done(Value::NIL));
+                    };
                     let handler = self.event_of(mt, Event::Index);
                     if handler.is_nil() {
                         return Ok(Outcome::Done(Value::NIL));
@@ -104,7 +162,12 @@ impl Vm {
         Err(self.fail("'__index' chain too long; possible loop"))
     }
 
-    pub(crate) fn set_index_value(&mut self, object: Value, key: Value, value: Value) -> Result<Outcome, Throw> {
+    pub(crate) fn set_index_value(
+        &mut self,
+        object: Value,
+        key: Value,
+        value: Value,
+    ) -> Result<Outcome, Throw> {
         let mut object = object;
         for _ in 0..CHAIN_MAX {
             let handler = match object.as_table() {
@@ -113,7 +176,11 @@ impl Vm {
                         None => Value::NIL,
                         Some(mt) => {
                             let handler = self.event_of(mt, Event::NewIndex);
-                            if handler.is_nil() || !t.get(key).is_nil() { Value::NIL } else { handler }
+                            if handler.is_nil() || !t.get(key).is_nil() {
+                                Value::NIL
+                            } else {
+                                handler
+                            }
                         }
                     };
                     if handler.is_nil() {
@@ -143,7 +210,8 @@ impl Vm {
 
     /// Arithmetic and bitwise operations by event, with string coercion (manual 3.4.1 to 3.4.3).
     pub(crate) fn arith(&mut self, event: Event, a: Value, b: Value) -> Result<Outcome, Throw> {
-        if a.is_number() && b.is_number()
+        if a.is_number()
+            && b.is_number()
             && let Some(v) = self.arith_numbers(event, a, b)?
         {
             return Ok(Outcome::Done(v));
@@ -162,7 +230,10 @@ impl Vm {
             && (a.is_string() || b.is_string())
             && let (Some(x), Some(y)) = (self.to_number(a), self.to_number(b))
         {
-            if matches!((event, x, y), (Event::Mod | Event::IDiv, Num::Int(_), Num::Int(0))) {
+            if matches!(
+                (event, x, y),
+                (Event::Mod | Event::IDiv, Num::Int(_), Num::Int(0))
+            ) {
                 // It happens there, where no line is.
                 return Err(self.throw_bytes(zero_division(event).as_bytes()));
             }
@@ -174,9 +245,16 @@ impl Vm {
     }
 
     /// The operation on two numbers; `None` when a bitwise one meets a float without an integer value.
-    pub(crate) fn arith_numbers(&mut self, event: Event, a: Value, b: Value) -> Result<Option<Value>, Throw> {
+    pub(crate) fn arith_numbers(
+        &mut self,
+        event: Event,
+        a: Value,
+        b: Value,
+    ) -> Result<Option<Value>, Throw> {
         if event.is_bitwise() {
-            let (Some(x), Some(y)) = (self.to_int(a), self.to_int(b)) else { return Ok(None) };
+            let (Some(x), Some(y)) = (self.to_int(a), self.to_int(b)) else {
+                return Ok(None);
+            };
             return Ok(Some(Value::int(match event {
                 Event::BAnd => x & y,
                 Event::BOr => x | y,
@@ -222,10 +300,18 @@ impl Vm {
     /// `a < b` or `a <= b`.
     pub(crate) fn compare(&mut self, event: Event, a: Value, b: Value) -> Result<Outcome, Throw> {
         let answer = if a.is_number() && b.is_number() {
-            if event == Event::Lt { number_less(a, b) } else { number_less_equal(a, b) }
+            if event == Event::Lt {
+                number_less(a, b)
+            } else {
+                number_less_equal(a, b)
+            }
         } else if let (Some(x), Some(y)) = (a.as_str(), b.as_str()) {
             self.charge(x.len().min(y.len()) as u64 >> 8);
-            if event == Event::Lt { x.bytes() < y.bytes() } else { x.bytes() <= y.bytes() }
+            if event == Event::Lt {
+                x.bytes() < y.bytes()
+            } else {
+                x.bytes() <= y.bytes()
+            }
         } else {
             let mut handler = self.metamethod(a, event);
             if handler.is_nil() {
@@ -294,7 +380,11 @@ impl Vm {
 
     /// Concatenates the `count` values that end at `top`, from the right (manual 3.4.6). `Done` when slot `top - count` holds the result;
     /// else a call is pushed, and slot `top - 2` waits for its result (`CONCAT` is then executed again for one value fewer).
-    pub(crate) fn concat(&mut self, first: usize, count: usize) -> Result<(usize, Option<u32>), Throw> {
+    pub(crate) fn concat(
+        &mut self,
+        first: usize,
+        count: usize,
+    ) -> Result<(usize, Option<u32>), Throw> {
         let mut count = count;
         while count > 1 {
             let a = self.exec.get(first + count - 2);
@@ -307,7 +397,9 @@ impl Vm {
                 if handler.is_nil() {
                     return Err(self.concat_error(first + count - 2));
                 }
-                let Outcome::Call(args) = self.push_call(&[handler, a, b]) else { unreachable!("push_call pushes a call") };
+                let Outcome::Call(args) = self.push_call(&[handler, a, b]) else {
+                    unreachable!("push_call pushes a call")
+                };
                 return Ok((count, Some(args)));
             }
             // Take all strings and numbers to the left at once.
@@ -373,12 +465,20 @@ impl Vm {
 
 /// The message for a division of integers by zero.
 fn zero_division(event: Event) -> &'static str {
-    if event == Event::Mod { "attempt to perform 'n%0'" } else { "attempt to divide by zero" }
+    if event == Event::Mod {
+        "attempt to perform 'n%0'"
+    } else {
+        "attempt to divide by zero"
+    }
 }
 
 #[inline(always)]
 pub(crate) fn float_of(v: Value) -> f64 {
-    if v.is_int() { v.raw_int() as f64 } else { v.raw_float() }
+    if v.is_int() {
+        v.raw_int() as f64
+    } else {
+        v.raw_float()
+    }
 }
 
 pub fn num_value(n: Num) -> Value {

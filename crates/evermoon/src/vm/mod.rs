@@ -17,8 +17,8 @@ pub mod name;
 pub mod native;
 #[allow(unsafe_code)]
 pub mod run;
-pub mod traceback;
 pub mod task;
+pub mod traceback;
 
 use crate::heap::Heap;
 use crate::heap::coroutine::{Coroutine, Exec, Status};
@@ -27,8 +27,8 @@ use crate::heap::string::Str;
 use crate::heap::table::Table;
 use crate::heap::value::{TYPE_COUNT, Type, Value};
 use meta::Event;
-use std::borrow::Cow;
 pub use native::{Act, NativeFn, NativeResult, Throw};
+use std::borrow::Cow;
 
 /// Why the interpreter returned.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -61,7 +61,11 @@ pub struct Native {
 impl Native {
     /// `library.name`.
     pub fn full_name(&self) -> String {
-        if self.library.is_empty() { self.name.to_string() } else { format!("{}.{}", self.library, self.name) }
+        if self.library.is_empty() {
+            self.name.to_string()
+        } else {
+            format!("{}.{}", self.library, self.name)
+        }
     }
 }
 
@@ -192,7 +196,8 @@ impl Vm {
         main.status = Status::Running;
         let exec = std::mem::replace(&mut main.exec, Exec::none());
         let events = meta::EVENT_NAMES.map(|name| heap.string(name.as_bytes()).expect(fresh));
-        let type_names = Type::ALL.map(|t| Value::string(heap.string(t.name().as_bytes()).expect(fresh)));
+        let type_names =
+            Type::ALL.map(|t| Value::string(heap.string(t.name().as_bytes()).expect(fresh)));
         heap.mode_name = Some(events[Event::Mode as usize]);
         let registry = heap.table().expect(fresh);
         let globals = heap.table().expect(fresh);
@@ -243,8 +248,17 @@ impl Vm {
     }
 
     /// Registers a native function without upvalues and gives its value.
-    pub fn register(&mut self, library: &'static str, name: impl Into<Cow<'static, str>>, function: NativeFn) -> Value {
-        self.natives.push(Native { library, name: name.into(), function });
+    pub fn register(
+        &mut self,
+        library: &'static str,
+        name: impl Into<Cow<'static, str>>,
+        function: NativeFn,
+    ) -> Value {
+        self.natives.push(Native {
+            library,
+            name: name.into(),
+            function,
+        });
         Value::native(self.natives.len() as u32 - 1)
     }
 
@@ -274,7 +288,12 @@ impl Vm {
         ];
         roots.extend(self.events.iter().map(|s| Value::string(*s)));
         roots.extend(self.type_names);
-        roots.extend(self.type_metatables.iter().flatten().map(|t| Value::table(*t)));
+        roots.extend(
+            self.type_metatables
+                .iter()
+                .flatten()
+                .map(|t| Value::table(*t)),
+        );
         roots.extend(self.handles.iter().map(|(v, _)| *v));
         roots.extend(self.task_results.iter());
         roots.extend(self.idle_tasks.iter().map(|co| Value::coroutine(*co)));
@@ -289,11 +308,17 @@ impl Vm {
         match self.free_handles.pop() {
             Some(slot) => {
                 self.handles[slot as usize].0 = value;
-                Handle { slot, generation: self.handles[slot as usize].1 }
+                Handle {
+                    slot,
+                    generation: self.handles[slot as usize].1,
+                }
             }
             None => {
                 self.handles.push((value, 0));
-                Handle { slot: self.handles.len() as u32 - 1, generation: 0 }
+                Handle {
+                    slot: self.handles.len() as u32 - 1,
+                    generation: 0,
+                }
             }
         }
     }
@@ -301,7 +326,10 @@ impl Vm {
     /// The value of a handle; `None` for one that was released.
     #[inline]
     pub fn held(&self, handle: Handle) -> Option<Value> {
-        self.handles.get(handle.slot as usize).filter(|(_, g)| *g == handle.generation).map(|(v, _)| *v)
+        self.handles
+            .get(handle.slot as usize)
+            .filter(|(_, g)| *g == handle.generation)
+            .map(|(v, _)| *v)
     }
 
     /// Lets go of a value; false for a handle that was released already.
@@ -334,19 +362,29 @@ impl Vm {
     /// A whole collection now. Only at a safe point: no native may hold values across it but in its slots.
     pub fn collect(&mut self) {
         let roots = self.root_values();
-        self.heap.gc_full(crate::heap::gc::Roots { values: &roots, exec: &mut self.exec });
+        self.heap.gc_full(crate::heap::gc::Roots {
+            values: &roots,
+            exec: &mut self.exec,
+        });
     }
 
     /// A step of the collector; true when a cycle passed its end.
     pub fn collect_step(&mut self) -> bool {
-        if cfg!(feature = "stress") && !self.heap.gc.stopped && !self.heap.gc.suspended {
-            // The hostile build: every safe point collects everything.
+        if (cfg!(feature = "stress") || self.heap.gc.stress)
+            && !self.heap.gc.stopped
+            && !self.heap.gc.suspended
+        {
+            // The hostile way: every safe point collects everything. It costs fuel, as it takes long.
+            self.charge(self.heap.bytes() as u64 >> 12);
             self.collect();
             self.heap.debt = 1;
             return true;
         }
         let roots = self.root_values();
-        self.heap.gc_step(crate::heap::gc::Roots { values: &roots, exec: &mut self.exec })
+        self.heap.gc_step(crate::heap::gc::Roots {
+            values: &roots,
+            exec: &mut self.exec,
+        })
     }
 
     /// Gives so much fuel (safe points and charged work), or no limit.

@@ -15,15 +15,18 @@ use crate::heap::object::Gc;
 use crate::heap::value::Value;
 
 /// Kind and name, such as ("local", "user") or ("method", "close").
-pub type Name = (&'static str, String);
+pub type Name = (&'static str, Vec<u8>);
 
 /// Registers whose contents are named after the global environment make fields global variables.
 const ENV: &[u8] = b"_ENV";
 
-/// A name as text. It ends at a zero byte, as in the reference.
-fn text(bytes: &[u8]) -> String {
-    let end = bytes.iter().position(|&byte| byte == 0).unwrap_or(bytes.len());
-    String::from_utf8_lossy(&bytes[..end]).into_owned()
+/// A name as messages show it: it ends at a zero byte, as in the reference.
+fn text(bytes: &[u8]) -> Vec<u8> {
+    bytes
+        .split(|&byte| byte == 0)
+        .next()
+        .unwrap_or(&[])
+        .to_vec()
 }
 
 /// The instruction at `pc`; verified code has one wherever a frame's pc points.
@@ -34,13 +37,25 @@ fn instr(proto: &Proto, pc: usize) -> Instr {
 /// The name of the `number`th local variable (from 1) alive at `pc`.
 pub(crate) fn local_at(proto: &Proto, number: usize, pc: usize) -> Option<&[u8]> {
     let pc = pc as u32;
-    let alive = proto.info().locals.iter().take_while(|l| l.start_pc <= pc).filter(|l| pc < l.end_pc);
-    alive.into_iter().nth(number.checked_sub(1)?).map(|l| &*l.name)
+    let alive = proto
+        .info()
+        .locals
+        .iter()
+        .take_while(|l| l.start_pc <= pc)
+        .filter(|l| pc < l.end_pc);
+    alive
+        .into_iter()
+        .nth(number.checked_sub(1)?)
+        .map(|l| &*l.name)
 }
 
 /// The name of an upvalue.
 pub(crate) fn upvalue_name(proto: &Proto, n: u8) -> Option<&[u8]> {
-    proto.info().upvals.get(n as usize).and_then(|u| u.name.as_deref())
+    proto
+        .info()
+        .upvals
+        .get(n as usize)
+        .and_then(|u| u.name.as_deref())
 }
 
 /// Whether an instruction changes a register.
@@ -68,7 +83,11 @@ fn setter(proto: &Proto, end: usize, reg: u8) -> Option<usize> {
                 jumped_to = jumped_to.max(target);
             }
         } else if writes(i, op, reg) {
-            found = if (pc as i64) < jumped_to { None } else { Some(pc) };
+            found = if (pc as i64) < jumped_to {
+                None
+            } else {
+                Some(pc)
+            };
         }
     }
     found
@@ -99,7 +118,10 @@ fn origin(proto: &Proto, pc: usize, reg: u8) -> Option<Origin> {
                 continue;
             }
             Op::MOVE => None,
-            Op::GETUPVAL => Some(Origin::Named(("upvalue", text(upvalue_name(proto, i.b()).unwrap_or(b"?"))))),
+            Op::GETUPVAL => Some(Origin::Named((
+                "upvalue",
+                text(upvalue_name(proto, i.b()).unwrap_or(b"?")),
+            ))),
             Op::LOADK => constant(i.bx() as usize),
             Op::LOADKX => constant(instr(proto, pc + 1).get_ax() as usize),
             _ => Some(Origin::Made(pc)),
@@ -108,8 +130,12 @@ fn origin(proto: &Proto, pc: usize, reg: u8) -> Option<Origin> {
 }
 
 /// The name of a constant that is a string.
-fn constant_name(proto: &Proto, k: u8) -> String {
-    proto.consts().get(k as usize).and_then(|v| v.as_str()).map_or("?".into(), |s| text(s.bytes()))
+fn constant_name(proto: &Proto, k: u8) -> Vec<u8> {
+    proto
+        .consts()
+        .get(k as usize)
+        .and_then(|v| v.as_str())
+        .map_or(b"?".to_vec(), |s| text(s.bytes()))
 }
 
 fn field_kind(is_env: bool) -> &'static str {
@@ -118,7 +144,7 @@ fn field_kind(is_env: bool) -> &'static str {
 
 /// Whether a register holds a variable named `_ENV`.
 fn is_env(proto: &Proto, pc: usize, reg: u8) -> bool {
-    matches!(origin(proto, pc, reg), Some(Origin::Named(("local" | "upvalue", name))) if name.as_bytes() == ENV)
+    matches!(origin(proto, pc, reg), Some(Origin::Named(("local" | "upvalue", name))) if name == ENV)
 }
 
 /// What is in `reg` before the instruction at `pc`.
@@ -129,17 +155,27 @@ pub(crate) fn register_name(proto: &Proto, pc: usize, reg: u8) -> Option<Name> {
     };
     let i = instr(proto, pc);
     Some(match i.op()? {
-        Op::GETTABUP => (field_kind(upvalue_name(proto, i.b()) == Some(ENV)), constant_name(proto, i.c())),
-        Op::GETFIELD => (field_kind(is_env(proto, pc, i.b())), constant_name(proto, i.c())),
-        Op::GETI => ("field", "integer index".into()),
+        Op::GETTABUP => (
+            field_kind(upvalue_name(proto, i.b()) == Some(ENV)),
+            constant_name(proto, i.c()),
+        ),
+        Op::GETFIELD => (
+            field_kind(is_env(proto, pc, i.b())),
+            constant_name(proto, i.c()),
+        ),
+        Op::GETI => ("field", b"integer index".to_vec()),
         Op::SELF => ("method", constant_name(proto, i.c())),
         Op::GETTABLE => {
             let name = match origin(proto, pc, i.c()) {
                 Some(Origin::Named(("constant", name))) => name,
-                _ => "?".into(),
+                _ => b"?".to_vec(),
             };
             // A table above its result: a method whose name does not fit `SELF`.
-            if i.b() > i.a() { ("method", name) } else { (field_kind(is_env(proto, pc, i.b())), name) }
+            if i.b() > i.a() {
+                ("method", name)
+            } else {
+                (field_kind(is_env(proto, pc, i.b())), name)
+            }
         }
         _ => return None,
     })
@@ -151,7 +187,7 @@ fn call_name_in_code(proto: &Proto, pc: usize) -> Option<Name> {
     let op = i.op()?;
     let event = match op {
         Op::CALL | Op::TAILCALL => return register_name(proto, pc, i.a()),
-        Op::TFORCALL => return Some(("for iterator", "for iterator".into())),
+        Op::TFORCALL => return Some(("for iterator", b"for iterator".to_vec())),
         Op::GETTABUP | Op::GETTABLE | Op::GETI | Op::GETFIELD | Op::SELF => "index",
         Op::SETTABUP
         | Op::SETTABUPK
@@ -190,7 +226,11 @@ impl Vm {
 
     /// The execution state of a coroutine, running or not.
     pub(crate) fn exec_of<'a>(&'a self, co: &'a Gc<Coroutine>) -> &'a Exec {
-        if *co == self.current { &self.exec } else { &co.exec }
+        if *co == self.current {
+            &self.exec
+        } else {
+            &co.exec
+        }
     }
 
     /// The variable that holds the offending operand `value` of the current instruction, if the bytecode tells. Of two operands
@@ -208,9 +248,16 @@ impl Vm {
         let regs: &[u8] = match i.op()? {
             Op::GETTABUP => return upvalue(i.b()),
             Op::SETTABUP | Op::SETTABUPK => return upvalue(i.a()),
-            Op::SETTABLE | Op::SETTABLEK | Op::SETI | Op::SETIK | Op::SETFIELD | Op::SETFIELDK => &[i.a()],
+            Op::SETTABLE | Op::SETTABLEK | Op::SETI | Op::SETIK | Op::SETFIELD | Op::SETFIELDK => {
+                &[i.a()]
+            }
             Op::GETTABLE | Op::GETI | Op::GETFIELD | Op::SELF | Op::LEN => &[i.b()],
-            op if (Op::ADDI as u8..Op::ADD as u8).contains(&(op as u8)) || op == Op::UNM || op == Op::BNOT => &[i.b()],
+            op if (Op::ADDI as u8..Op::ADD as u8).contains(&(op as u8))
+                || op == Op::UNM
+                || op == Op::BNOT =>
+            {
+                &[i.b()]
+            }
             op if (Op::ADD as u8..Op::UNM as u8).contains(&(op as u8)) => &[i.b(), i.c()],
             _ => return None,
         };
@@ -233,10 +280,10 @@ impl Vm {
             return None;
         }
         if frame.flags & frame_flag::HOOK != 0 {
-            return Some(("hook", "?".into()));
+            return Some(("hook", b"?".to_vec()));
         }
         if frame.flags & frame_flag::FINALIZER != 0 {
-            return Some(("metamethod", "__gc".into()));
+            return Some(("metamethod", b"__gc".to_vec()));
         }
         self.name_called_by(exec.frames().get(index.checked_sub(1)?)?)
     }
@@ -248,7 +295,7 @@ impl Vm {
     }
 
     /// The name of the local variable in register `r` at the current instruction of the top Lua frame.
-    pub(crate) fn local_name(&self, r: u8) -> Option<String> {
+    pub(crate) fn local_name(&self, r: u8) -> Option<Vec<u8>> {
         let frame = self.exec.frame();
         let proto = self.frame_proto(frame)?;
         local_at(&proto, r as usize + 1, self.frame_pc(frame)).map(text)
@@ -266,19 +313,25 @@ impl Vm {
     }
 
     /// The name of a function that is a field of a loaded module: `string.rep`; without the module if that is `_G`.
-    pub(crate) fn loaded_name(&mut self, function: Value) -> Option<String> {
+    pub(crate) fn loaded_name(&mut self, function: Value) -> Option<Vec<u8>> {
         let registry = self.registry;
         let loaded = self.raw_get_name(registry, "_LOADED").ok()?.as_table()?;
         for module in loaded.entries() {
             let (key, value) = (module.key(), module.value());
-            let (Some(module), Some(fields)) = (key.as_str(), value.as_table()) else { continue };
+            let (Some(module), Some(fields)) = (key.as_str(), value.as_table()) else {
+                continue;
+            };
             for field in fields.entries() {
                 if let Some(name) = field.key().as_str()
                     && field.value().raw_equals(function)
                     && !field.value().is_nil()
                 {
-                    let (module, name) = (text(module.bytes()), text(name.bytes()));
-                    return Some(if module == "_G" { name } else { format!("{module}.{name}") });
+                    let (module, name) = (module.bytes(), name.bytes());
+                    return Some(if module == b"_G" {
+                        text(name)
+                    } else {
+                        text(&[module, b".", name].concat())
+                    });
                 }
             }
         }
@@ -289,7 +342,9 @@ impl Vm {
     pub(crate) fn level_frame(&self, exec: &Exec, level: i64) -> Option<usize> {
         let level = usize::try_from(level).ok()?;
         let frames = exec.frames();
-        let counted = (0..frames.len()).rev().filter(|&i| !matches!(frames[i].kind, kind::BOTTOM | kind::ENTRY));
+        let counted = (0..frames.len())
+            .rev()
+            .filter(|&i| !matches!(frames[i].kind, kind::BOTTOM | kind::ENTRY));
         counted.into_iter().nth(level)
     }
 

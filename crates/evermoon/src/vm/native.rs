@@ -15,7 +15,7 @@ use crate::heap::number::{self, Num};
 use crate::heap::object::Gc;
 use crate::heap::string::Str;
 use crate::heap::table::{StoreError, Table};
-use crate::heap::value::{Type, Value, tag};
+use crate::heap::value::{Value, tag};
 
 /// What a native wants done next.
 #[derive(Clone, Copy)]
@@ -30,7 +30,11 @@ pub enum Act {
     /// Suspend the coroutine, handing out the top `n` slots. The values of the resume become the native's results.
     Yield(u32),
     /// Resume the coroutine in slot 0 with the top `args` slots. `wrap`: errors propagate, and no status comes first.
-    Resume { co: Gc<Coroutine>, args: u32, wrap: bool },
+    Resume {
+        co: Gc<Coroutine>,
+        args: u32,
+        wrap: bool,
+    },
     /// Close a suspended or dead coroutine; results `true`, or `false` and the error, are pushed and the native is entered again.
     CloseCoroutine { co: Gc<Coroutine> },
     /// Leave the interpreter so that the host can answer `Vm::pending`; the native is entered again afterwards.
@@ -80,7 +84,11 @@ impl Vm {
     #[inline(always)]
     pub fn arg(&self, i: usize) -> Value {
         let at = self.native_base() + i;
-        if at < self.exec.top { self.exec.get(at) } else { Value::NIL }
+        if at < self.exec.top {
+            self.exec.get(at)
+        } else {
+            Value::NIL
+        }
     }
     /// Whether there is a slot `i` (an argument was given, even nil).
     #[inline(always)]
@@ -131,15 +139,21 @@ impl Vm {
     /// The number of the running native in the engine's list. A library registers helpers behind the function that makes them.
     pub fn native_number(&self) -> u32 {
         let callee = self.exec.get(self.exec.frame().func as usize);
-        callee.as_native_closure().map_or(callee.bits as u32, |c| c.native)
+        callee
+            .as_native_closure()
+            .map_or(callee.bits as u32, |c| c.native)
     }
     /// The running native closure, when the native has upvalues.
     pub fn callee(&self) -> Option<Gc<NativeClosure>> {
-        self.exec.get(self.exec.frame().func as usize).as_native_closure()
+        self.exec
+            .get(self.exec.frame().func as usize)
+            .as_native_closure()
     }
     /// Upvalue `i` of the running native.
     pub fn upval(&self, i: usize) -> Value {
-        self.callee().and_then(|c| c.upvals().get(i).copied()).unwrap_or(Value::NIL)
+        self.callee()
+            .and_then(|c| c.upvals().get(i).copied())
+            .unwrap_or(Value::NIL)
     }
     pub fn set_upval(&mut self, i: usize, v: Value) {
         if let Some(mut c) = self.callee() {
@@ -205,7 +219,11 @@ impl Vm {
 /// Checked arguments; `i` counts from 0, messages count from 1. Wording as `lauxlib`.
 impl Vm {
     pub fn check_any(&mut self, i: usize) -> Result<Value, Throw> {
-        if self.has_arg(i) { Ok(self.arg(i)) } else { Err(self.arg_error(i, "value expected")) }
+        if self.has_arg(i) {
+            Ok(self.arg(i))
+        } else {
+            Err(self.arg_error(i, "value expected"))
+        }
     }
     #[inline]
     pub fn check_table(&mut self, i: usize) -> Result<Gc<Table>, Throw> {
@@ -226,12 +244,18 @@ impl Vm {
     fn check_int_slow(&mut self, i: usize, v: Value) -> Result<i64, Throw> {
         match self.to_int(v) {
             Some(n) => Ok(n),
-            None if self.to_number(v).is_some() => Err(self.arg_error(i, "number has no integer representation")),
+            None if self.to_number(v).is_some() => {
+                Err(self.arg_error(i, "number has no integer representation"))
+            }
             None => Err(self.arg_type_error(i, "number")),
         }
     }
     pub fn opt_int(&mut self, i: usize, default: i64) -> Result<i64, Throw> {
-        if self.arg(i).is_nil() { Ok(default) } else { self.check_int(i) }
+        if self.arg(i).is_nil() {
+            Ok(default)
+        } else {
+            self.check_int(i)
+        }
     }
     /// A number as a float.
     pub fn check_float(&mut self, i: usize) -> Result<f64, Throw> {
@@ -262,10 +286,19 @@ impl Vm {
         }
     }
     pub fn opt_str(&mut self, i: usize) -> Result<Option<Gc<Str>>, Throw> {
-        if self.arg(i).is_nil() { Ok(None) } else { self.check_str(i).map(Some) }
+        if self.arg(i).is_nil() {
+            Ok(None)
+        } else {
+            self.check_str(i).map(Some)
+        }
     }
     /// One of a list of names (`luaL_checkoption`).
-    pub fn check_option(&mut self, i: usize, default: Option<&str>, options: &[&str]) -> Result<usize, Throw> {
+    pub fn check_option(
+        &mut self,
+        i: usize,
+        default: Option<&str>,
+        options: &[&str],
+    ) -> Result<usize, Throw> {
         let name = match (self.opt_str(i)?, default) {
             (Some(s), _) => s.to_text(),
             (None, Some(d)) => d.to_string(),
@@ -279,34 +312,56 @@ impl Vm {
     /// `bad argument #i to 'f' (message)`.
     #[cold]
     pub fn arg_error(&mut self, i: usize, message: &str) -> Throw {
+        self.arg_error_bytes(i, message.as_bytes())
+    }
+    #[cold]
+    fn arg_error_bytes(&mut self, i: usize, message: &[u8]) -> Throw {
         let (mut number, call) = (i + 1, self.native_call_name());
         let Some((what, name)) = call else {
             // Called by another native: by the name under which the library has it.
-            let name = self.natives.get(self.callee_number() as usize).map_or("?".into(), |n| n.full_name());
-            return self.fail(&format!("bad argument #{number} to '{name}' ({message})"));
+            let name = self
+                .natives
+                .get(self.callee_number() as usize)
+                .map_or("?".into(), |n| n.full_name());
+            return self.bad_argument(number, name.as_bytes(), message);
         };
         if what == "method" {
             number -= 1;
             if number == 0 {
-                return self.fail(&format!("calling '{name}' on bad self ({message})"));
+                return self.fail_bytes(
+                    &[b"calling '", &name[..], b"' on bad self (", message, b")"].concat(),
+                );
             }
         }
-        self.fail(&format!("bad argument #{number} to '{name}' ({message})"))
+        self.bad_argument(number, &name, message)
+    }
+    fn bad_argument(&mut self, number: usize, name: &[u8], message: &[u8]) -> Throw {
+        let mut text = format!("bad argument #{number} to '").into_bytes();
+        text.extend([name, b"' (", message, b")"].concat());
+        self.fail_bytes(&text)
     }
     /// `bad argument #i to 'f' (expected expected, got actual)`.
     #[cold]
     pub fn arg_type_error(&mut self, i: usize, expected: &str) -> Throw {
-        let got = if self.has_arg(i) { self.type_name_meta(self.arg(i), true) } else { "no value".into() };
-        self.arg_error(i, &format!("{expected} expected, got {got}"))
+        let got = if self.has_arg(i) {
+            self.type_name_meta(self.arg(i), true)
+        } else {
+            b"no value".to_vec()
+        };
+        self.arg_error_bytes(i, &[expected.as_bytes(), b" expected, got ", &got].concat())
     }
     /// The type's name for messages: `__name` of the metatable if that is a string (`luaL_typeerror`).
-    pub fn type_name_meta(&mut self, v: Value, light: bool) -> String {
+    pub fn type_name_meta(&mut self, v: Value, light: bool) -> Vec<u8> {
         if let Some(mt) = self.metatable_of(v)
             && let Some(s) = mt.get_str(self.events[Event::Name as usize]).as_str()
         {
-            return s.to_text();
+            return s.bytes().to_vec();
         }
-        if light && v.tag == tag::LIGHT { "light userdata".into() } else { v.type_of().name().into() }
+        if light && v.tag == tag::LIGHT {
+            b"light userdata".to_vec()
+        } else {
+            v.type_of().name().into()
+        }
     }
 }
 
@@ -420,7 +475,10 @@ impl Vm {
     }
     /// `object[key] = value` with metamethods: true when done; false when a call has been pushed (3 arguments, no results).
     pub fn set_index(&mut self, object: Value, key: Value, value: Value) -> Result<bool, Throw> {
-        Ok(matches!(self.set_index_value(object, key, value)?, Outcome::Done(_)))
+        Ok(matches!(
+            self.set_index_value(object, key, value)?,
+            Outcome::Done(_)
+        ))
     }
     /// `a < b`: the answer, or `None` when a call has been pushed (2 arguments, 1 result).
     pub fn less_than(&mut self, a: Value, b: Value) -> Result<Option<bool>, Throw> {
@@ -459,11 +517,11 @@ impl Vm {
             }
             _ => {
                 let name = match v.type_of() {
-                    Type::Function if v.tag == tag::NATIVE => "function: builtin".into(),
                     _ => self.type_name_meta(v, false),
                 };
                 let id = self.heap.printed_id(v);
-                out.extend(format!("{name}: 0x{id:08x}").as_bytes());
+                out.extend(name);
+                out.extend(format!(": 0x{id:08x}").as_bytes());
             }
         }
     }

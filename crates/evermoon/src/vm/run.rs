@@ -37,7 +37,11 @@ impl Vm {
             exit => return exit,
         }
         loop {
-            let exit = if self.tracing { run_loop::<true>(self) } else { run_loop::<false>(self) };
+            let exit = if self.tracing {
+                run_loop::<true>(self)
+            } else {
+                run_loop::<false>(self)
+            };
             if exit != Exit::Continue {
                 return exit;
             }
@@ -257,7 +261,8 @@ fn run_loop<const TRACE: bool>(vm: &mut Vm) -> Exit {
                         };
                         Value::int(q).store(a!());
                     } else if (*x).tag == tag::FLOAT && (*y).tag == tag::FLOAT {
-                        Value::float(number::float_idiv((*x).raw_float(), (*y).raw_float())).store(a!());
+                        Value::float(number::float_idiv((*x).raw_float(), (*y).raw_float()))
+                            .store(a!());
                     } else {
                         cold!(arith(&mut *vm, i));
                     }
@@ -297,7 +302,10 @@ fn run_loop<const TRACE: bool>(vm: &mut Vm) -> Exit {
                         let at = (*pc.sub(1)).cache as usize;
                         if at < (*t).entry_count as usize {
                             let e: *const Entry = (*t).entries.add(at);
-                            if (*e).key_bits == (*name).bits && (*e).key_tag == tag::STR && (*e).value_tag != tag::NIL {
+                            if (*e).key_bits == (*name).bits
+                                && (*e).key_tag == tag::STR
+                                && (*e).value_tag != tag::NIL
+                            {
                                 copy($to, e.cast());
                                 continue;
                             }
@@ -318,7 +326,10 @@ fn run_loop<const TRACE: bool>(vm: &mut Vm) -> Exit {
                         let at = (*pc.sub(1)).cache as usize;
                         if at < (*t).entry_count as usize {
                             let e: *mut Entry = (*t).entries.add(at);
-                            if (*e).key_bits == (*name).bits && (*e).key_tag == tag::STR && (*e).value_tag != tag::NIL {
+                            if (*e).key_bits == (*name).bits
+                                && (*e).key_tag == tag::STR
+                                && (*e).value_tag != tag::NIL
+                            {
                                 if (*t).header.mark & mark::BARRIER != 0 {
                                     (*vm).heap.barrier_slow(Gc::from_raw(t).header());
                                 }
@@ -380,7 +391,10 @@ fn run_loop<const TRACE: bool>(vm: &mut Vm) -> Exit {
                         let at = (*pc.sub(1)).cache as usize;
                         if at < (*t).entry_count as usize {
                             let e: *const Entry = (*t).entries.add(at);
-                            if (*e).key_bits == (*name).bits && (*e).key_tag == tag::STR && (*e).value_tag != tag::NIL {
+                            if (*e).key_bits == (*name).bits
+                                && (*e).key_tag == tag::STR
+                                && (*e).value_tag != tag::NIL
+                            {
                                 copy(to.add(1), object);
                                 copy(to, e.cast());
                                 continue;
@@ -406,7 +420,10 @@ fn run_loop<const TRACE: bool>(vm: &mut Vm) -> Exit {
                             let at = (*pc.sub(1)).cache as usize;
                             if at < (*t).entry_count as usize {
                                 let e: *const Entry = (*t).entries.add(at);
-                                if (*e).key_bits == (*key).bits && (*e).key_tag == tag::STR && (*e).value_tag != tag::NIL {
+                                if (*e).key_bits == (*key).bits
+                                    && (*e).key_tag == tag::STR
+                                    && (*e).value_tag != tag::NIL
+                                {
                                     copy(a!(), e.cast());
                                     continue;
                                 }
@@ -446,7 +463,12 @@ fn run_loop<const TRACE: bool>(vm: &mut Vm) -> Exit {
                 Op::SETTABLE | Op::SETTABLEK | Op::SETI | Op::SETIK => {
                     let op = i as u8;
                     let object = a!();
-                    let value: *const Value = if op == Op::SETTABLEK as u8 || op == Op::SETIK as u8 { kc!() } else { c!() };
+                    let value: *const Value = if op == Op::SETTABLEK as u8 || op == Op::SETIK as u8
+                    {
+                        kc!()
+                    } else {
+                        c!()
+                    };
                     if (*object).tag == tag::TABLE {
                         let t = (*object).bits as usize as *mut Table;
                         let (is_int, key) = if op >= Op::SETI as u8 {
@@ -488,8 +510,12 @@ fn run_loop<const TRACE: bool>(vm: &mut Vm) -> Exit {
                     match (*vm).heap.table() {
                         Ok(t) if array == 0 && log == 0 => Value::table(t).store(a!()),
                         Ok(t) => {
-                            let entries = if log == 0 { 0 } else { 1u32 << (log - 1).min(25) };
-                            (*vm).charge(array as u64 + entries as u64 >> 6);
+                            let entries = if log == 0 {
+                                0
+                            } else {
+                                1u32 << (log - 1).min(25)
+                            };
+                            (*vm).charge((array as u64 + entries as u64) >> 6);
                             if (*vm).heap.table_presize(t, array, entries).is_err() {
                                 pc = pc.sub(1);
                                 cold!(out_of_memory(&mut *vm));
@@ -616,7 +642,10 @@ fn run_loop<const TRACE: bool>(vm: &mut Vm) -> Exit {
 
                 Op::EQ => {
                     let (x, y) = (a!(), b!());
-                    if (*x).tag == (*y).tag && (*x).tag != tag::FLOAT && ((*x).bits == (*y).bits || (*x).tag < tag::LONG_STR) {
+                    if (*x).tag == (*y).tag
+                        && (*x).tag != tag::FLOAT
+                        && ((*x).bits == (*y).bits || (*x).tag < tag::LONG_STR)
+                    {
                         test!((*x).bits == (*y).bits);
                     } else {
                         cold!(equal(&mut *vm, i));
@@ -663,7 +692,7 @@ fn run_loop<const TRACE: bool>(vm: &mut Vm) -> Exit {
                         let args = if count != 0 {
                             count as usize - 1
                         } else {
-                            ((*vm).exec.top as usize) - func.offset_from((*vm).exec.stack) as usize - 1
+                            (*vm).exec.top - func.offset_from((*vm).exec.stack) as usize - 1
                         };
                         let at = func.offset_from((*vm).exec.stack) as usize;
                         let params = (*proto).num_params as usize;
@@ -727,7 +756,11 @@ fn run_loop<const TRACE: bool>(vm: &mut Vm) -> Exit {
                         (*vm).exec.frame_count -= 1;
                         let ci = ci.sub(1);
                         for n in 0..wanted {
-                            if n < count { copy(to.add(n), from.add(n)) } else { Value::NIL.store(to.add(n)) }
+                            if n < count {
+                                copy(to.add(n), from.add(n))
+                            } else {
+                                Value::NIL.store(to.add(n))
+                            }
                         }
                         base = stack.add((*ci).base as usize);
                         pc = (*ci).pc;
@@ -804,7 +837,11 @@ fn run_loop<const TRACE: bool>(vm: &mut Vm) -> Exit {
                         let step = (*step).raw_float();
                         let next = (*v).raw_float() + step;
                         let limit = (*v.add(1)).raw_float();
-                        if if step > 0.0 { next <= limit } else { limit <= next } {
+                        if if step > 0.0 {
+                            next <= limit
+                        } else {
+                            limit <= next
+                        } {
                             Value::float(next).store(v);
                             Value::float(next).store(v.add(3));
                             jump!();
@@ -815,12 +852,17 @@ fn run_loop<const TRACE: bool>(vm: &mut Vm) -> Exit {
                 }
                 Op::FORPREP => {
                     let v = a!();
-                    if (*v).tag == tag::INT && (*v.add(1)).tag == tag::INT && (*v.add(2)).tag == tag::INT && (*v.add(2)).raw_int() == 1 {
+                    if (*v).tag == tag::INT
+                        && (*v.add(1)).tag == tag::INT
+                        && (*v.add(2)).tag == tag::INT
+                        && (*v.add(2)).raw_int() == 1
+                    {
                         let (first, last) = ((*v).raw_int(), (*v.add(1)).raw_int());
                         if first > last {
                             jump!();
                         } else {
-                            Value::int((last as u64).wrapping_sub(first as u64) as i64).store(v.add(1));
+                            Value::int((last as u64).wrapping_sub(first as u64) as i64)
+                                .store(v.add(1));
                             Value::int(first).store(v.add(3));
                             pc = pc.add(1);
                         }
@@ -831,7 +873,11 @@ fn run_loop<const TRACE: bool>(vm: &mut Vm) -> Exit {
                 Op::TFORPREP => cold!(for_in_prepare(&mut *vm, i)),
                 Op::TFORCALL => {
                     let v = a!();
-                    if (*v).tag == tag::NATIVE && (*v).bits == 0 && !TRACE && (*v.add(1)).tag == tag::TABLE {
+                    if (*v).tag == tag::NATIVE
+                        && (*v).bits == 0
+                        && !TRACE
+                        && (*v.add(1)).tag == tag::TABLE
+                    {
                         // The native number 0 is `next`: no frame is needed for it.
                         let t = (*v.add(1)).bits as usize as *const Table;
                         let insn = pc.sub(1).cast_mut();
@@ -852,6 +898,23 @@ fn run_loop<const TRACE: bool>(vm: &mut Vm) -> Exit {
                                 Value::NIL.store(v.add(4 + n));
                             }
                             continue;
+                        }
+                    } else if (*v).tag == tag::NATIVE && (*v).bits == 1 && !TRACE {
+                        // Number 1 is the iterator of `ipairs`: here for values in the array part.
+                        let (t, at) = ((*v.add(1)).bits as usize as *const Table, (*v.add(2)).bits);
+                        if (*v.add(1)).tag == tag::TABLE
+                            && (*v.add(2)).tag == tag::INT
+                            && at < (*t).array_len as u64
+                        {
+                            let value = (*t).array.add(at as usize);
+                            if (*value).tag != tag::NIL {
+                                Value::int(at as i64 + 1).store(v.add(4));
+                                copy(v.add(5), value);
+                                for n in 2..(i >> 24) as usize {
+                                    Value::NIL.store(v.add(4 + n));
+                                }
+                                continue;
+                            }
                         }
                     }
                     cold!(for_in_call(&mut *vm, i));
@@ -986,7 +1049,9 @@ pub(super) fn event_of_op(op: Op) -> Event {
 #[inline(never)]
 fn arith(vm: &mut Vm, word: u32) -> Exit {
     let i = Instr(word);
-    let Some(op) = i.op() else { return Exit::Continue };
+    let Some(op) = i.op() else {
+        return Exit::Continue;
+    };
     let b = vm.reg(i.b());
     let (x, y) = match op {
         Op::ADDI | Op::SUBI | Op::SHRI | Op::SHLIR => (b, Value::int(i.sc() as i64)),
@@ -1077,7 +1142,9 @@ fn inherited(vm: &Vm, mut t: Gc<Table>, name: Gc<Str>) -> Option<Value> {
                 return Some(v);
             }
         }
-        let Some(mt) = t.metatable else { return Some(Value::NIL) };
+        let Some(mt) = t.metatable else {
+            return Some(Value::NIL);
+        };
         let handler = vm.event_of(mt, Event::Index);
         if handler.is_nil() {
             return Some(Value::NIL);
@@ -1091,7 +1158,11 @@ fn inherited(vm: &Vm, mut t: Gc<Table>, name: Gc<Str>) -> Option<Value> {
 fn get_name(vm: &mut Vm, word: u32) -> Exit {
     let i = Instr(word);
     let key = vm.constant(i.c() as u32);
-    let object = if i.op() == Some(Op::GETTABUP) { vm.upvalue_value(i.b()) } else { vm.reg(i.b()) };
+    let object = if i.op() == Some(Op::GETTABUP) {
+        vm.upvalue_value(i.b())
+    } else {
+        vm.reg(i.b())
+    };
     if let (Some(t), Some(name)) = (object.as_table(), key.as_str())
         && let Some(v) = inherited(vm, t, name)
     {
@@ -1106,13 +1177,15 @@ fn self_(vm: &mut Vm, word: u32) -> Exit {
     let i = Instr(word);
     let object = vm.reg(i.b());
     let key = vm.constant(i.c() as u32);
-    let Some(name) = key.as_str() else { return Exit::Continue };
+    let Some(name) = key.as_str() else {
+        return Exit::Continue;
+    };
     let table = match object.as_table() {
         Some(t) => Some(t),
         // A string's methods: the `__index` of its metatable.
-        None if object.is_string() => {
-            vm.metatable_of(object).and_then(|mt| vm.event_of(mt, Event::Index).as_table())
-        }
+        None if object.is_string() => vm
+            .metatable_of(object)
+            .and_then(|mt| vm.event_of(mt, Event::Index).as_table()),
         None => None,
     };
     if let Some(t) = table
@@ -1141,7 +1214,11 @@ fn self_(vm: &mut Vm, word: u32) -> Exit {
 fn get_table(vm: &mut Vm, word: u32) -> Exit {
     let i = Instr(word);
     let object = vm.reg(i.b());
-    let key = if i.op() == Some(Op::GETI) { Value::int(i.c() as i64) } else { vm.reg(i.c()) };
+    let key = if i.op() == Some(Op::GETI) {
+        Value::int(i.c() as i64)
+    } else {
+        vm.reg(i.c())
+    };
     vm.charge_string(key);
     if let Some(t) = object.as_table() {
         let v = t.get(key);
@@ -1177,9 +1254,16 @@ fn set_name(vm: &mut Vm, word: u32) -> Exit {
     let i = Instr(word);
     let op = i.op();
     let key = vm.constant(i.b() as u32);
-    let value = if matches!(op, Some(Op::SETFIELDK | Op::SETTABUPK)) { vm.constant(i.c() as u32) } else { vm.reg(i.c()) };
-    let object =
-        if matches!(op, Some(Op::SETTABUP | Op::SETTABUPK)) { vm.upvalue_value(i.a()) } else { vm.reg(i.a()) };
+    let value = if matches!(op, Some(Op::SETFIELDK | Op::SETTABUPK)) {
+        vm.constant(i.c() as u32)
+    } else {
+        vm.reg(i.c())
+    };
+    let object = if matches!(op, Some(Op::SETTABUP | Op::SETTABUPK)) {
+        vm.upvalue_value(i.a())
+    } else {
+        vm.reg(i.a())
+    };
     if let (Some(mut t), Some(name)) = (object.as_table(), key.as_str()) {
         let n = t.find_name(name);
         if n != u32::MAX {
@@ -1204,9 +1288,17 @@ fn set_table(vm: &mut Vm, word: u32) -> Exit {
     let i = Instr(word);
     let object = vm.reg(i.a());
     let op = i.op();
-    let key = if matches!(op, Some(Op::SETI | Op::SETIK)) { Value::int(i.b() as i64) } else { vm.reg(i.b()) };
+    let key = if matches!(op, Some(Op::SETI | Op::SETIK)) {
+        Value::int(i.b() as i64)
+    } else {
+        vm.reg(i.b())
+    };
     vm.charge_string(key);
-    let value = if matches!(op, Some(Op::SETTABLEK | Op::SETIK)) { vm.constant(i.c() as u32) } else { vm.reg(i.c()) };
+    let value = if matches!(op, Some(Op::SETTABLEK | Op::SETIK)) {
+        vm.constant(i.c() as u32)
+    } else {
+        vm.reg(i.c())
+    };
     set(vm, object, key, value)
 }
 
@@ -1217,7 +1309,11 @@ fn set(vm: &mut Vm, object: Value, key: Value, value: Value) -> Exit {
         vm.heap.barrier(t);
         match vm.heap.table_set(t, key, value) {
             Ok(()) => {
-                return if vm.heap.debt > 0 { collect(vm) } else { Exit::Continue };
+                return if vm.heap.debt > 0 {
+                    collect(vm)
+                } else {
+                    Exit::Continue
+                };
             }
             Err(e) => {
                 let throw = vm.store_error(e);
@@ -1252,7 +1348,11 @@ fn concat(vm: &mut Vm, word: u32) -> Exit {
     match vm.concat(first, count) {
         Ok((_, None)) => {
             vm.exec.frame_mut().aux = 0;
-            if vm.heap.debt > 0 { collect(vm) } else { Exit::Continue }
+            if vm.heap.debt > 0 {
+                collect(vm)
+            } else {
+                Exit::Continue
+            }
         }
         Ok((left, Some(args))) => {
             vm.exec.frame_mut().aux = left as u32;
@@ -1321,7 +1421,11 @@ fn call_at(vm: &mut Vm, func: usize, args: usize, results: i16) -> Exit {
                 let first = vm.exec.top - n;
                 vm.exec.frame_count -= 1;
                 if results == 1 {
-                    let v = if n == 0 { Value::NIL } else { vm.exec.get(first) };
+                    let v = if n == 0 {
+                        Value::NIL
+                    } else {
+                        vm.exec.get(first)
+                    };
                     vm.exec.set(func, v);
                     vm.exec.top = func + 1;
                 } else {
@@ -1395,10 +1499,19 @@ fn tail_call(vm: &mut Vm, word: u32) -> Exit {
         vm.exec.no_yield -= 1;
         vm.exec.handlers -= (frame.flags & frame_flag::HANDLER != 0) as u32;
     }
-    let step = vm.begin_call(to, args, frame.results, frame.flags & !frame_flag::OUTWARD | frame_flag::TAIL);
+    let step = vm.begin_call(
+        to,
+        args,
+        frame.results,
+        frame.flags & !frame_flag::OUTWARD | frame_flag::TAIL,
+    );
     match step {
         Ok(()) => {
-            if vm.ticks <= 0 { slice_over(vm) } else { Exit::Continue }
+            if vm.ticks <= 0 {
+                slice_over(vm)
+            } else {
+                Exit::Continue
+            }
         }
         Err(throw) => vm.settle(Err(throw)),
     }
@@ -1413,7 +1526,14 @@ fn return_(vm: &mut Vm, word: u32) -> Exit {
         Some(Op::RETURN1) => (frame.base as usize + i.a() as usize, 1),
         _ => {
             let first = frame.base as usize + i.a() as usize;
-            (first, if i.b() == 0 { vm.exec.top - first } else { i.b() as usize - 1 })
+            (
+                first,
+                if i.b() == 0 {
+                    vm.exec.top - first
+                } else {
+                    i.b() as usize - 1
+                },
+            )
         }
     };
     if i.op() == Some(Op::RETURN) {
@@ -1432,7 +1552,11 @@ fn return_(vm: &mut Vm, word: u32) -> Exit {
         }
     }
     vm.complete(first, count);
-    if frame.flags & !frame_flag::TAIL == 0 { Exit::Continue } else { vm.drive() }
+    if frame.flags & !frame_flag::TAIL == 0 {
+        Exit::Continue
+    } else {
+        vm.drive()
+    }
 }
 
 #[inline(never)]
@@ -1460,8 +1584,12 @@ fn prepare_loop(vm: &mut Vm, a: u8) -> Result<bool, Throw> {
         if step == 0 {
             return Err(vm.fail("'for' step is zero"));
         }
-        let Some(limit) = vm.to_number(limit) else { return Err(vm.for_error(limit, "limit")) };
-        let Some(count) = number::for_loop_count(first, limit, step) else { return Ok(false) };
+        let Some(limit) = vm.to_number(limit) else {
+            return Err(vm.for_error(limit, "limit"));
+        };
+        let Some(count) = number::for_loop_count(first, limit, step) else {
+            return Ok(false);
+        };
         vm.set_reg(a + 1, Value::int(count as i64));
         vm.set_reg(a + 3, init);
         return Ok(true);
@@ -1471,9 +1599,15 @@ fn prepare_loop(vm: &mut Vm, a: u8) -> Result<bool, Throw> {
         Num::Int(n) => Some(n as f64),
         Num::Float(f) => Some(f),
     };
-    let Some(last) = float(limit) else { return Err(vm.for_error(limit, "limit")) };
-    let Some(by) = float(step) else { return Err(vm.for_error(step, "step")) };
-    let Some(first) = float(init) else { return Err(vm.for_error(init, "initial value")) };
+    let Some(last) = float(limit) else {
+        return Err(vm.for_error(limit, "limit"));
+    };
+    let Some(by) = float(step) else {
+        return Err(vm.for_error(step, "step"));
+    };
+    let Some(first) = float(init) else {
+        return Err(vm.for_error(init, "initial value"));
+    };
     if by == 0.0 {
         return Err(vm.fail("'for' step is zero"));
     }
@@ -1516,10 +1650,19 @@ fn set_list(vm: &mut Vm, word: u32) -> Exit {
     let i = Instr(word);
     let frame = *vm.exec.frame();
     let a = frame.base as usize + i.a() as usize;
-    let count = if i.b() == 0 { vm.exec.top - a - 1 } else { i.b() as usize };
+    let count = if i.b() == 0 {
+        vm.exec.top - a - 1
+    } else {
+        i.b() as usize
+    };
     let next = vm.frame_next_pc(&frame);
-    let offset = vm.frame_proto(&frame).and_then(|p| p.code().get(next).copied()).map_or(0, |x| Instr(x.word).get_ax());
-    let Some(t) = vm.exec.get(a).as_table() else { return Exit::Continue };
+    let offset = vm
+        .frame_proto(&frame)
+        .and_then(|p| p.code().get(next).copied())
+        .map_or(0, |x| Instr(x.word).get_ax());
+    let Some(t) = vm.exec.get(a).as_table() else {
+        return Exit::Continue;
+    };
     vm.heap.barrier(t);
     if count as u64 + offset as u64 > t.array_cap as u64 {
         let cap = (count as u64 + offset as u64).min(u32::MAX as u64) as u32;
@@ -1544,14 +1687,22 @@ fn set_list(vm: &mut Vm, word: u32) -> Exit {
     }
     t.trim();
     vm.exec.frame_mut().pc = frame.pc.wrapping_add(1);
-    if vm.heap.debt > 0 { collect(vm) } else { Exit::Continue }
+    if vm.heap.debt > 0 {
+        collect(vm)
+    } else {
+        Exit::Continue
+    }
 }
 
 #[inline(never)]
 fn closure(vm: &mut Vm, word: u32) -> Exit {
     match make_closure(vm, Instr(word)) {
         Ok(()) => {
-            if vm.heap.debt > 0 { collect(vm) } else { Exit::Continue }
+            if vm.heap.debt > 0 {
+                collect(vm)
+            } else {
+                Exit::Continue
+            }
         }
         Err(throw) => vm.settle(Err(throw)),
     }
@@ -1562,11 +1713,15 @@ fn make_closure(vm: &mut Vm, i: Instr) -> Result<(), Throw> {
     // SAFETY: a Lua frame's closure is alive, and verified code names existing prototypes.
     let (enclosing, proto) = unsafe {
         let enclosing: Gc<LuaClosure> = Gc::from_raw(frame.closure.cast_mut());
-        (enclosing, *enclosing.proto.protos.get_unchecked(i.bx() as usize))
+        (
+            enclosing,
+            *enclosing.proto.protos.get_unchecked(i.bx() as usize),
+        )
     };
     let count = proto.info.upvals.len();
     // Upvalues first: a closure must not be seen half filled if one of them cannot be made.
-    let mut made: [std::mem::MaybeUninit<Gc<Upvalue>>; 255] = [const { std::mem::MaybeUninit::uninit() }; 255];
+    let mut made: [std::mem::MaybeUninit<Gc<Upvalue>>; 255] =
+        [const { std::mem::MaybeUninit::uninit() }; 255];
     for (n, desc) in proto.info.upvals.iter().enumerate().take(255) {
         let up = if desc.in_stack {
             vm.find_upvalue(frame.base as usize + desc.index as usize)?
@@ -1632,7 +1787,10 @@ impl Vm {
         let frame = *self.exec.frame();
         let next = self.frame_next_pc(&frame);
         let distance = if jump {
-            1 + self.frame_proto(&frame).and_then(|p| p.code().get(next).copied()).map_or(0, |j| Instr(j.word).get_sj()) as isize
+            1 + self
+                .frame_proto(&frame)
+                .and_then(|p| p.code().get(next).copied())
+                .map_or(0, |j| Instr(j.word).get_sj()) as isize
         } else {
             1
         };
@@ -1642,7 +1800,16 @@ impl Vm {
     #[cold]
     fn for_error(&mut self, v: Value, what: &str) -> Throw {
         let name = self.type_name_meta(v, false);
-        self.fail(&format!("bad 'for' {what} (number expected, got {name})"))
+        self.fail_bytes(
+            &[
+                b"bad 'for' ",
+                what.as_bytes(),
+                b" (number expected, got ",
+                &name,
+                b")",
+            ]
+            .concat(),
+        )
     }
 
     /// The error of an allocation that failed.

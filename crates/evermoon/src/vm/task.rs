@@ -31,7 +31,12 @@ const REFUSED: u32 = 3;
 
 impl Vm {
     /// A task that will call `function`. The handler is a message handler as of `xpcall`. Errors: memory.
-    pub fn new_task(&mut self, function: Value, args: &[Value], handler: Option<Value>) -> Result<usize, Throw> {
+    pub fn new_task(
+        &mut self,
+        function: Value,
+        args: &[Value],
+        handler: Option<Value>,
+    ) -> Result<usize, Throw> {
         let mut root = match self.idle_tasks.pop() {
             Some(co) => co,
             None => self.heap.coroutine()?,
@@ -64,10 +69,19 @@ impl Vm {
             aux: 0,
             results: ALL,
             kind: kind::ENTRY,
-            flags: if self.host_coroutine { 0 } else { frame_flag::NO_YIELD },
+            flags: if self.host_coroutine {
+                0
+            } else {
+                frame_flag::NO_YIELD
+            },
         };
         root.status = Status::Suspended;
-        let task = Task { root, current: root, depth: 0, waiting: false };
+        let task = Task {
+            root,
+            current: root,
+            depth: 0,
+            waiting: false,
+        };
         let id = match self.tasks.iter().position(Option::is_none) {
             Some(id) => {
                 self.tasks[id] = Some(task);
@@ -95,7 +109,8 @@ impl Vm {
         self.swap_exec(current);
         self.current.status = Status::Running;
         self.coroutine_depth = depth;
-        let fresh = self.exec.frame_count == 1 && self.exec.frame().state == 0 && self.exec.top >= 3;
+        let fresh =
+            self.exec.frame_count == 1 && self.exec.frame().state == 0 && self.exec.top >= 3;
         let mut exit = Exit::Continue;
         if fresh {
             let args = self.exec.top - 3;
@@ -170,14 +185,28 @@ impl Vm {
         let task = self.tasks.get(id)?.as_ref().filter(|t| t.waiting)?;
         let exec = &task.current.exec;
         let frame = exec.frame();
-        let args = (frame.base as usize..exec.top).map(|at| exec.get(at)).collect();
-        let number = exec.get(frame.func as usize).as_native_closure()?.upvals().first()?.as_int()?;
+        let args = (frame.base as usize..exec.top)
+            .map(|at| exec.get(at))
+            .collect();
+        let number = exec
+            .get(frame.func as usize)
+            .as_native_closure()?
+            .upvals()
+            .first()?
+            .as_int()?;
         Some((number as u32, args))
     }
 
     /// Answers a waiting task's call with results or an error value. False if it does not wait.
     pub fn answer_task(&mut self, id: usize, answer: Result<&[Value], Value>) -> bool {
-        let Some(task) = self.tasks.get_mut(id).and_then(Option::as_mut).filter(|t| t.waiting) else { return false };
+        let Some(task) = self
+            .tasks
+            .get_mut(id)
+            .and_then(Option::as_mut)
+            .filter(|t| t.waiting)
+        else {
+            return false;
+        };
         task.waiting = false;
         let mut co = task.current;
         let exec = &mut co.exec;
@@ -221,7 +250,9 @@ impl Vm {
                 native
             }
         };
-        let closure = self.heap.native_closure(native, &[Value::int(number as i64), companion])?;
+        let closure = self
+            .heap
+            .native_closure(native, &[Value::int(number as i64), companion])?;
         Ok(Value::native_closure(closure))
     }
 

@@ -22,13 +22,27 @@ impl Vm {
         // Frames can be looked at by index only, since finding names needs the whole engine.
         let frames = self.exec_of(&co).frames();
         let counted = |f: &Frame| !matches!(f.kind, kind::BOTTOM | kind::ENTRY);
-        let levels: Vec<usize> = (0..frames.len()).rev().filter(|&i| counted(&frames[i])).collect();
-        let Some(shown) = usize::try_from(level).ok().and_then(|level| levels.get(level..)) else { return text };
-        let skipped = if shown.len() > SHOWN_FIRST + SHOWN_LAST + 1 { shown.len() - SHOWN_FIRST - SHOWN_LAST } else { 0 };
+        let levels: Vec<usize> = (0..frames.len())
+            .rev()
+            .filter(|&i| counted(&frames[i]))
+            .collect();
+        let Some(shown) = usize::try_from(level)
+            .ok()
+            .and_then(|level| levels.get(level..))
+        else {
+            return text;
+        };
+        let skipped = if shown.len() > SHOWN_FIRST + SHOWN_LAST + 1 {
+            shown.len() - SHOWN_FIRST - SHOWN_LAST
+        } else {
+            0
+        };
         for (n, &index) in shown.iter().enumerate() {
             if skipped > 0 && n == SHOWN_FIRST {
                 // One more is left out than the reference says, and we say what it says.
-                text.extend_from_slice(format!("\n\t...\t(skipping {} levels)", skipped - 1).as_bytes());
+                text.extend_from_slice(
+                    format!("\n\t...\t(skipping {} levels)", skipped - 1).as_bytes(),
+                );
             }
             if skipped > 0 && (SHOWN_FIRST..SHOWN_FIRST + skipped).contains(&n) {
                 continue;
@@ -42,33 +56,36 @@ impl Vm {
         let exec = self.exec_of(&co);
         let frame = exec.frames()[index];
         let function = self.frame_function(exec, &frame);
-        let place = match self.frame_proto(&frame) {
-            None => "[C]".into(),
-            Some(proto) => {
-                let source = proto.info().source.as_ref().map_or("?".into(), |source| chunk_id(source));
-                match proto.line(self.frame_pc(&frame)) {
-                    Some(line) => format!("{source}:{line}"),
-                    None => source,
+        let proto = self.frame_proto(&frame);
+        let source = proto
+            .as_ref()
+            .map_or(b"[C]".to_vec(), |proto| match &proto.info().source {
+                Some(source) => chunk_id(source),
+                None => b"?".to_vec(),
+            });
+        let line = proto
+            .as_ref()
+            .and_then(|proto| proto.line(self.frame_pc(&frame)));
+        let called = self.call_name(exec, index);
+        text.extend([b"\n\t", &source[..]].concat());
+        if let Some(line) = line {
+            text.extend(format!(":{line}").into_bytes());
+        }
+        text.extend(b": in ");
+        if let Some(name) = self.loaded_name(function) {
+            text.extend([b"function '", &name[..], b"'"].concat());
+        } else if let Some((kind, name)) = called {
+            text.extend([kind.as_bytes(), b" '", &name, b"'"].concat());
+        } else {
+            match proto.map(|proto| proto.info().line_defined) {
+                None => text.extend(b"?"),
+                Some(0) => text.extend(b"main chunk"),
+                Some(line) => {
+                    text.extend([b"function <", &source[..]].concat());
+                    text.extend(format!(":{line}>").into_bytes());
                 }
             }
-        };
-        let called = self.call_name(exec, index);
-        let what = if let Some(name) = self.loaded_name(function) {
-            format!("function '{name}'")
-        } else if let Some((kind, name)) = called {
-            format!("{kind} '{name}'")
-        } else if let Some(proto) = self.frame_proto(&frame) {
-            let info = proto.info();
-            if info.line_defined == 0 {
-                "main chunk".into()
-            } else {
-                let source = info.source.as_ref().map_or("?".into(), |source| chunk_id(source));
-                format!("function <{source}:{}>", info.line_defined)
-            }
-        } else {
-            "?".into()
-        };
-        text.extend_from_slice(format!("\n\t{place}: in {what}").as_bytes());
+        }
         if frame.flags & frame_flag::TAIL != 0 {
             text.extend_from_slice(b"\n\t(...tail calls...)");
         }
