@@ -1,7 +1,7 @@
 //! What the embedder's side needs of the VM beyond `enter`, `run` and `leave`: giving up an entry, and coroutines that the host drives.
 
 use super::Vm;
-use super::error::UNWINDING;
+use super::error::{UNWINDING, error_slot};
 use super::meta::Event;
 use super::native::Throw;
 use crate::heap::coroutine::{Coroutine, Status, frame_flag, kind};
@@ -65,8 +65,8 @@ impl Vm {
             self.finalizer_ended();
         }
         self.drop_frames(entry.frame + 1);
-        let func = self.exec.frame().func as usize;
-        self.exec.set(func, Value::NIL);
+        let error = error_slot(self.exec.frame());
+        self.exec.set(error, Value::NIL);
         self.exec.frame_mut().state = UNWINDING;
         self.handler_returned = false;
         self.exit_requested = None;

@@ -440,15 +440,14 @@ impl Vm {
     }
 }
 
-/// Where a protected frame that is closing variables keeps the error: in its first slot beside its handler, which no callee's variable
-/// shares, since that slot or a later one holds the callee; or behind the slots that it keeps. An entry has its function's slot for it.
-fn error_slot(frame: &Frame) -> usize {
-    let slot = match frame.kind {
-        kind::NATIVE if frame.top == CATCH => frame.base + frame.aux,
-        kind::NATIVE => frame.base + (frame.top == frame.base) as u32,
-        _ => frame.func,
-    };
-    slot as usize
+/// Where a frame that catches and is closing variables keeps the error: in its first slot beside its handler, which no callee's variable
+/// shares, since that slot or a later one holds the callee; or behind the slots that it keeps.
+pub(super) fn error_slot(frame: &Frame) -> usize {
+    if frame.kind == kind::NATIVE && frame.top == CATCH {
+        (frame.base + frame.aux) as usize
+    } else {
+        (frame.base + (frame.top == frame.base) as u32) as usize
+    }
 }
 
 /// ` (kind 'name')` for a message, or nothing.
