@@ -51,7 +51,7 @@ fn compiled(source: &[u8], choices: &mut Choices, hash: u64) {
 fn check(mut proto: Proto, choices: &mut Choices, hash: u64) {
     edit::edit(&mut proto, choices, 12);
     let leash = Leash {
-        fuel: if hash & 1 == 0 { 2_000 } else { 100_000 },
+        fuel: if hash & 1 == 0 { 30_000 } else { 100_000 },
         // Whatever dangles is found when everything dead is freed at once.
         stress: hash & 1 == 0,
         ..Leash::default()

@@ -27,7 +27,7 @@ fn check(source: &[u8], data: &[u8]) {
         0 | 1 => leash.bytes_max = 80_000 + (hash >> 16 & 0xffff) as usize,
         2 | 3 => {
             leash.stress = true;
-            leash.fuel = 3_000;
+            leash.fuel = 30_000;
         }
         // Short slices, which end anywhere.
         4 | 5 => leash.slice = 1 + (hash >> 16 & 15) as u32,

@@ -578,7 +578,7 @@ impl Maker<'_> {
                 format!("P(pcall(utf8.char, {n}, 228 + {n}, 8364))")
             }
             _ => {
-                let f = self.choices.pick(&["tostring", "tonumber", "type", "ipairs", "next", "select", "rawget", "setmetatable", "string.rep", "math.floor", "table.concat", "string.format"]);
+                let f = self.choices.pick(&["tostring", "tonumber", "type", "ipairs", "select", "rawget", "setmetatable", "string.rep", "math.floor", "table.concat", "string.format"]);
                 let list = if self.choices.below(2) == 0 {
                     self.expr(&Kind::Any, 1)
                 } else {
@@ -1452,13 +1452,15 @@ impl Maker<'_> {
                 } else {
                     self.expr(&Kind::Num, depth)
                 };
-                // The reference subtracts this constant by adding its negation, which makes 0.0 of -0.0.
-                let y = if y == "0" { "1".to_owned() } else { y };
+                // The reference subtracts an integer constant by adding its negation, which makes 0.0 of -0.0 - 0.
+                let constant = operator == "-" && !y.contains(|c: char| c.is_ascii_alphabetic());
+                let y = if constant { format!("({y} + 0.0)") } else { y };
                 self.binary(operator, x, y)
             }
             6 => {
                 let x = self.expr(&Kind::Num, depth);
-                let y = self.choices.pick(&["2", "0.5", "0", "1", "-1", "3"]).to_owned();
+                // Where the result is exact, or rounded once.
+                let y = self.choices.pick(&["2", "0.5", "0", "1"]).to_owned();
                 self.binary("^", x, y)
             }
             7 => format!("-{}", self.expr(&Kind::Num, depth)).replace("--", "- -"),

@@ -1,4 +1,4 @@
-//! `cargo xtask build-wasm`: `dist/evermoon.wasm` from a clean checkout.
+//! `cargo xtask build-wasm`: `dist/evermoon.wasm`, and `dist/lua.wasm` for the original's hosts, from a clean checkout.
 //!
 //! Cargo builds the module (`wasm_toolchain.rs`), `wasm/optimize.mjs` makes it small with npm's `binaryen`, and this file checks what must
 //! hold of it: no imports, and sizes below the limits.
@@ -16,25 +16,31 @@ use crate::workspace::{on_path, root, run, scratch};
 /// The module may not be larger, in bytes.
 const BYTES_MAX: u64 = 450 << 10;
 
+/// What is built: the file's name, the features, and how many imports it has.
+const MODULES: [(&str, &[&str], u64); 2] =
+    [("evermoon.wasm", &[], 0), ("lua.wasm", &["legacy"], 3)];
+
 /// `cargo xtask build-wasm`.
 pub fn build_wasm(given: &[String]) -> Result<bool> {
     Args::parse(given, &[], &[])?;
-    let built = wasm_toolchain::build("evermoon-wasm", &[])?;
     let out = root().join("dist");
     std::fs::create_dir_all(&out)?;
-    let module = out.join("evermoon.wasm");
-    optimize(&built, &module)?;
-    let bytes = std::fs::read(&module)?;
-    let imports = imports(&bytes)?;
-    if imports != 0 {
-        bail!(
-            "{} has {imports} imports; it must have none",
-            module.display()
-        );
-    }
-    println!("{}: {} bytes", module.display(), bytes.len());
-    if bytes.len() as u64 > BYTES_MAX {
-        println!("that is more than the limit of {BYTES_MAX}");
+    for (name, features, imports_expected) in MODULES {
+        let built = wasm_toolchain::build("evermoon-wasm", features)?;
+        let module = out.join(name);
+        optimize(&built, &module)?;
+        let bytes = std::fs::read(&module)?;
+        let imports = imports(&bytes)?;
+        if imports != imports_expected {
+            bail!(
+                "{} has {imports} imports; it must have {imports_expected}",
+                module.display()
+            );
+        }
+        println!("{}: {} bytes", module.display(), bytes.len());
+        if bytes.len() as u64 > BYTES_MAX {
+            println!("that is more than the limit of {BYTES_MAX}");
+        }
     }
     Ok(true)
 }

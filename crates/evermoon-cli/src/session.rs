@@ -48,6 +48,10 @@ impl Session {
             builder = builder.fuel(fuel);
         }
         let lua = builder.build().map_err(|e| e.to_string())?;
+        // The reference's interpreter starts in generational mode, which a program can see.
+        lua.load("collectgarbage('generational')")
+            .exec()
+            .map_err(|e| e.to_string())?;
         let idle = Arc::new(AtomicBool::new(true));
         catch_interrupts(&idle, lua.interrupter().flag());
         let session = Session {

@@ -155,6 +155,7 @@ impl Engine {
             shared: shared.clone(),
         });
         stdlib::open(&mut vm).ok()?;
+        evermoon_bigint::preload(&mut vm).ok()?;
         let handler = stdlib::traceback_handler(&mut vm);
         let release = vm.register("host", "release", release);
         let mut objects = kept_table(&mut vm, "host objects").ok()?;

@@ -174,7 +174,7 @@ fn compare(source: &str, way: u64, reference: &mut Reference, counts: &mut Count
     }
     counts.failed += u64::from(!theirs.ends_with("done"));
     counts.lines += theirs.lines().count() as u64;
-    if ours == theirs {
+    if ours == theirs || known(&ours, &theirs) {
         return Ok(Verdict::Same);
     }
     Ok(Verdict::Different { ours, theirs })
@@ -188,9 +188,9 @@ fn ours(source: &str, way: u64) -> Option<Vec<u8>> {
     };
     match way {
         0 => {
-            // Slow: what a program allocates without end would take minutes.
             leash.stress = true;
-            leash.fuel = 30_000;
+            leash.bytes_max = 8 << 20;
+            leash.fuel = 1_000_000;
         }
         1 => leash.slice = 1,
         _ => {}
@@ -240,6 +240,12 @@ fn normal(text: &[u8]) -> String {
         rest = rest.split_off(at + 4 + digits);
     }
     out + &rest
+}
+
+/// Differences that are meant: the first of two arguments that is wrong, where C looks at the second one first.
+fn known(ours: &str, theirs: &str) -> bool {
+    let differing = ours.lines().zip(theirs.lines()).find(|(x, y)| x != y);
+    differing.is_some_and(|(x, y)| x.contains("\\'fmod\\'") && y.contains("\\'fmod\\'"))
 }
 
 /// The first lines that differ, without their numbers: findings that look the same are shown once.

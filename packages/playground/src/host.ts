@@ -14,14 +14,14 @@ export interface Stage {
 /** The longest that one `sleep` can be: a timer's limit, in seconds. */
 const SLEEP_MAX = 2_000_000;
 
-export function installHost(lua: Evermoon, stage: Stage, signal: AbortSignal): void {
+export function installHost(lua: Evermoon, stage: Stage, signal: () => AbortSignal): void {
   const start = performance.now();
   lua.define('sleep', (seconds: unknown) => {
     const time = Math.min(Math.max(0, numberOf(seconds, 'sleep', 1)), SLEEP_MAX);
     return new Promise<void>((resolve) => setTimeout(resolve, time * 1000));
   });
   lua.define('frame', () => new Promise<number>((resolve) => requestAnimationFrame((now) => resolve((now - start) / 1000))));
-  lua.define('ask', (question: unknown) => stage.ask(String(question ?? '?'), signal));
+  lua.define('ask', (question: unknown) => stage.ask(String(question ?? '?'), signal()));
   lua.define('meter', (name: unknown, value: unknown, max: unknown) => {
     stage.meter(String(name), value, typeof max === 'number' ? max : undefined);
   });
@@ -33,10 +33,11 @@ export function installHost(lua: Evermoon, stage: Stage, signal: AbortSignal): v
   });
   lua.define('limit', async (fuel: unknown, fn: LuaFunction, ...args: unknown[]) => {
     const budget = numberOf(fuel, 'limit', 1);
+    const stop = signal();
     try {
-      return lua.multi(true, ...(await fn.callWith({ fuel: budget, args, signal })));
+      return lua.multi(true, ...(await fn.callWith({ fuel: budget, args, signal: stop })));
     } catch (error) {
-      if (signal.aborted) throw error;
+      if (stop.aborted) throw error;
       return lua.multi(false, error instanceof Error ? error.message : String(error));
     }
   });

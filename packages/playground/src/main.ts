@@ -12,7 +12,7 @@ import { type Outcome, prepare, Session } from './session';
 import { installTheme } from './theme';
 
 const CHUNK = 'main.lua';
-const DRAFT = 'evermoon.draft';
+const DRAFTS = 'evermoon.drafts';
 
 function find<T extends HTMLElement>(id: string): T {
   const element = document.getElementById(id);
@@ -167,8 +167,7 @@ function stop(): boolean {
 }
 
 async function runLine(code: string): Promise<boolean> {
-  // A session that was stopped or never started cannot run lines; its globals are gone with it.
-  const current = session && !session.stopped ? session : await fresh();
+  const current = session ?? (await fresh());
   const beside = current.running;
   const outcome = current.line(code);
   const checked = await Promise.race([outcome, Promise.resolve('running' as const)]);
@@ -239,64 +238,74 @@ for (const example of examples) {
   links.set(example.id, link);
 }
 
-let opened: Example | undefined;
+let opened = examples.find((example) => `#${example.id}` === location.hash) ?? examples[0]!;
+/** What was written in place of each example's program, kept while the page is open. */
+const drafts = remembered();
 
+function remembered(): Map<string, string> {
+  try {
+    const stored: unknown = JSON.parse(sessionStorage.getItem(DRAFTS) ?? '[]');
+    if (!Array.isArray(stored)) return new Map();
+    return new Map(stored.filter((entry): entry is [string, string] => Array.isArray(entry) && entry.every((part) => typeof part === 'string')));
+  } catch {
+    return new Map();
+  }
+}
+
+const resetButton = find<HTMLButtonElement>('reset');
+
+function keep(text: string): void {
+  if (text === opened.code) drafts.delete(opened.id);
+  else drafts.set(opened.id, text);
+  resetButton.hidden = !drafts.has(opened.id);
+  try {
+    sessionStorage.setItem(DRAFTS, JSON.stringify([...drafts]));
+  } catch {
+    // No storage: the drafts last as long as the page.
+  }
+}
+
+/** Marks the example in the gallery, and sets what belongs to it. */
 function choose(example: Example): void {
   opened = example;
   for (const [id, link] of links) {
     if (id === example.id) link.setAttribute('aria-current', 'true');
     else link.removeAttribute('aria-current');
   }
-  links.get(example.id)?.scrollIntoView({ block: 'nearest', inline: 'nearest' });
+  links.get(example.id)?.scrollIntoView({ block: 'nearest', inline: 'center' });
   fuelSelect.value = example.fuel === undefined ? '' : String(example.fuel);
+  resetButton.hidden = !drafts.has(example.id);
 }
 
-function byAddress(): Example | undefined {
-  return examples.find((example) => `#${example.id}` === location.hash);
-}
-
-/** What was being written when the page was left, if it differs from its example. */
-function draft(): { id: string; text: string } | undefined {
-  try {
-    const stored: unknown = JSON.parse(sessionStorage.getItem(DRAFT) ?? 'null');
-    if (typeof stored === 'object' && stored && 'id' in stored && 'text' in stored) return { id: String(stored.id), text: String(stored.text) };
-  } catch {
-    // No storage, or not ours.
-  }
-  return undefined;
-}
-
-const first = byAddress() ?? examples[0]!;
-const kept = draft();
 const editor = createEditor({
   parent: find('editor'),
-  text: kept?.id === first.id ? kept.text : first.code,
+  text: drafts.get(opened.id) ?? opened.code,
   run: () => void run(),
   stop,
-  changed() {
-    try {
-      sessionStorage.setItem(DRAFT, JSON.stringify({ id: opened?.id ?? '', text: editor.text }));
-    } catch {
-      // No storage: the text lasts as long as the page.
-    }
-  },
+  changed: () => keep(editor.text),
   check(text) {
-    const found = session && !session.stopped ? session.check(text, CHUNK) : undefined;
+    const found = session?.check(text, CHUNK);
     return found && markOf(found);
   },
 });
-choose(first);
+choose(opened);
 
 window.addEventListener('hashchange', () => {
-  const example = byAddress();
-  if (!example) return;
+  const example = examples.find(({ id }) => `#${id}` === location.hash);
+  if (!example || example === opened) return;
   stop();
   turn++;
   clearInterval(ticking);
   clearStage();
   choose(example);
-  editor.replace(example.code);
+  editor.replace(drafts.get(example.id) ?? example.code);
   setState('ready', 'Ready');
+});
+
+resetButton.addEventListener('click', () => {
+  editor.replace(opened.code);
+  keep(opened.code);
+  editor.focus();
 });
 
 // ---- keys and buttons ----

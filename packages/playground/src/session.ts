@@ -34,8 +34,7 @@ export function prepare(): Promise<WebAssembly.Module> {
 
 export class Session {
   readonly #lua: Evermoon;
-  readonly #stop = new AbortController();
-  readonly #decoder = new TextDecoder();
+  #stop = new AbortController();
   #runs = 0;
   #began = 0;
   #took = 0;
@@ -56,7 +55,7 @@ export class Session {
       onOutput: (bytes) => listener.write(decoder.decode(bytes, { stream: true })),
     });
     const session = new Session(lua);
-    installHost(lua, stage, session.#stop.signal);
+    installHost(lua, stage, () => session.#stop.signal);
     return session;
   }
 
@@ -99,13 +98,10 @@ export class Session {
     }
   }
 
-  /** Ends what runs here. The engine can be looked at afterwards, not run again: its signal stays aborted. */
+  /** Ends what runs here. The engine stays usable, with the globals that the program has left. */
   stop(): void {
     this.#stop.abort();
-  }
-
-  get stopped(): boolean {
-    return this.#stop.signal.aborted;
+    this.#stop = new AbortController();
   }
 
   get figures(): Figures {
@@ -120,7 +116,6 @@ export class Session {
     this.#gone = this.figures;
     this.#stop.abort();
     this.#lua.dispose();
-    this.#decoder.decode();
   }
 
   async #go(start: () => Promise<LuaValue[]>): Promise<Outcome> {

@@ -95,7 +95,10 @@ test('an endless loop leaves frames of at most 100 ms, and Esc stops it', () =>
     assert.ok(longest <= 100, `a frame took ${longest} ms`);
     await page.keyboard.press('Escape');
     await ended(page, 'stopped', 2000);
-    // And the page runs the next program.
+    // Its globals can be looked at,
+    await line(page, '_VERSION');
+    await page.locator('#output .values').getByText('Lua 5.4').waitFor();
+    // and the page runs the next program.
     await write(page, 'print "again"');
     await page.click('#run');
     await ended(page, 'done');
@@ -134,6 +137,36 @@ test('a syntax error is marked on running, and while writing', () =>
     await page.click('#run');
     await ended(page, 'failed');
     assert.match(await page.locator('.line-error').innerText(), /unexpected symbol near '='/);
+  }));
+
+test('what was written is kept while one looks at other examples, and can be taken back', () =>
+  withPage(async (page) => {
+    await write(page, 'print "mine"');
+    await page.click('#examples a[href="#patterns"]');
+    await page.locator('.cm-content').getByText('Patterns:').waitFor();
+    await page.click('#examples a[href="#hello"]');
+    await page.locator('.cm-content').getByText('mine').waitFor();
+    await page.reload();
+    await page.locator('.cm-content').getByText('mine').waitFor();
+    await page.click('#reset');
+    await page.locator('.cm-content').getByText('A program prints').waitFor();
+    assert.equal(await page.locator('#reset').isVisible(), false);
+  }));
+
+test('bad programs: a heap without end, a host function called wrongly, an error that is a table', () =>
+  withPage(async (page) => {
+    await write(page, 'local t = {}\nwhile true do\nt[#t + 1] = ("x"):rep(1000000) .. #t\nend');
+    await page.click('#run');
+    await ended(page, 'failed', 60_000);
+    assert.match(await printed(page), /not enough memory/);
+    await write(page, 'print(pcall(canvas, "wide"))\n\ncanvas(1e9, 1)');
+    await page.click('#run');
+    await page.locator('.line-error').waitFor();
+    assert.match(await page.locator('.line-error').innerText(), /width and height are from 1 to 4096/);
+    assert.equal(await page.locator('.cm-error-line').innerText(), 'canvas(1e9, 1)');
+    await write(page, 'error({ code = 404 })');
+    await page.click('#run');
+    await page.locator('#output .failure').getByText('error object is a table value').waitFor();
   }));
 
 test('fuel ends a run', () =>

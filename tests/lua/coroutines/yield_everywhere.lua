@@ -20,7 +20,7 @@ run("sort", function()
   table.sort(t, function(a, b) n = n + 1; y("cmp"); return a < b end)
   return n > 1 and table.concat(t, ",")
 end)
---> sort: cmp cmp cmp =1,2,3
+--> sort: cmp cmp =1,2,3
 run("sort __lt", function()
   local mt = { __lt = function(a, b) y("lt"); return a.v < b.v end }
   local t = { setmetatable({ v = 2 }, mt), setmetatable({ v = 1 }, mt) }

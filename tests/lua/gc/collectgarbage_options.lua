@@ -5,7 +5,7 @@ print(collectgarbage("isrunning"), collectgarbage("stop"), collectgarbage("isrun
 --> true	0	false	0	true
 local mode = collectgarbage("incremental")
 print(mode, collectgarbage("generational"), collectgarbage("incremental")) --> generational	incremental	generational
-print(collectgarbage("setpause", 150) > 0, collectgarbage("setpause", 200), collectgarbage("setstepmul", 100) > 0) --> true	148	true
+print(collectgarbage("setpause", 150) > 0, collectgarbage("setpause", 200) // 4, collectgarbage("setstepmul", 100) > 0) --> true	37	true
 print(type(collectgarbage("step")), type(collectgarbage("step", 100))) --> boolean	boolean
 local before = collectgarbage("count")
 local t = {}

@@ -1,5 +1,5 @@
 -- evermoon-only: the reference's order depends on hashes
--- Ours is the order of insertion; a key that was removed and comes back goes to the end.
+-- Ours is the order of insertion; a key that was removed and comes back soon finds its old place.
 local t = {}
 for word in ("the quick brown fox jumps over lazy dog"):gmatch("%a+") do t[word] = #word end
 local function keys(t)
@@ -11,7 +11,7 @@ print(keys(t)) --> the quick brown fox jumps over lazy dog
 t.quick = nil
 t.fox = 1
 t.quick = 2
-print(keys(t)) --> the brown fox jumps over lazy dog quick
+print(keys(t)) --> the quick brown fox jumps over lazy dog
 print(keys({ z = 1, y = 2, x = 3, [1.5] = 4, [true] = 5 })) --> z y x 1.5 true
 local many = {}
 for i = 1, 300 do many["k" .. (i * 7919) % 1000] = i end

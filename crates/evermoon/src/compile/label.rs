@@ -212,7 +212,7 @@ impl Compiler<'_> {
             .find(|pending| !pending.resolved);
         match missing {
             Some(&Goto { name, line, .. }) if name == self.names.break_ => {
-                self.fail(format!("break outside a loop at line {line}"));
+                self.fail(format!("break outside loop at line {line}"));
             }
             Some(&Goto { name, line, .. }) => {
                 self.fail_name(

@@ -2,7 +2,7 @@
 //!
 //! Invariants
 //! 1. A block of an object pool begins with a `Header`; kind 0 means free, and then bytes 8..16 hold the next free block.
-//! 2. Pages are never moved and given back only when the pools are dropped, so that the sweeper can walk them.
+//! 2. Pages are never moved, and given back only after a full collection or when the pools are dropped, so that the sweeper can walk them.
 //! 3. Buffers carry no header: their owner passes the same size to `buffer_free` that it asked for.
 //!
 //! AddressSanitizer sees nothing of what happens inside a page. With the feature `asan` the pools tell it: blocks that are not in use are
@@ -116,6 +116,61 @@ impl Class {
         self.bump = block.wrapping_add(size);
         sanitizer::unpoison(block, size);
         block
+    }
+
+    /// Gives the pages without a block in use back to the system.
+    fn release_free_pages(&mut self, size: usize, system_bytes: &mut usize) {
+        let mut order: Vec<usize> = (0..self.pages.len()).collect();
+        order.sort_by_key(|&i| self.pages[i].start);
+        let pages = &self.pages;
+        let page_of =
+            |block: *mut u8| order[order.partition_point(|&i| pages[i].start <= block) - 1];
+        let mut free_bytes = vec![0; pages.len()];
+        let mut block = self.free;
+        while !block.is_null() {
+            free_bytes[page_of(block.cast())] += size;
+            // SAFETY: invariant 1.
+            block = unsafe { (*block).next };
+        }
+        if self.bump != self.bump_end {
+            free_bytes[page_of(self.bump)] += self.bump_end as usize - self.bump as usize;
+        }
+        let gone: Vec<bool> = free_bytes
+            .iter()
+            .zip(pages)
+            .map(|(free, page)| *free == page.bytes)
+            .collect();
+        if !gone.contains(&true) {
+            return;
+        }
+        // What stays of the free list keeps its order.
+        let mut link = &raw mut self.free;
+        // SAFETY: invariant 1; `link` is the list's head or lies in a free block of a page that stays.
+        unsafe {
+            while !(*link).is_null() {
+                let block = *link;
+                if gone[page_of(block.cast())] {
+                    *link = (*block).next;
+                } else {
+                    link = &raw mut (*block).next;
+                }
+            }
+        }
+        if self.bump != self.bump_end && gone[page_of(self.bump)] {
+            self.bump = std::ptr::null_mut();
+            self.bump_end = std::ptr::null_mut();
+        }
+        let mut at = 0;
+        self.pages.retain(|page| {
+            at += 1;
+            if gone[at - 1] {
+                self.bytes -= page.bytes;
+                *system_bytes -= page.bytes;
+                // SAFETY: allocated with this layout; no block of it is in use or in the free list.
+                unsafe { dealloc(page.start, layout(page.bytes)) }
+            }
+            !gone[at - 1]
+        });
     }
 
     /// # Safety
@@ -296,6 +351,19 @@ impl Pools {
             }
             self.buffer_free(block, old);
             fresh
+        }
+    }
+
+    /// Gives pages without a block in use back to the system. Not while the sweeper walks the pages.
+    pub(super) fn release_free_pages(&mut self) {
+        // Free blocks cannot be looked at then.
+        if cfg!(feature = "asan") {
+            return;
+        }
+        for classes in [&mut self.objects, &mut self.buffers] {
+            for (i, class) in classes.iter_mut().enumerate() {
+                class.release_free_pages(i * GRAIN, &mut self.system_bytes);
+            }
         }
     }
 

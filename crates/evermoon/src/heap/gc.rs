@@ -26,6 +26,9 @@ use super::value::{Value, tag};
 use super::{COROUTINE_BYTES, coroutine::Coroutine};
 use std::collections::VecDeque;
 
+/// Bytes that the pools may hold beyond twice what is in use before a full collection gives pages back.
+const POOLS_SPARE: usize = 1 << 20;
+
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Phase {
     Pause,
@@ -155,12 +158,6 @@ impl Heap {
             self.debt = -(16 << 10);
             return false;
         }
-        if self.gc.stress {
-            self.gc_full(roots);
-            // Due again after the next allocation, be it of a single block.
-            self.debt = 0;
-            return true;
-        }
         let step_bytes = 1isize << self.gc.step_size.min(40);
         match self.gc.phase {
             Phase::Pause => {
@@ -231,6 +228,10 @@ impl Heap {
         self.gc.phase = Phase::Pause;
         self.debt -= self.gc.sweep_rest;
         self.gc.sweep_rest = 0;
+        // A program whose objects change their sizes would else hold every size's peak for good.
+        if self.pools.system_bytes / 2 > self.bytes + POOLS_SPARE {
+            self.pools.release_free_pages();
+        }
     }
 
     /// Turns everything marked so far white again, freeing nothing.

@@ -1,12 +1,13 @@
 //! The basic library (manual 6.1).
 //!
-//! Natives 0 and 1 are `next` and the iterator of `ipairs`: the loop knows the first by its number, so this library is opened first.
+//! Natives 0 and 1 are `next` and the iterator of `ipairs`: the loop knows them by their numbers, so this library is opened first.
 //! Functions that call back (`print` with `__tostring`, `load` with a reader, `collectgarbage` with finalizers …) are small state machines; their
 //! states are the constants above each of them.
 
 use super::load::{self, Mode};
 use crate::heap::number;
 use crate::heap::value::{Value, tag};
+use crate::vm::call::PASSING;
 use crate::vm::meta::{Event, num_value};
 use crate::vm::native::CAUGHT;
 use crate::vm::{Act, NativeFn, NativeResult, Throw, Vm};
@@ -416,14 +417,15 @@ fn raise(vm: &mut Vm, message: Value, level: i64) -> Throw {
     vm.throw(message)
 }
 
-/// `pcall (f [, arg1, ···])`. The engine returns `false` and the error by itself; success comes back here.
+/// `pcall (f [, arg1, ···])`. The driver returns `false` and the error, or `true` and the results, by itself; only with hooks on
+/// does success come back here.
 fn pcall(vm: &mut Vm) -> NativeResult {
     if vm.state() != 0 {
         return vm.ret_with(Value::TRUE, 0);
     }
     vm.check_any(0)?;
     vm.protect(None);
-    vm.set_state(1);
+    vm.set_state(PASSING);
     Ok(Act::Call {
         args: vm.slots() as u32 - 1,
         results: -1,
@@ -442,7 +444,7 @@ fn xpcall(vm: &mut Vm) -> NativeResult {
     vm.set_slot(0, handler);
     vm.set_slot(1, f);
     vm.protect(Some(0));
-    vm.set_state(1);
+    vm.set_state(PASSING);
     Ok(Act::Call {
         args: vm.slots() as u32 - 2,
         results: -1,
@@ -701,6 +703,7 @@ fn collectgarbage(vm: &mut Vm) -> NativeResult {
             return finalize_all(vm);
         }
         _ => {
+            vm.charge(vm.heap.bytes() as u64 >> 8);
             vm.collect();
             vm.set_state(RETURN_ZERO);
             return finalize_all(vm);
@@ -726,6 +729,7 @@ fn step(vm: &mut Vm, kilobytes: i64) -> bool {
         }
         done
     } else if vm.heap.gc.generational {
+        vm.charge(vm.heap.bytes() as u64 >> 8);
         vm.collect();
         true
     } else {

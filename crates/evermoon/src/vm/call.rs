@@ -352,6 +352,13 @@ impl Vm {
                     self.collect_at_native_return().map(|()| None)
                 }
                 kind::LUA => return Exit::Continue,
+                kind::NATIVE if frame.state == PASSING && !self.tracing => {
+                    // `true` takes the place of the function (and of `xpcall`'s handler) before the results.
+                    let first = frame.func as usize + (frame.top != 0) as usize;
+                    self.exec.set(first, Value::TRUE);
+                    self.complete(first, self.exec.top - first);
+                    Ok(None)
+                }
                 kind::NATIVE if frame.state == UNWINDING => self.continue_unwinding(),
                 kind::NATIVE if frame.state == RETURNING => {
                     self.native_returns(frame.top as usize).map(|()| None)
@@ -1085,6 +1092,8 @@ impl Vm {
 
 /// State of a native whose return hook is running; `top` says how many results it has.
 pub(crate) const RETURNING: u32 = u32::MAX - 1;
+/// State of a protected native that only passes on what it has called returns, after `true`: the driver does that for it.
+pub const PASSING: u32 = u32::MAX - 6;
 /// State of a native that waits while a coroutine is being closed.
 pub(crate) const CLOSING: u32 = u32::MAX - 2;
 /// State of a native that is entered after a coroutine has been closed: `ok` and the error are its last two slots.

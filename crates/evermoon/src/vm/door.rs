@@ -65,8 +65,8 @@ impl Vm {
             self.finalizer_ended();
         }
         self.drop_frames(entry.frame + 1);
-        let error = error_slot(self.exec.frame());
-        self.exec.set(error, Value::NIL);
+        let slot = error_slot(self.exec.frame());
+        self.exec.set(slot, Value::NIL);
         self.exec.frame_mut().state = UNWINDING;
         self.handler_returned = false;
         self.exit_requested = None;

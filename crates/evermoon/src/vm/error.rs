@@ -440,14 +440,15 @@ impl Vm {
     }
 }
 
-/// Where a frame that catches and is closing variables keeps the error: in its first slot beside its handler, which no callee's variable
-/// shares, since that slot or a later one holds the callee; or behind the slots that it keeps.
+/// Where a protected frame that is closing variables keeps the error: in the slot of what it called, which no variable of the callee
+/// shares; or behind the slots that it keeps. Its handler, which comes before, is still needed.
 pub(super) fn error_slot(frame: &Frame) -> usize {
-    if frame.kind == kind::NATIVE && frame.top == CATCH {
-        (frame.base + frame.aux) as usize
-    } else {
-        (frame.base + (frame.top == frame.base) as u32) as usize
-    }
+    let slot = match frame.kind {
+        kind::NATIVE if frame.top == CATCH => frame.base + frame.aux,
+        kind::NATIVE if frame.top == frame.base => frame.base + 1,
+        _ => frame.base,
+    };
+    slot as usize
 }
 
 /// ` (kind 'name')` for a message, or nothing.

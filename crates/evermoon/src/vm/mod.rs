@@ -370,8 +370,12 @@ impl Vm {
 
     /// A step of the collector; true when a cycle passed its end.
     pub fn collect_step(&mut self) -> bool {
-        if cfg!(feature = "stress") && !self.heap.gc.stopped && !self.heap.gc.suspended {
-            // The hostile build: every safe point collects everything.
+        if (cfg!(feature = "stress") || self.heap.gc.stress)
+            && !self.heap.gc.stopped
+            && !self.heap.gc.suspended
+        {
+            // The hostile way: every safe point collects everything. It costs fuel, as it takes long.
+            self.charge(self.heap.bytes() as u64 >> 12);
             self.collect();
             self.heap.debt = 1;
             return true;

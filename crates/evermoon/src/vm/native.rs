@@ -15,7 +15,7 @@ use crate::heap::number::{self, Num};
 use crate::heap::object::Gc;
 use crate::heap::string::Str;
 use crate::heap::table::{StoreError, Table};
-use crate::heap::value::{Type, Value, tag};
+use crate::heap::value::{Value, tag};
 
 /// What a native wants done next.
 #[derive(Clone, Copy)]
@@ -517,7 +517,6 @@ impl Vm {
             }
             _ => {
                 let name = match v.type_of() {
-                    Type::Function if v.tag == tag::NATIVE => b"function: builtin".to_vec(),
                     _ => self.type_name_meta(v, false),
                 };
                 let id = self.heap.printed_id(v);

@@ -899,6 +899,23 @@ fn run_loop<const TRACE: bool>(vm: &mut Vm) -> Exit {
                             }
                             continue;
                         }
+                    } else if (*v).tag == tag::NATIVE && (*v).bits == 1 && !TRACE {
+                        // Number 1 is the iterator of `ipairs`: here for values in the array part.
+                        let (t, at) = ((*v.add(1)).bits as usize as *const Table, (*v.add(2)).bits);
+                        if (*v.add(1)).tag == tag::TABLE
+                            && (*v.add(2)).tag == tag::INT
+                            && at < (*t).array_len as u64
+                        {
+                            let value = (*t).array.add(at as usize);
+                            if (*value).tag != tag::NIL {
+                                Value::int(at as i64 + 1).store(v.add(4));
+                                copy(v.add(5), value);
+                                for n in 2..(i >> 24) as usize {
+                                    Value::NIL.store(v.add(4 + n));
+                                }
+                                continue;
+                            }
+                        }
                     }
                     cold!(for_in_call(&mut *vm, i));
                 }

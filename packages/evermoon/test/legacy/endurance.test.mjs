@@ -38,7 +38,8 @@ test("memory that runs out is an error, again and again", () => {
     "return ('x'):rep(16000000):reverse():upper():byte(1, -1)",
     "local t = table.pack(string.byte(string.rep('x', 1000000), 1, 900000)) return #t",
     "local t = {} for i = 1, 1e7 do t[i] = i % 2 == 0 and {} or 'k' .. i if i % 3 == 0 then t[i - 1] = nil end end",
-    "local t = {} for size = 1, 500, 16 do t = {} for i = 1, 60000 do t[i] = string.rep('x', size) .. i end end",
+    "local t = {} for size = 1, 500, 16 do t = {} for i = 1, 20000 do t[i] = string.rep('x', size) .. i end end",
+    "local t = {} for size = 1, 60 do t = {} for i = 1, 20000 do t[i] = {} for j = 1, size // 6 do t[i]['k' .. j] = j end end end",
     "return ext.table()[string.rep('x', 16000000)]",
   ];
   for (const code of greedy) {
@@ -46,6 +47,14 @@ test("memory that runs out is an error, again and again", () => {
     assert.equal(lua.value("collectgarbage() return 1 + 1"), 2, code);
     assert.equal(lua.exports.memory.buffer, view, `memory grew: ${code}`);
   }
+});
+
+test("a program whose objects change their sizes keeps running", () => {
+  const lua = new Host();
+  const view = lua.exports.memory.buffer;
+  const program = "local t = {} for size = 1, 500, 8 do t = {} for i = 1, 20000 do t[i] = string.rep('x', size) .. i end end return 'done'";
+  for (let i = 0; i < 3; i++) assert.equal(lua.value(program), "done");
+  assert.equal(lua.exports.memory.buffer, view);
 });
 
 describe("a hostile host", () => {

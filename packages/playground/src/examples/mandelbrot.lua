@@ -1,5 +1,5 @@
--- Forty thousand squares, straight from Lua to the canvas. The
--- page stays live meanwhile, without any worker.
+-- Forty thousand squares, straight from Lua to the canvas.
+-- The page stays live meanwhile, without any worker.
 
 local size, detail = 360, 160
 local c = canvas(size * 4 // 3, size)
