@@ -516,9 +516,7 @@ impl Vm {
                 }
             }
             _ => {
-                let name = match v.type_of() {
-                    _ => self.type_name_meta(v, false),
-                };
+                let name = self.type_name_meta(v, false);
                 let id = self.heap.printed_id(v);
                 out.extend(name);
                 out.extend(format!(": 0x{id:08x}").as_bytes());
