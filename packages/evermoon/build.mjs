@@ -7,21 +7,25 @@ import { build } from 'esbuild';
 
 process.chdir(fileURLToPath(new URL('.', import.meta.url)));
 const wasm = process.env.EVERMOON_WASM ?? '../../dist/evermoon.wasm';
-if (!existsSync(wasm)) {
-  console.error(`${wasm} is missing: run 'cargo xtask build-wasm' first`);
+// The module for hosts of the original system, which './cu-api' uses.
+const legacyWasm = process.env.LUA_WASM ?? '../../dist/lua.wasm';
+for (const file of [wasm, legacyWasm]) {
+  if (existsSync(file)) continue;
+  console.error(`${file} is missing: run 'cargo xtask build-wasm' first`);
   process.exit(1);
 }
 rmSync('dist', { recursive: true, force: true });
 mkdirSync('dist');
 execFileSync('node', ['node_modules/typescript/bin/tsc', '-p', '.', '--emitDeclarationOnly'], { stdio: 'inherit' });
 copyFileSync(wasm, 'dist/evermoon.wasm');
+copyFileSync(legacyWasm, 'dist/lua.wasm');
 
 const bytes = readFileSync(wasm);
 const common = { bundle: true, format: 'esm', target: 'es2022', outdir: 'dist', logLevel: 'warning', legalComments: 'none' };
 // Shared chunks, so that the classes of '.' and './inline' are the same.
 await build({
   ...common,
-  entryPoints: ['src/index.ts', 'src/inline.ts', 'src/worker.ts', 'src/cli.ts'].filter((f) => existsSync(f)),
+  entryPoints: ['src/index.ts', 'src/inline.ts', 'src/cu-api.ts', 'src/worker.ts', 'src/cli.ts'].filter((f) => existsSync(f)),
   splitting: true,
   chunkNames: 'chunk-[hash]',
   minifySyntax: true,

@@ -10,6 +10,8 @@ mod function;
 mod ids;
 #[cfg(all(feature = "legacy", target_arch = "wasm32"))]
 mod imports;
+#[cfg(not(all(feature = "legacy", target_arch = "wasm32")))]
+mod in_memory;
 #[cfg(all(feature = "legacy", target_arch = "wasm32"))]
 mod memory;
 mod output;
@@ -204,7 +206,7 @@ fn store_of_tables() -> Box<dyn backend::Backend> {
 }
 #[cfg(not(all(feature = "legacy", target_arch = "wasm32")))]
 fn store_of_tables() -> Box<dyn backend::Backend> {
-    Box::new(backend::InMemory::default())
+    Box::new(in_memory::InMemory::default())
 }
 
 /// What the Lua heap may take.

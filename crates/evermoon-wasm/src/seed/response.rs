@@ -17,6 +17,11 @@ impl Buffer {
         Buffer([0; BUFFER_SIZE + 16])
     }
 
+    #[cfg(test)]
+    pub fn bytes(&self) -> &[u8] {
+        &self.0[..BUFFER_SIZE]
+    }
+
     /// Writes output (its length first) and the encoded result; returns how many bytes that makes.
     pub fn success(&mut self, output: &[u8], result: Value) -> i32 {
         let mut len = 4 + output.len();

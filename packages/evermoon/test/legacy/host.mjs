@@ -2,7 +2,7 @@
 // decodes what the original's decoders decode. The tests run everything through it.
 import { readFileSync } from "node:fs";
 
-const path = process.env.LUA_WASM ?? new URL("../../../../dist/lua.wasm", import.meta.url);
+const path = process.env.LUA_WASM ?? new URL('../../dist/lua.wasm', import.meta.url);
 export const bytes = readFileSync(path);
 export const module = new WebAssembly.Module(bytes);
 
