@@ -184,6 +184,7 @@ fn ours(source: &str, way: u64) -> Option<Vec<u8>> {
     let mut leash = Leash {
         fuel: 3_000_000,
         bytes_max: 256 << 20,
+        stack_max: 1_000_000,
         ..Leash::default()
     };
     match way {

@@ -346,6 +346,8 @@ impl Vm {
             }
             let frame = self.exec.frame();
             let step = match frame.kind {
+                // Natives that call each other, and metamethods that do, meet no other safe point.
+                kind::LUA | kind::NATIVE if self.ticks <= 0 => self.slice_over_in_call(),
                 // Errors and callbacks make garbage too: here is their safe point.
                 kind::LUA if self.heap.debt > 0 && !collected => {
                     collected = true;
@@ -376,6 +378,15 @@ impl Vm {
                     exit => return exit,
                 },
             }
+        }
+    }
+
+    /// The safe point between two calls when the slice is over.
+    #[cold]
+    fn slice_over_in_call(&mut self) -> Result<Option<Exit>, Throw> {
+        match self.interrupt.take() {
+            Some(message) => Err(self.fail(&message)),
+            None => Ok(Some(self.slice_over())),
         }
     }
 
