@@ -344,6 +344,7 @@ impl Heap {
                 status: Status::Suspended,
                 listed: false,
                 failed: false,
+                seen: false,
                 error: Value::NIL,
                 resumer: None,
                 exec,

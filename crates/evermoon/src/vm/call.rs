@@ -487,69 +487,6 @@ impl Vm {
         Ok(None)
     }
 
-    // ---- the host's door ----
-
-    /// Begins a call from the host: a function, its arguments, and perhaps a message handler. Then `run` until it is done, and
-    /// `leave`. Entries nest: a native that the host wrote may enter again.
-    pub fn enter(
-        &mut self,
-        function: Value,
-        args: &[Value],
-        handler: Option<Value>,
-    ) -> Result<(), Throw> {
-        if self.exec.frame_count > 0 {
-            self.open_top();
-        }
-        self.ensure_stack(args.len() + 3)?;
-        if self.exec.top == 0 {
-            // A handler in slot 0 would read as none.
-            self.exec.push(Value::NIL);
-        }
-        let func = self.exec.top;
-        self.exec.push(handler.unwrap_or(Value::NIL));
-        let flags = if self.host_coroutine && self.exec.frame_count == 0 {
-            0
-        } else {
-            frame_flag::NO_YIELD
-        };
-        let pushed = self.push_frame(Frame {
-            base: func as u32 + 1,
-            func: func as u32,
-            kind: kind::ENTRY,
-            top: if handler.is_some() { func as u32 } else { 0 },
-            flags,
-            ..BOTTOM_FRAME
-        });
-        if let Err(throw) = pushed {
-            self.exec.top = func;
-            return Err(throw);
-        }
-        self.exec.push(function);
-        for &v in args {
-            self.exec.push(v);
-        }
-        if let Err(throw) = self.begin_call(func + 1, args.len(), ALL, 0) {
-            match self.unwind(throw) {
-                Exit::Continue | Exit::Failed => {}
-                _ => return Err(throw),
-            }
-        }
-        Ok(())
-    }
-
-    /// Ends an entry that is done or has failed, and hands out its results (none if it failed).
-    pub fn leave(&mut self) -> Vec<Value> {
-        let frame = *self.exec.frame();
-        debug_assert_eq!(frame.kind, kind::ENTRY);
-        let values = (frame.base as usize..self.exec.top)
-            .map(|at| self.exec.get(at))
-            .collect();
-        self.frame_gone(&frame);
-        self.exec.frame_count -= 1;
-        self.exec.top = frame.func as usize;
-        values
-    }
-
     // ---- Lua frames ----
 
     /// The prototype of a Lua frame.
@@ -780,49 +717,6 @@ impl Vm {
         Ok(false)
     }
 
-    // ---- finalizers ----
-
-    /// Calls the next due finalizer on top of the top Lua frame. Errors in it become warnings.
-    /// False when none is due.
-    pub(crate) fn call_finalizer(&mut self) -> Result<bool, Throw> {
-        if self.finalizing || self.heap.gc.suspended {
-            return Ok(false);
-        }
-        while let Some(object) = self.heap.take_finalizable() {
-            let handler = self.metamethod(object, Event::Gc);
-            if handler.is_nil() {
-                continue;
-            }
-            let saved = self.exec.top;
-            if self.exec.frame().kind == kind::LUA {
-                self.open_top();
-            }
-            self.ensure_stack(4)?;
-            self.save_top(saved);
-            let func = self.exec.top;
-            self.exec.push(handler);
-            self.exec.push(object);
-            self.finalizing = true;
-            self.heap.gc.suspended = true;
-            match self.begin_call(func, 1, 0, frame_flag::FINALIZER | frame_flag::NO_YIELD) {
-                Ok(()) => return Ok(true),
-                // It cannot be called at all: also that is only worth a warning.
-                Err(_) => {
-                    self.exec.top = saved;
-                    self.finalizer_ended();
-                    self.warn_finalizer_error();
-                }
-            }
-        }
-        Ok(false)
-    }
-
-    pub(crate) fn finalizer_ended(&mut self) {
-        self.finalizing = false;
-        self.heap.gc.suspended = false;
-        self.finalizers_due = !self.heap.gc.to_finalize.is_empty();
-    }
-
     /// A collector step after a native has returned.
     #[cold]
     #[inline(never)]
@@ -969,8 +863,8 @@ impl Vm {
     fn yield_now(&mut self, n: usize) -> Result<Option<Exit>, Throw> {
         let mut co = self.current;
         if co.resumer.is_none() {
-            if self.host_coroutine && self.exec.no_yield == 0 {
-                self.pending = n as u32;
+            if self.exec.no_yield == 0 {
+                self.exec.frame_mut().aux = n as u32;
                 return Ok(Some(Exit::Yielded));
             }
             return Err(self.throw_bytes(b"attempt to yield from outside a coroutine"));
@@ -989,10 +883,12 @@ impl Vm {
 
     /// Whether a yield would work in this coroutine, were it running.
     pub fn is_yieldable_in(&self, co: Gc<Coroutine>) -> bool {
-        let running = co == self.current;
-        let exec = if running { &self.exec } else { &co.exec };
-        let main = co == self.main || running && co.resumer.is_none();
-        exec.no_yield == 0 && (!main || self.host_coroutine)
+        let exec = if co == self.current {
+            &self.exec
+        } else {
+            &co.exec
+        };
+        exec.no_yield == 0 && co != self.main
     }
 
     /// The function of the current coroutine has returned to its bottom frame.

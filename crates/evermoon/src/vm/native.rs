@@ -37,7 +37,7 @@ pub enum Act {
     },
     /// Close a suspended or dead coroutine; results `true`, or `false` and the error, are pushed and the native is entered again.
     CloseCoroutine { co: Gc<Coroutine> },
-    /// Leave the interpreter so that the host can answer `Vm::pending`; the native is entered again afterwards.
+    /// Leave the interpreter so that the host can answer (`task.rs`); the native is entered again afterwards.
     HostCall,
     /// Enter the native again after the slice's safe point (for long work that has been charged).
     Again,

@@ -30,7 +30,7 @@ use crate::heap::value::{Value, tag};
 
 impl Vm {
     /// Runs until the interpreter must be left. Enter again after [`Exit::Slice`].
-    pub fn run(&mut self) -> Exit {
+    pub(crate) fn run(&mut self) -> Exit {
         // Natives may be on top (after a host call, or when the entry's function is one).
         match self.drive() {
             Exit::Continue => {}
