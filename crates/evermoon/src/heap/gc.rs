@@ -117,6 +117,12 @@ impl Collector {
     }
 }
 
+impl Collector {
+    pub(super) fn listed(&self) -> &[Gc<Coroutine>] {
+        &self.listed
+    }
+}
+
 impl Heap {
     /// Collects at every chance: what a program does must not depend on it, but for what it sees of the collector.
     pub fn set_stress(&mut self, on: bool) {
@@ -127,15 +133,26 @@ impl Heap {
     /// Registers an object whose metatable has a `__gc` field (manual 2.5.3).
     pub fn mark_for_finalization(&mut self, mut object: Gc<Header>) {
         if object.mark & mark::FINALIZER == 0 {
+            self.world.sees_collector = true;
             object.mark |= mark::FINALIZER;
+            self.touch(object);
             self.gc.finalizable.push(object);
         }
+    }
+
+    /// The next dead object whose finalizer is due.
+    pub(crate) fn next_finalizable(&self) -> Option<Value> {
+        self.gc.to_finalize.front().map(|object| Value {
+            bits: object.address() as u64,
+            tag: object.kind as u32,
+        })
     }
 
     /// Takes the next dead object whose finalizer is due.
     pub(crate) fn take_finalizable(&mut self) -> Option<Value> {
         let mut object = self.gc.to_finalize.pop_front()?;
         object.mark &= !mark::FINALIZER;
+        self.touch(object);
         Some(Value {
             bits: object.address() as u64,
             tag: object.kind as u32,
@@ -146,6 +163,16 @@ impl Heap {
     pub(crate) fn finalize_all(&mut self) {
         let all = std::mem::take(&mut self.gc.finalizable);
         self.gc.to_finalize.extend(all.into_iter().rev());
+    }
+
+    pub(crate) fn finalizable(&self) -> &[Gc<Header>] {
+        &self.gc.finalizable
+    }
+
+    /// The objects with finalizers in their order, and those that are due.
+    pub(crate) fn set_finalizable(&mut self, all: Vec<Gc<Header>>, due: Vec<Gc<Header>>) {
+        self.gc.finalizable = all;
+        self.gc.to_finalize = due.into();
     }
 
     pub(crate) fn list_open(&mut self, mut co: Gc<Coroutine>) {
@@ -282,12 +309,88 @@ impl Heap {
     }
 
     fn mark_roots(&mut self, roots: &mut Roots<'_>) {
+        if self.world.attached {
+            self.mark_world_roots();
+        }
         if let Some(name) = self.mode_name {
             self.mark(Value::string(name));
         }
         for &v in roots.values {
             self.mark(v);
         }
+    }
+
+    #[cold]
+    fn mark_world_roots(&mut self) {
+        for object in self.mark_world().into_iter().flatten() {
+            self.mark_object(object);
+        }
+        for i in 0..self.world.in_flight.len() {
+            let object = self.world.in_flight[i];
+            self.mark_object(object);
+        }
+        self.world.new_stubs.clear();
+        if self.world.hollow_count == 0 {
+            return;
+        }
+        // What refers to them may be in the store.
+        for i in 0..self.world.changed.len() {
+            let object = self.world.changed[i];
+            self.mark_object(object);
+        }
+        for i in 0..self.gc.finalizable.len() {
+            let object = self.gc.finalizable[i];
+            if object.meta != 0 {
+                self.mark_object(object);
+            }
+        }
+    }
+
+    /// In a partial cycle nobody knows that a numbered object is dead: a weak table keeps it.
+    fn keep_numbered(&mut self, v: Value) {
+        if let Some(object) = v.as_object()
+            && object.meta != 0
+            && self.world.hollow_count > 0
+            && Heap::is_numbered_kind(object.kind as u32)
+        {
+            self.mark_object(object);
+        }
+    }
+
+    fn keep_numbered_of(&mut self, t: Gc<Table>) {
+        for &v in t.array() {
+            self.keep_numbered(v);
+        }
+        for e in t.entries() {
+            if e.value_tag != tag::NIL {
+                self.keep_numbered(e.key());
+                self.keep_numbered(e.value());
+            }
+        }
+    }
+
+    pub(super) fn sweeping(&self) -> bool {
+        self.gc.phase == Phase::Sweep
+    }
+
+    pub(super) fn marking(&self) -> bool {
+        self.gc.phase == Phase::Propagate
+    }
+
+    /// Frees all that is dead now.
+    pub(super) fn finish_sweep(&mut self) {
+        if self.gc.phase == Phase::Sweep {
+            while !self.gc_sweep(usize::MAX) {}
+            self.gc.phase = Phase::Pause;
+            self.debt -= self.gc.sweep_rest;
+            self.gc.sweep_rest = 0;
+        }
+    }
+
+    /// A traversed object has got contents that were not traversed: it is looked at again.
+    pub(super) fn regray_object(&mut self, object: Gc<Header>) {
+        self.uncount_marked(object);
+        self.gc.gray_again.push(object);
     }
 
     fn mark_pending(&mut self) {
@@ -411,6 +514,12 @@ impl Heap {
         }
         let weak = self.weak_mode(t);
         t.header.flags = t.header.flags & !(flags::WEAK_KEYS | flags::WEAK_VALUES) | weak;
+        if weak != 0 && self.world.attached {
+            self.world.sees_collector = true;
+            if self.world.hollow_count > 0 {
+                self.keep_numbered_of(t);
+            }
+        }
         if weak == 0 {
             for &v in t.array() {
                 self.mark(v);
@@ -559,6 +668,7 @@ impl Heap {
             for i in 0..t.array_len as usize {
                 let v = t.array()[i];
                 if self.clearable(v) {
+                    self.touch(t.header());
                     t.array_mut()[i] = Value::NIL;
                 }
             }
@@ -584,6 +694,7 @@ impl Heap {
     }
 
     fn clear_entry(&mut self, mut t: Gc<Table>, i: usize) {
+        self.touch(t.header());
         let e = &mut t.entries_mut()[i];
         e.value_bits = 0;
         e.value_tag = tag::NIL;
@@ -686,6 +797,7 @@ impl Heap {
                         let v = up.get();
                         up.closed = v;
                         up.slot = &raw mut up.closed;
+                        self.touch(up.header());
                     }
                 }
             } else {
@@ -699,6 +811,16 @@ impl Heap {
             }
         }
         self.gc.atomic = false;
+        if self.world.attached {
+            self.world.partial = self.world.hollow_count > 0;
+            self.world.changed.retain(|object| !object.is_white());
+            self.gc.marked += self.world.absent_bytes;
+            if !self.world.partial {
+                // Everything is here: nothing is absent but garbage.
+                self.gc.marked -= self.world.absent_bytes;
+                self.world.absent_bytes = 0;
+            }
+        }
         self.white ^= mark::WHITES;
         self.bytes = self.gc.marked;
         // The next cycle starts after `pause` percent of what survived; the sweep is done in the first part of that.
@@ -775,6 +897,9 @@ impl Heap {
             if (*header).mark & mark::PRINTED != 0 {
                 self.printed_ids.remove(&(header as usize));
             }
+            if (*header).meta != 0 {
+                self.world_dropped(Gc::from_raw(header));
+            }
             match (*header).kind as u32 {
                 tag::STR => self.interner.remove(header.cast::<Str>()),
                 tag::TABLE => self.table_drop(Gc::from_raw(header.cast())),
@@ -816,6 +941,7 @@ impl Heap {
     /// An open upvalue has been closed. It was gray if it was reached; now it is an ordinary object, with its value marked.
     #[inline]
     pub(crate) fn upvalue_closed(&mut self, mut up: Gc<Upvalue>) {
+        self.touch(up.header());
         if self.gc.phase == Phase::Propagate && !up.header.is_white() {
             self.mark(up.closed);
             up.header.mark |= mark::BLACK;
@@ -824,8 +950,18 @@ impl Heap {
 
     /// What a barrier takes back from the marked bytes: the object will be counted when it is traversed again.
     pub(super) fn uncount_marked(&mut self, object: Gc<Header>) {
+        let bytes = match object.kind as u32 {
+            // Counted in the atomic phase only.
+            tag::COROUTINE => 0,
+            _ => self.object_bytes(object),
+        };
+        self.gc.marked = self.gc.marked.saturating_sub(bytes);
+    }
+
+    /// Logical bytes of an object of a kind that a world numbers, as it is here.
+    pub(super) fn object_bytes(&self, object: Gc<Header>) -> usize {
         // SAFETY (casts): the kind was written with the object.
-        let bytes = unsafe {
+        unsafe {
             match object.kind as u32 {
                 tag::TABLE => object.cast::<Table>().bytes(),
                 tag::UPVALUE => 40,
@@ -834,10 +970,12 @@ impl Heap {
                 }
                 tag::USERDATA => 64,
                 tag::LUA_CLOSURE => 32 + 8 * object.cast::<LuaClosure>().upval_count as usize,
+                tag::COROUTINE => {
+                    COROUTINE_BYTES + object.cast::<Coroutine>().exec.bytes()
+                }
                 _ => 0,
             }
-        };
-        self.gc.marked = self.gc.marked.saturating_sub(bytes);
+        }
     }
 }
 

@@ -9,6 +9,7 @@ pub mod alloc;
 pub mod coroutine;
 pub mod function;
 pub mod gc;
+pub mod hollow;
 pub mod number;
 pub mod object;
 pub mod string;
@@ -52,7 +53,9 @@ pub struct Heap {
     pub(crate) mode_name: Option<Gc<Str>>,
     /// Numbers of objects whose identity has been printed, by address.
     printed_ids: std::collections::BTreeMap<usize, u64>,
-    next_printed_id: u64,
+    pub(crate) next_printed_id: u64,
+    /// What a world has of this heap's objects: numbers, changes, absences.
+    pub(crate) world: hollow::Objects,
 }
 
 impl Heap {
@@ -70,6 +73,7 @@ impl Heap {
             mode_name: None,
             printed_ids: Default::default(),
             next_printed_id: 0,
+            world: hollow::Objects::default(),
         }
     }
 
@@ -87,7 +91,13 @@ impl Heap {
     /// Whether `bytes` more would fit under the cap.
     #[inline(always)]
     pub fn reserve(&self, bytes: usize) -> Result<(), OutOfMemory> {
-        if bytes > self.bytes_max.saturating_sub(self.bytes) {
+        // What is in the store only takes no room here.
+        if bytes
+            > self
+                .bytes_max
+                .saturating_add(self.world.absent_bytes)
+                .saturating_sub(self.bytes)
+        {
             Err(OutOfMemory { asked: bytes })
         } else {
             Ok(())
@@ -328,26 +338,31 @@ impl Heap {
     /// A coroutine without a function yet.
     pub(crate) fn coroutine(&mut self) -> Result<Gc<Coroutine>, OutOfMemory> {
         self.reserve(COROUTINE_BYTES + 1024)?;
+        let mut co = self.coroutine_without_stacks(Status::Suspended)?;
+        let change = co.exec.grow_stack(&mut self.pools, 2 * coroutine::SLACK)
+            + co.exec.grow_frames(&mut self.pools, 4);
+        self.account(change);
+        Ok(co)
+    }
+
+    fn coroutine_without_stacks(&mut self, status: Status) -> Result<Gc<Coroutine>, OutOfMemory> {
+        self.reserve(COROUTINE_BYTES)?;
         let block = self
             .pools
             .object(size_of::<Coroutine>())
             .cast::<Coroutine>();
         self.account(COROUTINE_BYTES as isize);
-        let mut exec = Exec::none();
-        let change = exec.grow_stack(&mut self.pools, 2 * coroutine::SLACK)
-            + exec.grow_frames(&mut self.pools, 4);
-        self.account(change);
         // SAFETY: the block has room for a coroutine.
         unsafe {
             block.write(Coroutine {
                 header: self.header(tag::COROUTINE),
-                status: Status::Suspended,
+                status,
                 listed: false,
                 failed: false,
                 seen: false,
                 error: Value::NIL,
                 resumer: None,
-                exec,
+                exec: Exec::none(),
                 hook: None,
             });
             Ok(Gc::from_raw(block))
@@ -489,6 +504,7 @@ impl Heap {
         self.next_printed_id += 1;
         let id = 0x1000 + self.next_printed_id * 16;
         object.mark |= mark::PRINTED;
+        self.barrier(object);
         self.printed_ids.insert(object.address(), id);
         id
     }
@@ -513,8 +529,10 @@ impl Heap {
                 self.gc.gray_again.push(header);
             }
         }
-        // The persistence's dirty list hangs in here: the object is no longer as its record says.
-        header.mark &= !mark::CLEAN;
+        // The object is no longer as its record says.
+        if header.mark & mark::CLEAN != 0 {
+            self.note_change(header);
+        }
     }
 }
 

@@ -30,6 +30,8 @@ pub mod flags {
     pub const WEAK_VALUES: u16 = 0x200;
     /// Some entry has an integer key.
     pub const INT_ENTRIES: u16 = 0x400;
+    /// It has been some object's metatable.
+    pub const METATABLE: u16 = 0x800;
 }
 
 /// An entry of the hash part. The first twelve bytes are a `Value`; the key's tag lies in its spare four.
@@ -473,7 +475,8 @@ impl Table {
             }
             at += 1;
         }
-        Ok(None)
+        // A hollow table's keys are elsewhere.
+        if self.header.is_hollow() { Err(()) } else { Ok(None) }
     }
 
     /// Whether some string key could have this value's hash; used by tests of absence.
@@ -483,6 +486,9 @@ impl Table {
 
     /// Sets the metatable. Whoever needs `__gc` honoured registers the table with the collector too.
     pub fn set_metatable(&mut self, metatable: Option<Gc<Table>>) {
+        if let Some(mut mt) = metatable {
+            mt.header.flags |= flags::METATABLE;
+        }
         self.metatable = metatable;
     }
 
@@ -927,6 +933,46 @@ impl Heap {
             self.table_push_entry(t, Value::int(k), v);
         }
         Ok(())
+    }
+
+    /// Lets both parts go. The caller sees to the metatable.
+    pub(super) fn table_clear(&mut self, mut t: Gc<Table>) {
+        let bytes = t.bytes() - TABLE_BYTES;
+        self.table_drop(t);
+        self.account(-(bytes as isize));
+        t.array = std::ptr::null_mut();
+        t.entries = std::ptr::null_mut();
+        (t.array_len, t.array_cap, t.entry_count, t.entry_cap) = (0, 0, 0, 0);
+        t.bloom = 0;
+        t.header.flags &= flags::METATABLE | super::object::HOLLOW;
+    }
+
+    /// Room for so many entries in a table without any.
+    pub(super) fn table_entry_room(&mut self, t: Gc<Table>, cap: u32) -> Result<(), StoreError> {
+        debug_assert_eq!(t.entry_count, 0);
+        if cap == 0 {
+            return Ok(());
+        }
+        self.table_entry_cap(t, cap)
+    }
+
+    /// Puts an entry back as it was; a lost key (`tag::DEAD`) is found by nobody.
+    pub(super) fn table_restore_entry(&mut self, mut t: Gc<Table>, key: Value, value: Value) {
+        if key.tag != tag::DEAD {
+            return self.table_push_entry(t, key, value);
+        }
+        let n = t.entry_count;
+        assert!(n < t.entry_cap);
+        // SAFETY: `n < entry_cap`.
+        unsafe {
+            t.entries.add(n as usize).write(Entry {
+                value_bits: 0,
+                value_tag: tag::NIL,
+                key_tag: tag::DEAD,
+                key_bits: key.bits,
+            });
+        }
+        t.entry_count = n + 1;
     }
 
     /// Frees a dead table's parts.

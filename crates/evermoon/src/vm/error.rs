@@ -221,6 +221,10 @@ impl Vm {
         let handled = match throw {
             Throw::Error => false,
             Throw::ErrorUnhandled => true,
+            Throw::Fault => {
+                self.step_again();
+                return Exit::Fault;
+            }
             Throw::Memory(e) => {
                 if self.retry_after_collection(e) {
                     return Exit::Continue;

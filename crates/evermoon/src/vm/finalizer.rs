@@ -19,7 +19,9 @@ impl Vm {
         if self.finalizing || self.heap.gc.suspended {
             return Ok(false);
         }
-        while let Some(object) = self.heap.take_finalizable() {
+        while let Some(object) = self.heap.next_finalizable() {
+            self.touch(object)?;
+            self.heap.take_finalizable();
             let handler = self.metamethod(object, Event::Gc);
             if handler.is_nil() {
                 continue;
@@ -63,6 +65,9 @@ impl Vm {
     /// The next finalizer that is due, and its object. The collector stands still while it runs.
     pub fn next_finalizer(&mut self) -> Option<(Value, Value)> {
         while let Some(object) = self.heap.take_finalizable() {
+            if self.touch(object).is_err() {
+                continue;
+            }
             let handler = self.metamethod(object, Event::Gc);
             if !handler.is_nil() {
                 self.heap.gc.suspended = true;
@@ -75,7 +80,7 @@ impl Vm {
     /// Gives a table another metatable, or none.
     pub fn set_table_metatable(&mut self, mut table: Gc<Table>, metatable: Option<Gc<Table>>) {
         self.heap.barrier(table);
-        table.metatable = metatable;
+        table.set_metatable(metatable);
         if let Some(mt) = metatable
             && !self.event_of(mt, Event::Gc).is_nil()
         {

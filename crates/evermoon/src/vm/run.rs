@@ -1135,6 +1135,9 @@ fn finish_condition(vm: &mut Vm, outcome: Result<Outcome, Throw>) -> Exit {
 #[inline]
 fn inherited(vm: &Vm, mut t: Gc<Table>, name: Gc<Str>) -> Option<Value> {
     for _ in 0..100 {
+        if t.header.is_hollow() {
+            return None;
+        }
         let n = t.find_name(name);
         if n != u32::MAX {
             let v = t.entries()[n as usize].value();
@@ -1466,6 +1469,9 @@ fn tail_call(vm: &mut Vm, word: u32) -> Exit {
     if i.b() != 0 {
         vm.exec.top = func + i.b() as usize;
     }
+    if let Err(throw) = vm.touch(vm.exec.get(func)) {
+        return vm.settle(Err(throw));
+    }
     vm.ticks -= 1;
     vm.close_upvalues(frame.base as usize);
     let mut args = vm.exec.top - func - 1;
@@ -1475,6 +1481,9 @@ fn tail_call(vm: &mut Vm, word: u32) -> Exit {
         let handler = vm.metamethod(callee, Event::Call);
         if handler.is_nil() {
             let throw = vm.call_error(callee);
+            return vm.settle(Err(throw));
+        }
+        if let Err(throw) = vm.touch(handler) {
             return vm.settle(Err(throw));
         }
         if let Err(throw) = vm.ensure_stack(1) {
@@ -1663,6 +1672,9 @@ fn set_list(vm: &mut Vm, word: u32) -> Exit {
     let Some(t) = vm.exec.get(a).as_table() else {
         return Exit::Continue;
     };
+    if let Err(throw) = vm.touch_table(t) {
+        return vm.settle(Err(throw));
+    }
     vm.heap.barrier(t);
     if count as u64 + offset as u64 > t.array_cap as u64 {
         let cap = (count as u64 + offset as u64).min(u32::MAX as u64) as u32;

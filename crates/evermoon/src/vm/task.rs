@@ -199,6 +199,7 @@ impl Vm {
         debug_assert!(self.current == self.outside, "tasks do not nest");
         if let Some(task) = self.tasks.get_mut(id).and_then(Option::as_mut) {
             let mut co = task.current;
+            self.heap.touch(co.header());
             self.coroutine_depth = task.depth;
             co.status = Status::Running;
             std::mem::swap(&mut self.exec, &mut co.exec);
