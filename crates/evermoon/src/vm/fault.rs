@@ -86,6 +86,7 @@ impl Vm {
     #[cold]
     #[inline(never)]
     pub(crate) fn prepare_native(&mut self) -> Result<(), Throw> {
+        self.retry.frame = None;
         let frame = *self.exec.frame();
         let callee = self.exec.get(frame.func as usize);
         self.touch(callee)?;

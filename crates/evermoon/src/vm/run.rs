@@ -1416,6 +1416,13 @@ fn call_at(vm: &mut Vm, func: usize, args: usize, results: i16) -> Exit {
         if let Err(throw) = vm.begin_call(func, args, results, 0) {
             return vm.settle(Err(throw));
         }
+        if vm.may_fault {
+            return match vm.run_native() {
+                Ok(None) => vm.drive(),
+                Ok(Some(exit)) => exit,
+                Err(throw) => vm.settle(Err(throw)),
+            };
+        }
         let function = vm.natives[native].function;
         match function(vm) {
             Ok(Act::Return(n)) if !vm.tracing => {
