@@ -479,7 +479,7 @@ impl Lua {
                     .heap
                     .userdata(Some(Box::new(data)))
                     .map_err(Throw::Memory)?;
-                userdata.metatable = metatable;
+                userdata.set_metatable(metatable);
                 Ok(Raw::userdata(userdata))
             }
             other => Ok(vm.new_string(other.to_string().as_bytes())?),

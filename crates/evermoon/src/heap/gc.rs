@@ -504,6 +504,14 @@ impl Heap {
             let v = exec.get(slot);
             self.mark(v);
         }
+        if self.world.hollow_count > 0 {
+            // A hollow closure may have it: there must not be another one for the same variable.
+            for up in &exec.open {
+                if up.header.meta != 0 {
+                    self.mark_object(up.header());
+                }
+            }
+        }
         1 + end
     }
 

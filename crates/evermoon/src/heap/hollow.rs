@@ -683,6 +683,21 @@ impl Heap {
         all
     }
 
+    /// The addresses of the closures that the loaded coroutines' frames run.
+    pub(crate) fn running_closures(&self) -> std::collections::BTreeSet<usize> {
+        let mut running = std::collections::BTreeSet::new();
+        for co in self.coroutines() {
+            running.extend(
+                co.exec
+                    .frames()
+                    .iter()
+                    .filter(|f| f.kind == kind::LUA)
+                    .map(|f| f.closure as usize),
+            );
+        }
+        running
+    }
+
     /// Sets the number by which an object is printed.
     pub(crate) fn restore_printed_id(&mut self, mut object: Gc<Header>, id: u64) {
         object.mark |= mark::PRINTED;

@@ -624,8 +624,17 @@ impl Vm {
             .flat_map(|task| [task.root.header(), task.current.header()])
             .chain([self.main.header()])
             .collect();
-        for object in self.heap.numbered_objects() {
+        let objects = self.heap.numbered_objects();
+        let is_closure = |o: &Gc<Header>| o.kind as u32 == tag::LUA_CLOSURE;
+        for &object in objects.iter().filter(|o| !is_closure(o)) {
             if self.heap.may_hollow(object) && !kept.contains(&object) {
+                self.heap.hollow_out(object);
+            }
+        }
+        // The functions that run in coroutines which are still here stay too (`heap/hollow.rs`, invariant 4).
+        let running = self.heap.running_closures();
+        for &object in objects.iter().filter(|o| is_closure(o)) {
+            if self.heap.may_hollow(object) && !running.contains(&object.address()) {
                 self.heap.hollow_out(object);
             }
         }

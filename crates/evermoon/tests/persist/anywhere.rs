@@ -81,8 +81,10 @@ fn shared_programs_print_the_same() {
         let undisturbed = run(&source, &chunk, None);
         for how in &ways {
             tried += 1;
-            let disturbed = run(&source, &chunk, Some(*how));
+            let disturbed = std::panic::catch_unwind(|| run(&source, &chunk, Some(*how)))
+                .unwrap_or_else(|_| (Vec::new(), Ended::Failed("panic".into())));
             if disturbed != undisturbed {
+                if std::env::var("PERSIST_ONLY").is_ok() { std::fs::write("/tmp/und.txt", &undisturbed.0).ok(); std::fs::write("/tmp/dis.txt", &disturbed.0).ok(); }
                 wrong.push(format!(
                     "{name} {how:?}\n  undisturbed {:?} {}\n  disturbed {:?} {}",
                     undisturbed.1,
