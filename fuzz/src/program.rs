@@ -457,7 +457,7 @@ impl Maker<'_> {
 
     /// Things of the library that fit nowhere else.
     fn oddity(&mut self) {
-        let text = match self.choices.below(16) {
+        let text = match self.choices.below(30) {
             0 => {
                 let s = self.expr(&Kind::Str, 1);
                 format!("for w in string.gmatch({s}, {}) do P(w) end", self.pattern())
@@ -548,7 +548,8 @@ impl Maker<'_> {
                 let text = match self.choices.below(4) {
                     0 => format!("table.concat({seq}, \"-\", {i}, {j})"),
                     1 => format!("table.unpack({seq}, {i}, {j})"),
-                    2 => format!("table.move({seq}, {i}, {j}, 2)"),
+                    // Of a copy: it may make holes.
+                    2 => format!("table.move({{table.unpack({seq})}}, {i}, {j}, 2)"),
                     _ => format!("table.remove({seq}, {i})"),
                 };
                 self.checked(&text)
@@ -569,11 +570,109 @@ impl Maker<'_> {
                 self.checked(&text)
             }
             12 => "collectgarbage()".to_owned(),
-            13 => {
+            16 => {
+                let n = self.choices.between(1, 3);
+                let value = self.expr(&Kind::Any, 1).replace("...", "nil");
+                format!("for v, w in coroutine.wrap(function() for i = 1, {n} do coroutine.yield(i, {value}) end end) do P(v, w) end")
+            }
+            17 => {
+                let value = self.expr(&Kind::Any, 1);
+                let field = self.choices.pick(&["x", "len", "y.z", "[1]", "__index"]).to_owned();
+                let field = if field.starts_with('[') { field } else { format!(".{field}") };
+                self.caught_call(&format!("local v = {value} return v{field}"))
+            }
+            18 => {
+                let (value, other) = (self.expr(&Kind::Any, 1), self.expr(&Kind::Any, 1));
+                self.caught_call(&format!("local v = {value} v.x = {other} return v"))
+            }
+            19 => {
+                let value = self.expr(&Kind::Any, 1);
+                self.caught_call(&format!("local v = {value} return v:m()"))
+            }
+            20 => {
+                let (a, b) = (self.expr(&Kind::Any, 1), self.expr(&Kind::Any, 1));
+                let operator = self.choices.pick(&["<", "<=", ">", "+", "..", "&", "<<", "//", "%", "^"]);
+                self.caught_call(&format!("local v, w = {a}, {b} return v {operator} w"))
+            }
+            21 if self.choices.chance(100) => "P(pcall(function() local function f() return 1 + f() end return f() end))".to_owned(),
+            22 => {
+                // Through a binary chunk, which has no upvalues of its own.
+                let (x, y) = (self.expr(&Kind::Int, 2), self.expr(&Kind::Str, 1));
+                let strip = self.choices.pick(&["", ", true"]).to_owned();
+                format!("P(pcall(load(string.dump(function(a, b, ...) local c = a local function g() c = c + 1 return c, b, ... and 1 end return g() end{strip})), {x}, {y}))")
+                    .replace(", ... and 1", "")
+            }
+            23 => {
+                // Closures of loops: each turn has its own variable.
+                let n = self.choices.between(1, 4);
+                let value = self.expr(&Kind::Int, 1);
+                format!("do local fs = {{}} for i = 1, {n} do local k = i * 2 fs[i] = function(d) k = k + d i = i + 1 return i, k end end for i = 1, {n} do P(fs[i]({value}), fs[i](1)) end end")
+            }
+            24 => {
+                let (s, t) = (self.expr(&Kind::Str, 1), self.expr(&Kind::Str, 1));
+                let mode = self.choices.pick(&["k", "v", "kv"]).to_owned();
+                format!("do local w = setmetatable({{}}, {{__mode = \"{mode}\"}}) w[{s}] = {t} w[1] = 2 collectgarbage() P(w) end")
+            }
+            25 => {
+                let s = self.expr(&Kind::Str, 1);
+                let f = self.choices.pick(&[
+                    "utf8.offset(s, 2)",
+                    "utf8.offset(s, -1)",
+                    "utf8.codepoint(s, 1, -1)",
+                    "utf8.len(s, -2)",
+                    "string.find(s, 'l', -3)",
+                    "string.match(s, '(.)(.)', 2)",
+                    "string.gsub(s, '()', '%1')",
+                    "string.format('%q', s)",
+                    "s:rep(2, s)",
+                    "s:byte(-3, -1)",
+                    "math.tointeger(s)",
+                    "tonumber(s, 16)",
+                    "tostring(s) == s, #s",
+                    "string.format('%-8s|%.2s|%5s', s, s, s)",
+                    "string.pack('s1z', s, 'x')",
+                    "(s .. s):find(s, 2, true)",
+                ]);
+                self.caught_call(&format!("local s = {s} return {f}"))
+            }
+            26 => {
+                let (x, y) = (self.expr(&Kind::Int, 2), self.expr(&Kind::Num, 2));
+                let f = self.choices.pick(&[
+                    "x < y, x <= y, x == y, y < x, y <= x",
+                    "math.ult(x, 3), x // 1 | 0",
+                    "math.floor(y), math.ceil(y)",
+                    "x == math.tointeger(y), math.type(y)",
+                    "({[y] = 1})[x], ({[x] = 1})[y]",
+                    "string.format('%d', y)",
+                    "1 << (x & 63), x >> 1, x >> -1, ~x",
+                    "y | 0",
+                    "x % 7, x // 7, x % -7, x // -7, -x % 7",
+                    "y % 3, y // 3, y % -3, y // -3",
+                    "math.abs(x), math.max(x, y), math.min(x, y)",
+                ]);
+                self.caught_call(&format!("local x, y = {x}, N({y}) return {f}"))
+            }
+            27 => {
+                let n = self.small_int();
+                let list = self.open_list();
+                self.checked(&format!("select({n}, {list})"))
+            }
+            28 => {
+                // Deep constructors and long lists.
+                let n = self.choices.between(45, 60);
+                let value = self.expr(&Kind::Int, 1);
+                let items = vec!["e"; n].join(", ");
+                format!("do local e = {value} local t = {{{items}, {items}}} P(#t, t[{n}]) end")
+            }
+            29 => {
+                let (a, b) = (self.expr(&Kind::Any, 1), self.expr(&Kind::Any, 1));
+                format!("do local t = {{}} t.a, t.b, t[S({a})] = {b}, {a} P(t) local r = {{t, t}} r[1].a = nil P(r[2]) end")
+            }
+            13 | 14 => {
                 let (a, b) = (self.expr(&Kind::Any, 2), self.expr(&Kind::Any, 2));
                 format!("P(rawequal({a}, {b}), rawlen({{{a}}}) , next({{}}))")
             }
-            14 => {
+            15 => {
                 let n = self.small_int();
                 format!("P(pcall(utf8.char, {n}, 228 + {n}, 8364))")
             }
@@ -710,7 +809,7 @@ impl Maker<'_> {
                 let rec = self.expr(&Kind::Rec, 2);
                 let count = self.name("n");
                 self.line(&format!("local {count} = 0"));
-                self.line(&format!("for k, v in pairs({rec}) do {count} = {count} + (math.type(k) and k or 1) * (math.type(v) == \"integer\" and v or 1) end"));
+                self.line(&format!("for k, v in pairs({rec}) do {count} = {count} + (math.type(k) == \"integer\" and k or 1) * (math.type(v) == \"integer\" and v or 1) end"));
                 self.declare(&count, Kind::Any, true);
             }
             3 => {
@@ -1433,7 +1532,8 @@ impl Maker<'_> {
     fn num(&mut self, depth: usize) -> String {
         const LITERALS: &[&str] = &[
             "0.5", "1.0", "2.0", "-0.0", "0.1", "3.0", "1e15", "2^53", "1e100", "1e308", "math.huge", "-math.huge", "(0/0)",
-            "-7.25", "1e-300", "0x1p-1022", "123456.789", "9007199254740992.0", "math.pi",
+            "-7.25", "1e-300", "0x1p-1022", "123456.789", "9007199254740992.0", "math.pi", "2^63", "-(2^63)", "9223372036854774784.0",
+            "4503599627370496.5", "0x.8p-1074", "1e16",
         ];
         if depth == 0 || self.choices.below(4) == 0 {
             if self.choices.below(3) == 0 {
@@ -1503,6 +1603,14 @@ impl Maker<'_> {
             "\"a string that is longer than the forty bytes of a short one\"",
             "\"__index\"",
             "\"%d%s\"",
+            "\"0x1p4\"",
+            "\"1e\"",
+            "\"0x\"",
+            "\"inf\"",
+            "\"1 2\"",
+            "\"-0\"",
+            "\"9223372036854775808\"",
+            "\"a\\u{1F600}\\z\n   b\"",
         ];
         if depth == 0 || self.choices.below(4) == 0 {
             return self.choices.pick(LITERALS).replace("'it''s'", "'it\\'s'");
