@@ -24,7 +24,9 @@ const DIFFERENTIAL: &str = "differential";
 pub fn fuzz(given: &[String]) -> Result<bool> {
     let args = Args::parse(given, &[], &["seconds", "seed", "bin"])?;
     let seconds = args.number("seconds", 60)?;
-    let known = |word: &str| TARGETS.iter().any(|(name, _)| name.contains(word)) || DIFFERENTIAL.contains(word);
+    let known = |word: &str| {
+        TARGETS.iter().any(|(name, _)| name.contains(word)) || DIFFERENTIAL.contains(word)
+    };
     if let Some(word) = args.words.iter().find(|word| !known(word)) {
         bail!("no fuzzer is called '{word}'");
     }
@@ -49,13 +51,20 @@ fn libfuzzer(name: &str, programs_are_seeds: bool, seconds: usize) -> Result<boo
     std::fs::create_dir_all(&corpus)?;
     println!("== {name}, {seconds} s");
     let mut command = nightly_cargo()?;
-    command.args(["fuzz", "run", "--features", "asan", name]).arg(&corpus);
+    command
+        .args(["fuzz", "run", "--features", "asan", name])
+        .arg(&corpus);
     if programs_are_seeds {
         command.arg(workspace::root().join("tests/lua"));
     }
     command.arg("--").arg(format!("-max_total_time={seconds}"));
     command.arg(format!("-dict={}", dir.join("lua.dict").display()));
-    command.args(["-max_len=3000", "-timeout=20", "-rss_limit_mb=2048", "-print_final_stats=1"]);
+    command.args([
+        "-max_len=3000",
+        "-timeout=20",
+        "-rss_limit_mb=2048",
+        "-print_final_stats=1",
+    ]);
     let output = command.output().context("cannot run cargo fuzz")?;
     let log = String::from_utf8_lossy(&output.stderr);
     let executed = log
@@ -69,9 +78,16 @@ fn libfuzzer(name: &str, programs_are_seeds: bool, seconds: usize) -> Result<boo
     }
     // The panic or the sanitizer's report, and where the input is.
     let telling = |line: &&str| {
-        ["panicked at", "ERROR:", "SUMMARY:", "Test unit written", "error:", "error["]
-            .iter()
-            .any(|mark| line.contains(mark))
+        [
+            "panicked at",
+            "ERROR:",
+            "SUMMARY:",
+            "Test unit written",
+            "error:",
+            "error[",
+        ]
+        .iter()
+        .any(|mark| line.contains(mark))
     };
     for line in log.lines().filter(telling) {
         println!("    {line}");
@@ -91,9 +107,22 @@ fn differential(args: &Args, seconds: usize) -> Result<bool> {
     println!("== {DIFFERENTIAL}, {seconds} s, against {}", lua.display());
     let mut command = cargo();
     command
-        .args(["run", "--quiet", "--release", "--no-default-features", "--manifest-path"])
+        .args([
+            "run",
+            "--quiet",
+            "--release",
+            "--no-default-features",
+            "--manifest-path",
+        ])
         .arg(workspace::root().join("fuzz/Cargo.toml"))
-        .args(["--bin", DIFFERENTIAL, "--", "--seconds", &seconds.to_string(), "--lua"])
+        .args([
+            "--bin",
+            DIFFERENTIAL,
+            "--",
+            "--seconds",
+            &seconds.to_string(),
+            "--lua",
+        ])
         .arg(lua);
     // Another part of the programs each day, unless one is asked for.
     let today = std::time::SystemTime::now()
@@ -143,13 +172,32 @@ fn reference() -> Result<PathBuf> {
     };
     let tarball = conformance::tarball(&scratch("conformance")?)?;
     let source = "lupa-2.8/third-party/lua54";
-    run(Command::new("tar").arg("-xzf").arg(tarball).arg("-C").arg(&home).args(["--strip-components=3", source]))?;
+    run(Command::new("tar")
+        .arg("-xzf")
+        .arg(tarball)
+        .arg("-C")
+        .arg(&home)
+        .args(["--strip-components=3", source]))?;
     let configuration = home.join("luaconf.h");
     let text = std::fs::read_to_string(&configuration)?;
-    let (before, after) = text.rsplit_once("#endif").context("luaconf.h has no #endif")?;
-    std::fs::write(&configuration, format!("{before}{UNSIGNED_NAN}#endif{after}"))?;
+    let (before, after) = text
+        .rsplit_once("#endif")
+        .context("luaconf.h has no #endif")?;
+    std::fs::write(
+        &configuration,
+        format!("{before}{UNSIGNED_NAN}#endif{after}"),
+    )?;
     let mut build = Command::new(cc);
-    build.args(["-std=gnu99", "-O2", "-w", "-DLUA_COMPAT_5_3", "-DLUA_USE_POSIX", "-o"]).arg(&lua);
+    build
+        .args([
+            "-std=gnu99",
+            "-O2",
+            "-w",
+            "-DLUA_COMPAT_5_3",
+            "-DLUA_USE_POSIX",
+            "-o",
+        ])
+        .arg(&lua);
     build.arg(home.join("onelua.c")).arg("-lm");
     run(&mut build)?;
     Ok(lua)
