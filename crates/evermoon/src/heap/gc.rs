@@ -576,7 +576,8 @@ impl Heap {
         for t in tables {
             for i in 0..t.entry_count as usize {
                 let e = t.entries()[i];
-                if e.value_tag != tag::NIL && self.clearable(e.key()) {
+                // A tombstone too: nothing has marked its key, not even a string.
+                if e.value_tag == tag::NIL || self.clearable(e.key()) {
                     self.clear_entry(*t, i);
                 }
             }
