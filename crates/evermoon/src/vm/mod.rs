@@ -8,6 +8,7 @@
 //! an [`Act`] instead of calling.
 
 pub mod call;
+pub(crate) mod checked;
 pub mod door;
 pub mod error;
 pub mod hook;
@@ -243,6 +244,10 @@ impl Vm {
             coroutine_depth: 0,
             host_coroutine: false,
         };
+        #[cfg(feature = "checked")]
+        {
+            vm.heap.event_names = vm.events[..8].to_vec();
+        }
         vm.heap.debt = -(32 << 10);
         vm
     }
