@@ -155,7 +155,10 @@ impl Engine {
         let end = self.run(probe.as_bytes(), "=probe", &[]);
         // A hook that was left may fail by itself.
         let hooked = !self.run(b"debug.sethook()", "=probe", &[]).is_done();
-        assert!(end.is_done() || hooked || self.run(probe.as_bytes(), "=probe", &[]).is_done(), "{end:?}");
+        assert!(
+            end.is_done() || hooked || self.run(probe.as_bytes(), "=probe", &[]).is_done(),
+            "{end:?}"
+        );
     }
 }
 

@@ -264,7 +264,6 @@ fn searcher_preload(vm: &mut Vm) -> NativeResult {
     let name = vm.check_str(0)?;
     let registry = vm.registry;
     let preload = vm.raw_get_name(registry, PRELOAD)?;
-    vm.touch(preload)?;
     let loader = preload.as_table().map_or(Value::NIL, |t| t.get_str(name));
     if loader.is_nil() {
         let text = [b"no field package.preload['", name.as_bytes(), b"']"].concat();

@@ -8,6 +8,7 @@
 //! an [`Act`] instead of calling.
 
 pub mod call;
+pub(crate) mod checked;
 pub mod error;
 pub mod finalizer;
 pub mod fault;
@@ -266,6 +267,10 @@ impl Vm {
             retry: fault::Retry::default(),
             permanents: Default::default(),
         };
+        #[cfg(feature = "checked")]
+        {
+            vm.heap.event_names = vm.events[..8].to_vec();
+        }
         vm.heap.debt = -(32 << 10);
         vm
     }
