@@ -40,4 +40,6 @@ await build({
     },
   ],
 });
+// The worker's script is one file: bundlers make of it what they make of any worker, and no import of it can fail.
+await build({ ...common, entryPoints: ['src/worker-script.ts'], minifySyntax: true, external: ['node:*'] });
 console.log(`dist: evermoon.wasm ${statSync('dist/evermoon.wasm').size} bytes`);

@@ -82,6 +82,8 @@ export const Mail = {
   ReleasedLen: 8,
   Message: 9,
   MessageLen: 10,
+  Reports: 11,
+  ReportsLen: 12,
 } as const;
 
-export const Stat = { HeapBytes: 0, HeapMax: 1, Collections: 2, FuelUsed: 3, Handles: 4, Tasks: 5 } as const;
+export const Stat = { HeapBytes: 0, HeapMax: 1, Collections: 2, FuelUsed: 3, Handles: 4, Tasks: 5, Refused: 7 } as const;

@@ -102,7 +102,7 @@ export class Core {
     const status = this.compile(OPERATORS, '=evermoon');
     if (status !== Status.Done) throw this.failed(status);
     const main = this.handleAt(0);
-    if (x.em_call(this.engine, main, 0, 1) !== Status.Done) throw this.refusal(Status.Misuse);
+    if (x.em_call(this.engine, main, 0, 1000) !== Status.Done) throw this.refusal(Status.Misuse);
     instance.view();
     const [index, newindex, length, tostring, st, resume, setmetatable] = [0, 1, 2, 3, 4, 5, 6].map((i) => this.handleAt(i));
     this.op = { index, newindex, length, tostring, status: st, resume, setmetatable } as Operators;
@@ -143,7 +143,8 @@ export class Core {
   /** There is nothing to drain. */
   get quiet(): boolean {
     const { u32 } = this.instance;
-    return (u32[this.mail + Mail.OutputLen]! | u32[this.mail + Mail.ReleasedLen]!) === 0;
+    const m = this.mail;
+    return (u32[m + Mail.OutputLen]! | u32[m + Mail.ReleasedLen]! | u32[m + Mail.ReportsLen]!) === 0;
   }
 
   // ---- slots ----
@@ -510,10 +511,10 @@ export class Core {
     );
     if (status !== Status.Done) throw this.failed(status);
     const main = this.handleAt(0);
-    const functions = proxyFunctions(this);
+    const functions = proxyFunctions((object) => this.objectNumber(object));
     const at = this.slots(functions.length);
     functions.forEach((f, i) => this.simple(at + i * SLOT, f));
-    const ran = this.x.em_call(this.engine, main, functions.length, 1);
+    const ran = this.x.em_call(this.engine, main, functions.length, 1000);
     this.instance.view();
     if (ran !== Status.Done) throw this.failed(ran);
     const table = this.handleAt(0);
@@ -524,18 +525,29 @@ export class Core {
 
   // ---- after a call ----
 
-  /** Takes the output and the released numbers, if there are any. */
+  /** Takes the output, the reports and the released numbers, if there are any. */
   drain(sink: Sink): void {
+    if (this.quiet) return;
     const { u32, u8 } = this.instance;
     const m = this.mail;
-    const output = u32[m + Mail.OutputLen]!;
-    const released = u32[m + Mail.ReleasedLen]!;
-    if ((output | released) === 0) return;
-    const numbers = released > 0 ? u32.slice(u32[m + Mail.Released]! >>> 2, (u32[m + Mail.Released]! >>> 2) + released) : undefined;
-    const bytes = output > 0 ? u8.slice(u32[m + Mail.Output]!, u32[m + Mail.Output]! + output) : undefined;
+    /** A copy of what a field and the one behind it name, in units of the view. */
+    const copy = <T extends Uint8Array | Uint32Array>(view: T, field: number, shift: number) => {
+      const at = u32[m + field]! >>> shift;
+      return view.slice(at, at + u32[m + field + 1]!) as T;
+    };
+    const output = copy(u8, Mail.Output, 0);
+    const reports = copy(u8, Mail.Reports, 0);
+    const released = copy(u32, Mail.Released, 2);
     this.x.em_output_taken(this.engine);
-    if (numbers) for (const number of numbers) this.#forget(number);
-    if (bytes) sink.write(bytes);
+    for (const number of released) this.#forget(number);
+    if (output.length > 0) sink.write(output);
+    const words = new Uint32Array(reports.buffer);
+    for (let at = 0; at < reports.length; ) {
+      const head = words[at >>> 2]!;
+      const end = at + 4 + (head >>> 1);
+      sink.report(reports.subarray(at + 4, end), (head & 1) !== 0);
+      at = (end + 3) & ~3;
+    }
   }
 
   /** The error for a call that was refused. */

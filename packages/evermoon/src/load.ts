@@ -141,6 +141,12 @@ export function isNode(): boolean {
   return Deno === undefined && typeof process?.versions?.node === 'string';
 }
 
+/** Where a file of the package may be: beside the code, or where Vite's dev server has it when it has moved only the code. */
+export function siblings(name: string): string[] {
+  const { url } = import.meta;
+  return [...new Set([url, url.replace(/[^/]*\/deps(_temp[^/]*)?\/[^/]*$/, 'evermoon/dist/x')])].map((base) => new URL(name, base).href);
+}
+
 /** One of Node's own modules, by a way that no bundler follows. */
 export async function nodeModule<T>(name: string): Promise<T> {
   const { process } = globalThis as { process?: NodeProcess };

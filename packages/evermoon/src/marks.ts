@@ -17,6 +17,11 @@ export class Method {
   ) {}
 }
 
+/** An object of JavaScript's that is elsewhere: what Lua does to it is asked there (`proxy.ts` has the list). */
+export abstract class Elsewhere {
+  abstract ask(operation: number, args: unknown[]): Promise<unknown>;
+}
+
 /** An exception on its way through Lua. */
 export class Thrown {
   constructor(readonly error: Error) {}

@@ -45,7 +45,7 @@ export class RunState {
   onCancel: ((error: Error) => void) | undefined;
 
   constructor(core: Core, options: Control & RunOptions, defaults: Control) {
-    this.ownSink = options.onPrint !== undefined || options.onOutput !== undefined;
+    this.ownSink = (options.onPrint ?? options.onOutput ?? options.onWarn ?? options.onStderr) !== undefined;
     this.sink = this.ownSink ? new Sink(options) : (core.current?.sink ?? core.sink);
     this.fuel = this.fuelStart = options.fuel ?? defaults.fuel;
     this.timeout = options.timeout ?? defaults.timeout ?? Infinity;

@@ -87,7 +87,15 @@ impl Heap {
     /// Whether `bytes` more would fit under the cap.
     #[inline(always)]
     pub fn reserve(&self, bytes: usize) -> Result<(), OutOfMemory> {
-        if bytes > self.bytes_max.saturating_sub(self.bytes) {
+        self.reserve_block(bytes, bytes)
+    }
+
+    /// The same for a block of `size` bytes that takes the place of a smaller one.
+    #[inline(always)]
+    pub(crate) fn reserve_block(&self, bytes: usize, size: usize) -> Result<(), OutOfMemory> {
+        if bytes > self.bytes_max.saturating_sub(self.bytes)
+            || size >= alloc::REFUSABLE && !alloc::available(size)
+        {
             Err(OutOfMemory { asked: bytes })
         } else {
             Ok(())
