@@ -21,16 +21,24 @@ copyFileSync(wasm, 'dist/evermoon.wasm');
 copyFileSync(legacyWasm, 'dist/lua.wasm');
 
 const bytes = readFileSync(wasm);
-const common = { bundle: true, format: 'esm', target: 'es2022', outdir: 'dist', logLevel: 'warning', legalComments: 'none' };
+// Lua's own parts of libraries go without their comments and indentation.
+const lua = {
+  name: 'lua',
+  setup(b) {
+    b.onLoad({ filter: /\.lua$/ }, ({ path }) => ({ contents: readFileSync(path, 'utf8').replace(/^\s*(--.*)?\n|^ +/gm, ''), loader: 'text' }));
+  },
+};
+const common = { plugins: [lua], bundle: true, format: 'esm', target: 'es2022', outdir: 'dist', logLevel: 'warning', legalComments: 'none' };
 // Shared chunks, so that the classes of '.' and './inline' are the same.
 await build({
   ...common,
-  entryPoints: ['src/index.ts', 'src/inline.ts', 'src/cu-api.ts', 'src/worker.ts', 'src/cli.ts'].filter((f) => existsSync(f)),
+  entryPoints: ['src/index.ts', 'src/inline.ts', 'src/cu-api.ts', 'src/libs.ts', 'src/worker.ts', 'src/cli.ts'].filter((f) => existsSync(f)),
   splitting: true,
   chunkNames: 'chunk-[hash]',
   minifySyntax: true,
   external: ['node:*'],
   plugins: [
+    lua,
     {
       name: 'wasm-bytes',
       setup(b) {

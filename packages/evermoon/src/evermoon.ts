@@ -45,6 +45,7 @@ export class Evermoon implements types.LuaEngine {
     seed(core.x, core.engine, options.seed);
     const lua = new Evermoon(core);
     if (options.modules) installModules(core, options.modules);
+    for (const library of options.libs ?? []) (library as (lua: Evermoon) => void)(lua);
     for (const [name, value] of Object.entries(options.globals ?? {})) lua.globals.set(name, value);
     return lua;
   }

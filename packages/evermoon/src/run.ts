@@ -17,7 +17,7 @@ import {
   LuaTimeoutError,
 } from './errors.js';
 import { Handle } from './handles.js';
-import { Multi, Thrown } from './marks.js';
+import { isForBytes, Multi, Thrown } from './marks.js';
 import { Sink } from './output.js';
 import type { Control, RunOptions, Strings } from './types.js';
 
@@ -118,7 +118,7 @@ function isThenable(v: unknown): v is PromiseLike<unknown> {
 function callHost(core: Core, run: RunState | undefined): Answer | PromiseLike<unknown> {
   const { u32 } = core.instance;
   const reference = core.refs[u32[core.mail + Mail.Function]!];
-  let args = core.results(core.strings);
+  let args = core.results(reference && isForBytes(reference.object) ? 'bytes' : core.strings);
   core.drain(run?.sink ?? core.sink);
   const before = core.current;
   core.current = run;

@@ -5,6 +5,7 @@
 import { EvermoonError } from './errors.js';
 import { Evermoon } from './evermoon.js';
 import { Handle, type LuaFunction, type LuaTable, LuaThread } from './handles.js';
+import { os } from './libs.js';
 import { Elsewhere, Multi } from './marks.js';
 import { callAsync } from './run.js';
 import type { EvermoonOptions, RunOptions } from './types.js';
@@ -97,8 +98,8 @@ class Served {
   }
 
   #create(message: ToWorker & { t: 'create' }): void {
-    const options = this.#unpack(message.options) as EvermoonOptions;
-    this.#lua = Evermoon.createSync({ ...options, ...this.#outputOf(0), wasm: message.module });
+    const options = this.#unpack(message.options) as EvermoonOptions & { os?: boolean };
+    this.#lua = Evermoon.createSync({ ...options, ...(options.os && { libs: [os()] }), ...this.#outputOf(0), wasm: message.module });
   }
 
   #outputOf(run: number) {

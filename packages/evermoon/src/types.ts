@@ -111,6 +111,8 @@ export interface EvermoonOptions extends Output, Pick<Control, 'fuel' | 'timeout
   strings?: Strings;
   /** Seed of `math.random`. Default: random bits from `crypto`. */
   seed?: number | bigint;
+  /** Libraries beyond the sandbox's: `os()` and `io(…)` of `evermoon/libs`, or any function that puts something into the engine. */
+  libs?: readonly ((lua: never) => void)[];
   /** Globals to set. */
   globals?: Readonly<Record<string, LuaInput>>;
 }
@@ -272,7 +274,9 @@ export interface LuaMulti {
 }
 
 /** Options of an engine in a worker. Functions among them (`modules`, `globals`) are called on your side. */
-export interface WorkerOptions extends Omit<EvermoonOptions, 'isolate'> {
+export interface WorkerOptions extends Omit<EvermoonOptions, 'isolate' | 'libs'> {
+  /** `os.time`, `os.clock`, `os.date` and `os.difftime`. */
+  os?: boolean;
   /**
    * The worker: one of your own, or the address of its script. Its script is `import 'evermoon/worker-script'`. Default: the package's own file, which bundlers
    * that know `new Worker(new URL(…, import.meta.url))` find by themselves.
