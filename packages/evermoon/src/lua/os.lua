@@ -13,15 +13,15 @@ local COMPOSED = {
 }
 local MODIFIED = { E = '[cCxXyY]', O = '[deHImMSuUVwWy]' }
 
-local function argument(n, name, message)
-  error(format("bad argument #%d to '%s' (%s)", n, name, message), 3)
+local function argument(n, name, message, level)
+  error(format("bad argument #%d to '%s' (%s)", n, name, message), level or 3)
 end
 
 local function time_argument(v, n, name)
   local t = tointeger(v)
   if t == nil then
     local got = v == nil and 'no value' or type(v)
-    argument(n, name, math_type(v) and 'number has no integer representation' or 'number expected, got ' .. got)
+    argument(n, name, math_type(v) and 'number has no integer representation' or 'number expected, got ' .. got, 4)
   end
   return t
 end
@@ -125,6 +125,11 @@ os = {
     local year, month, day = field('year'), field('month'), field('day')
     local time = moment(year, month, day, field('hour', 12), field('min', 0), field('sec', 0))
     if time == nil then error('time result cannot be represented in this installation', 2) end
+    if t.isdst ~= nil and (parts(time, false)).isdst ~= t.isdst then
+      -- An hour that the clock shows twice: the other one.
+      local other = time + (t.isdst and -3600 or 3600)
+      if (parts(other, false)).isdst == t.isdst then time = other end
+    end
     for name, value in next, (parts(time, false)) do t[name] = value end
     return time
   end,
