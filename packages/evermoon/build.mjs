@@ -28,10 +28,17 @@ const lua = {
     b.onLoad({ filter: /\.lua$/ }, ({ path }) => ({ contents: readFileSync(path, 'utf8').replace(/^\s*(--.*)?\n|^ +/gm, ''), loader: 'text' }));
   },
 };
-const common = { plugins: [lua], bundle: true, format: 'esm', target: 'es2022', outdir: 'dist', logLevel: 'warning', legalComments: 'none' };
+// Names of the package's own that no user sees are shortened, the same way in every file.
+const internal =
+  'instance engine view refusal mail sink core slices deadline defaults u32 u8 f64 handleAt refs sent objectNumber writeHandle writeNumber slots metered ' +
+  'fuelStart cancelled onCancel owner simple failed ownSink limited op newString newBytes isObject readText proxies functionNumber referenceCount ' +
+  'defaultRun quiet late trap drain setmetatable newindex dead use pass results release stat doHandle';
+const common = {
+  mangleProps: new RegExp(`^(${internal.replaceAll(' ', '|')})$`), plugins: [lua], bundle: true, format: 'esm', target: 'es2022', outdir: 'dist', logLevel: 'warning', legalComments: 'none' };
 // Shared chunks, so that the classes of '.' and './inline' are the same.
-await build({
+const { mangleCache } = await build({
   ...common,
+  mangleCache: {},
   entryPoints: ['src/index.ts', 'src/inline.ts', 'src/cu-api.ts', 'src/libs.ts', 'src/worker.ts', 'src/cli.ts'].filter((f) => existsSync(f)),
   splitting: true,
   chunkNames: 'chunk-[hash]',
@@ -49,5 +56,5 @@ await build({
   ],
 });
 // The worker's script is one file: bundlers make of it what they make of any worker, and no import of it can fail.
-await build({ ...common, entryPoints: ['src/worker-script.ts'], minifySyntax: true, external: ['node:*'] });
+await build({ ...common, mangleCache, entryPoints: ['src/worker-script.ts'], minifySyntax: true, external: ['node:*'] });
 console.log(`dist: evermoon.wasm ${statSync('dist/evermoon.wasm').size} bytes`);

@@ -573,7 +573,7 @@ export class Core {
     return trapped(error);
   }
 
-  stat(which: (typeof Stat)[keyof typeof Stat]): number {
+  stat(which: Stat): number {
     return this.x.em_stat(this.engine, which);
   }
 }
