@@ -30,7 +30,7 @@ const lua = {
 };
 // Names of the package's own that no user sees are shortened, the same way in every file.
 const internal =
-  'instance engine view refusal mail sink core slices deadline defaults u32 u8 f64 handleAt refs sent objectNumber writeHandle writeNumber slots metered ' +
+  'instance engine view refusal mail sink slices deadline defaults u32 u8 f64 handleAt refs sent objectNumber writeHandle writeNumber slots metered ' +
   'fuelStart cancelled onCancel owner simple failed ownSink limited op newString newBytes isObject readText proxies functionNumber referenceCount ' +
   'defaultRun quiet late trap drain setmetatable newindex dead use pass results release stat doHandle';
 const common = {

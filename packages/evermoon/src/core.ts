@@ -99,14 +99,23 @@ export class Core {
     if (this.engine === 0) throw new LuaMemoryError('not enough memory for an engine, or too many engines in one instance', '');
     this.mail = x.em_mailbox(this.engine) >>> 2;
     engines.register(this, { x, engine: this.engine }, this);
-    const status = this.compile(OPERATORS, '=evermoon');
-    if (status !== Status.Done) throw this.failed(status);
-    const main = this.handleAt(0);
-    if (x.em_call(this.engine, main, 0, 1000) !== Status.Done) throw this.refusal(Status.Misuse);
-    instance.view();
+    this.own(OPERATORS, []);
     const [index, newindex, length, tostring, st, resume, setmetatable] = [0, 1, 2, 3, 4, 5, 6].map((i) => this.handleAt(i));
     this.op = { index, newindex, length, tostring, status: st, resume, setmetatable } as Operators;
-    x.em_handle_free(this.engine, main);
+  }
+
+  /** Runs Lua code of the package's own to its end; its results are in the slots. */
+  own(code: string, args: readonly unknown[]): void {
+    let status = this.compile(code, '=evermoon');
+    if (status === Status.Done) {
+      const main = this.handleAt(0);
+      this.pass(args);
+      status = this.x.em_call(this.engine, main, args.length, 1000);
+      this.sent();
+      this.x.em_handle_free(this.engine, main);
+    }
+    this.instance.view();
+    if (status !== Status.Done) throw status === Status.Error ? new EvermoonError('bug', String(this.first('text'))) : this.refusal(status);
   }
 
   dispose(): void {
@@ -262,7 +271,8 @@ export class Core {
         this.#writeReference(w, this.functionNumber(v as (...args: unknown[]) => unknown), Kind.HostFunction);
         return true;
       case 'symbol':
-        throw new LuaConversionError(`a symbol (${String(v)}) cannot cross to Lua: pass its description`, String(v));
+        scalar(v, 'the value');
+        return false;
       default:
         return this.#simpleObject(at, v as object | null);
     }
@@ -345,9 +355,7 @@ export class Core {
   }
 
   #writeBigint(w: number, v: bigint): void {
-    if (BigInt.asIntN(64, v) !== v) {
-      throw new LuaConversionError(`the bigint ${v} does not fit Lua's 64-bit integers: pass it as a string`, String(v));
-    }
+    scalar(v, 'the value');
     const { u32 } = this.instance;
     u32[w] = Number(BigInt.asUintN(32, v));
     u32[w + 1] = Number(BigInt.asUintN(32, v >> 32n));
@@ -503,24 +511,15 @@ export class Core {
   proxies(): void {
     if (this.#proxies) return;
     this.#proxies = true;
-    const status = this.compile(
+    this.own(
       `local index, newindex, length, call, pairs, tostring = ...
-       return { __index = index, __newindex = newindex, __len = length, __call = call, __pairs = pairs, __tostring = tostring,
-         __name = 'JavaScript object', __metatable = false }`,
-      '=evermoon',
+return { __index = index, __newindex = newindex, __len = length, __call = call, __pairs = pairs, __tostring = tostring,
+  __name = 'JavaScript object', __metatable = false }`,
+      proxyFunctions((object) => this.objectNumber(object)),
     );
-    if (status !== Status.Done) throw this.failed(status);
-    const main = this.handleAt(0);
-    const functions = proxyFunctions((object) => this.objectNumber(object));
-    const at = this.slots(functions.length);
-    functions.forEach((f, i) => this.simple(at + i * SLOT, f));
-    const ran = this.x.em_call(this.engine, main, functions.length, 1000);
-    this.instance.view();
-    if (ran !== Status.Done) throw this.failed(ran);
     const table = this.handleAt(0);
     this.x.em_object_metatable(this.engine, table);
     this.x.em_handle_free(this.engine, table);
-    this.x.em_handle_free(this.engine, main);
   }
 
   // ---- after a call ----
@@ -560,12 +559,6 @@ export class Core {
     return new EvermoonError('misuse', text);
   }
 
-  /** The error of a run or a load that failed: status `Error`, or a refusal. */
-  failed(status: number): Error {
-    if (status !== Status.Error) return this.refusal(status);
-    return new EvermoonError('bug', `the package's own Lua code failed: ${String(this.first('text'))}`);
-  }
-
   /** What a trap in the module becomes. */
   trap(error: unknown): unknown {
     if (!(error instanceof WebAssembly.RuntimeError)) return error;
@@ -579,6 +572,14 @@ export class Core {
 }
 
 const encoder = new TextEncoder();
+
+/** Throws for a symbol, and for a bigint that is no integer of Lua's. */
+export function scalar(v: bigint | symbol, path: string): void {
+  if (typeof v === 'symbol') throw new LuaConversionError(`a symbol (${String(v)}) cannot cross to Lua, at ${path}: pass its description`, path);
+  if (BigInt.asIntN(64, v) !== v) {
+    throw new LuaConversionError(`the bigint ${v} does not fit Lua's 64-bit integers, at ${path}: pass it as a string`, path);
+  }
+}
 
 /** The bytes of a view or buffer. */
 export function asBytes(v: object): Uint8Array | undefined {

@@ -15,9 +15,9 @@ const SCRATCH = 64 << 10;
 
 export class Instance {
   readonly x: Exports;
-  u8: Uint8Array;
-  u32: Uint32Array;
-  f64: Float64Array;
+  u8!: Uint8Array;
+  u32!: Uint32Array;
+  f64!: Float64Array;
   #scratch: number;
   #used = 0;
   /** Memory of long strings, to be freed with the scratch. */
@@ -35,9 +35,7 @@ export class Instance {
       );
     }
     this.x = exports;
-    this.u8 = new Uint8Array(exports.memory.buffer);
-    this.u32 = new Uint32Array(exports.memory.buffer);
-    this.f64 = new Float64Array(exports.memory.buffer);
+    this.#renew();
     this.#scratch = this.alloc(SCRATCH);
   }
 

@@ -1,8 +1,6 @@
 /** `require` through the host: one more searcher, before those that look for files. */
-import { Status } from './abi.js';
 import type { Core } from './core.js';
 import { EvermoonError } from './errors.js';
-import { callNow } from './run.js';
 import type { Modules } from './types.js';
 
 const SEARCHER = `
@@ -17,11 +15,7 @@ table.insert(package.searchers, 2, function(name)
 end)`;
 
 export function installModules(core: Core, modules: Modules): void {
-  const status = core.compile(SEARCHER, '=evermoon');
-  if (status !== Status.Done) throw core.failed(status);
-  const main = core.handleAt(0);
-  callNow(core, main, [finder(modules)], 'text');
-  core.x.em_handle_free(core.engine, main);
+  core.own(SEARCHER, [finder(modules)]);
 }
 
 type Found = string | Uint8Array | undefined | null;

@@ -4,8 +4,19 @@
  * Functions and objects that cross are kept here by number until the worker says that Lua has forgotten them. Handles name what the worker keeps; a
  * forgotten one is freed. So is a forgotten engine's worker: nothing global leads to the engine but the messages that are under way.
  */
-import * as errors from './errors.js';
-import { EvermoonError, EvermoonLoadError, LuaAbortError, LuaConversionError, LuaDisposedError } from './errors.js';
+import {
+  EvermoonError,
+  EvermoonLoadError,
+  LuaAbortError,
+  LuaConversionError,
+  LuaDisposedError,
+  LuaError,
+  LuaFuelError,
+  LuaMemoryError,
+  LuaSyncError,
+  LuaSyntaxError,
+  LuaTimeoutError,
+} from './errors.js';
 import { Evermoon as Base } from './evermoon.js';
 import { isNode, nodeModule, siblings } from './load.js';
 import { Method, Multi, Proxied } from './marks.js';
@@ -211,8 +222,7 @@ class Link {
 
   /** An error of the worker's, as the class it was there. */
   #error(data: WireError): Error {
-    const known = (errors as unknown as Record<string, { prototype: Error } | undefined>)[data.name];
-    const error = Object.create(known?.prototype ?? Error.prototype) as Error & Record<string, unknown>;
+    const error = Object.create((KINDS[data.name] ?? Error).prototype) as Error;
     const at = data.traceback === undefined ? null : /^(.+?):(\d+): /.exec(data.message);
     const fields: Record<string, unknown> = { ...data, chunk: at?.[1], line: at ? Number(at[2]) : undefined };
     if (data.value) fields['value'] = this.unpack(data.value);
@@ -223,6 +233,10 @@ class Link {
     return error;
   }
 }
+
+const KINDS: Record<string, { prototype: Error }> = {
+  EvermoonError, EvermoonLoadError, LuaConversionError, LuaDisposedError, LuaError, LuaFuelError, LuaMemoryError, LuaSyncError, LuaSyntaxError, LuaTimeoutError,
+};
 
 /** The methods of objects by reference, each bound once. */
 const methods = new WeakMap<object, Map<object, object>>();
