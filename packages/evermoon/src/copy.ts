@@ -3,9 +3,10 @@
  * stack; each object is copied once, so that cycles and sharing keep their shape.
  */
 import { Holds, Kind, Mail, Status } from './abi.js';
-import { asBytes, type Core, isPlain, scalar } from './core.js';
+import { type Core, isPlain, scalar } from './core.js';
 import { LuaConversionError } from './errors.js';
 import { Handle } from './handles.js';
+import { asBytes } from './instance.js';
 import type { Strings, ToJSOptions } from './types.js';
 
 const SLOT = 16;

@@ -13,7 +13,7 @@ import { type Exports, Holds, Kind, Mail, Stat, Status } from './abi.js';
 import { copyIn } from './copy.js';
 import { EvermoonError, LuaConversionError, LuaDisposedError, LuaMemoryError } from './errors.js';
 import { Handle, LuaFunction, LuaTable, LuaThread, LuaUserdata } from './handles.js';
-import { type Instance, trapped, utf8Length } from './instance.js';
+import { asBytes, type Instance, trapped, utf8Length } from './instance.js';
 import { Method, Multi, Proxied, Thrown } from './marks.js';
 import { proxyFunctions } from './proxy.js';
 import type { Sink } from './output.js';
@@ -579,14 +579,6 @@ export function scalar(v: bigint | symbol, path: string): void {
   if (BigInt.asIntN(64, v) !== v) {
     throw new LuaConversionError(`the bigint ${v} does not fit Lua's 64-bit integers, at ${path}: pass it as a string`, path);
   }
-}
-
-/** The bytes of a view or buffer. */
-export function asBytes(v: object): Uint8Array | undefined {
-  if (v instanceof Uint8Array) return v;
-  if (ArrayBuffer.isView(v)) return new Uint8Array(v.buffer, v.byteOffset, v.byteLength);
-  if (v instanceof ArrayBuffer) return new Uint8Array(v);
-  return undefined;
 }
 
 /** Whether an object is plain data that is copied: an array, an object of no class, a map or set. */

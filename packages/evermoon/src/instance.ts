@@ -145,6 +145,14 @@ export class Instance {
   }
 }
 
+/** The bytes of a view or buffer. */
+export function asBytes(v: object): Uint8Array | undefined {
+  if (v instanceof Uint8Array) return v;
+  if (ArrayBuffer.isView(v)) return new Uint8Array(v.buffer, v.byteOffset, v.byteLength);
+  if (v instanceof ArrayBuffer || Object.prototype.toString.call(v) === '[object ArrayBuffer]') return new Uint8Array(v as ArrayBuffer);
+  return undefined;
+}
+
 /** Length of a string in UTF-8 (a lone surrogate counts as U+FFFD). */
 export function utf8Length(s: string): number {
   let n = s.length;

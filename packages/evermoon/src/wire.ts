@@ -2,8 +2,9 @@
  * Values between two threads. What the structured clone can carry goes as it is (plain data with its cycles, numbers, bytes, dates); what it cannot is
  * replaced by a {@link Tagged} that names it: functions and objects of the main side, handles of the worker's.
  */
-import { asBytes, isPlain } from './core.js';
+import { isPlain } from './core.js';
 import { LuaConversionError } from './errors.js';
+import { asBytes } from './instance.js';
 
 /** The key that marks a tagged value. Plain data of the user's that has it cannot cross. */
 const TAG = '\u0001evermoon';
