@@ -11,6 +11,35 @@
 
 use super::object::Header;
 use std::alloc::{Layout, alloc, alloc_zeroed, dealloc, realloc};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// The embedder's allocator had to dig into its reserve: larger requests are refused until it says otherwise. Nothing sets this but an embedder
+/// whose allocator has one (the wasm module).
+pub static LOW: AtomicBool = AtomicBool::new(false);
+
+/// Requests from this size on are refused while memory is low; smaller ones come from the reserve.
+pub(super) const REFUSABLE: usize = 256;
+/// Requests from this size on might not fit the reserve: they are tried first, where the system may refuse them at all.
+const TRIED: usize = 32 << 10;
+
+/// Whether the system has a block of this size. Where the system overcommits memory (natively) the answer is yes.
+#[inline]
+pub(super) fn available(size: usize) -> bool {
+    !LOW.load(Ordering::Relaxed)
+        && (cfg!(not(target_family = "wasm")) || size < TRIED || try_block(size))
+}
+
+#[cold]
+fn try_block(size: usize) -> bool {
+    // SAFETY: the layout is not empty; the block is given back unused.
+    unsafe {
+        let block = alloc(layout(size));
+        if !block.is_null() {
+            dealloc(block, layout(size));
+        }
+        !block.is_null()
+    }
+}
 
 /// Granularity of the size classes, and the alignment of every block.
 const GRAIN: usize = 16;

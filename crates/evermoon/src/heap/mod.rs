@@ -106,12 +106,19 @@ impl Heap {
     /// Whether `bytes` more would fit under the cap.
     #[inline(always)]
     pub fn reserve(&self, bytes: usize) -> Result<(), OutOfMemory> {
+        self.reserve_block(bytes, bytes)
+    }
+
+    /// The same for a block of `size` bytes that takes the place of a smaller one.
+    #[inline(always)]
+    pub(crate) fn reserve_block(&self, bytes: usize, size: usize) -> Result<(), OutOfMemory> {
         // What is in the store only takes no room here.
-        if bytes
-            > self
-                .bytes_max
-                .saturating_add(self.world.absent_bytes)
-                .saturating_sub(self.bytes)
+        let room = self
+            .bytes_max
+            .saturating_add(self.world.absent_bytes)
+            .saturating_sub(self.bytes);
+        if bytes > room
+            || size >= alloc::REFUSABLE && !alloc::available(size)
         {
             Err(OutOfMemory { asked: bytes })
         } else {

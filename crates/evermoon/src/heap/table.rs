@@ -616,7 +616,7 @@ impl Heap {
         }
         let (old, new) = (t.array_cap as usize * 16, cap as usize * 16);
         if new > old {
-            self.reserve(new - old)?;
+            self.reserve_block(new - old, new)?;
         }
         // SAFETY: the buffer was made here with `old` bytes.
         t.array = unsafe {
@@ -749,7 +749,7 @@ impl Heap {
         }
         let (old, new) = (part_bytes(t.entry_cap), part_bytes(cap));
         if new > old {
-            self.reserve(new - old)?;
+            self.reserve_block(new - old, new)?;
         }
         // Compact in place first, so that one resize of the buffer is all that moves.
         let mut live = 0usize;

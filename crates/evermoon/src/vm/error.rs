@@ -445,7 +445,7 @@ impl Vm {
     /// Emits a whole warning.
     pub fn warning(&mut self, text: &[u8]) {
         if self.warn_on {
-            self.host.report(&[b"Lua warning: ", text, b"\n"].concat());
+            self.host.warning(text);
         }
     }
 }
