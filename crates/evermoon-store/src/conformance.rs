@@ -11,6 +11,8 @@ mod cases;
 mod model;
 mod race;
 
+pub use model::Model;
+
 use crate::store::Store;
 
 /// Makes worlds for the suite.

@@ -508,14 +508,15 @@ impl Store for RedbStore {
                 "the map of pages did not agree with the pages in use; it has been made anew"
                     .to_owned(),
             ),
-            Err(error) => {
-                let error =
-                    Failure::from(error).tell(&self.shared.source.name(), &self.shared.meter);
-                health.damage.push(error.to_string());
-                // redb refuses to write to what failed its check. Opened again, it may be read; that also tells whether it can be.
-                self.shared.close(error.to_string());
-                self.reopen()?;
-            }
+            Err(error) => match self.shared.settle(error.into()) {
+                error @ StoreError::Corrupt { .. } => {
+                    health.damage.push(error.to_string());
+                    // redb refuses to write to what failed its check. Opened again, it may be read; that also tells whether it can be.
+                    self.shared.close(error.to_string());
+                    self.reopen()?;
+                }
+                error => return Err(error),
+            },
         }
         let _ = progress(1.0);
         Ok(health)
@@ -533,9 +534,14 @@ impl Store for RedbStore {
         let compacted = self.shared.alone(|database| {
             // redb says nothing until it is done, so the meter is watched meanwhile.
             let result = std::thread::scope(|scope| {
-                let worker = scope.spawn(|| database.compact());
+                let watcher = std::thread::current();
+                let worker = scope.spawn(move || {
+                    let result = database.compact();
+                    watcher.unpark();
+                    result
+                });
                 while !worker.is_finished() {
-                    std::thread::sleep(Duration::from_millis(20));
+                    std::thread::park_timeout(Duration::from_millis(20));
                     let moved = meter.bytes_written.load(Ordering::Relaxed) - start;
                     let _ = progress((moved as f64 / work).min(0.99));
                 }
@@ -634,7 +640,7 @@ impl RedbStore {
         was_read: bool,
         error: StorageError,
     ) -> Result<Option<Vec<u8>>> {
-        match Failure::from(error).tell(&self.shared.source.name(), &self.shared.meter) {
+        match self.shared.settle(error.into()) {
             StoreError::Corrupt { what } => {
                 health
                     .damage

@@ -9,18 +9,19 @@ use proptest::test_runner::{Config, TestRunner};
 
 use super::{TestWorld, Worlds};
 use crate::batch::{Batch, Op};
-use crate::error::StoreError;
+use crate::error::{Result, StoreError};
 use crate::store::{Durability, Entry, Head, Scan, Store};
 
 /// What a store is, said with the standard library.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
-struct Model {
-    head: Head,
-    entries: BTreeMap<Vec<u8>, Vec<u8>>,
+pub struct Model {
+    pub head: Head,
+    pub entries: BTreeMap<Vec<u8>, Vec<u8>>,
 }
 
 impl Model {
-    fn apply(&mut self, batch: &Batch) {
+    /// A commit.
+    pub fn apply(&mut self, batch: &Batch) {
         for op in batch.ops() {
             match op {
                 Op::Put { key, value } => {
@@ -36,6 +37,43 @@ impl Model {
             }
         }
         self.head.version += 1;
+    }
+
+    /// What is different in `store`, if anything is.
+    pub fn difference(&self, store: &dyn Store) -> Result<Option<String>> {
+        let head = store.head()?;
+        if head != self.head {
+            return Ok(Some(format!("it has {head:?}, not {:?}", self.head)));
+        }
+        let mut expected = self.entries.iter();
+        let mut found = None;
+        store.visit(Scan::all(), &mut |key, value| match expected.next() {
+            Some((k, v)) if k == key && v == value => ControlFlow::Continue(()),
+            other => {
+                let other = other.map(|(k, v)| (k.escape_ascii().to_string(), v.len()));
+                found = Some(format!(
+                    "it has key {} with {} bytes, not {other:?}",
+                    key.escape_ascii(),
+                    value.len()
+                ));
+                ControlFlow::Break(())
+            }
+        })?;
+        if found.is_none()
+            && let Some((key, _)) = expected.next()
+        {
+            found = Some(format!("it has no key {}", key.escape_ascii()));
+        }
+        let stats = store.stats()?;
+        let bytes = |(key, value): (&Vec<u8>, &Vec<u8>)| (key.len() + value.len()) as u64;
+        let figures = (
+            self.entries.len() as u64,
+            self.entries.iter().map(bytes).sum(),
+        );
+        if found.is_none() && (stats.entries, stats.payload_bytes) != figures {
+            found = Some(format!("its figures are {stats:?}, not {figures:?}"));
+        }
+        Ok(found)
     }
 
     fn scan(&self, scan: Scan<'_>) -> Vec<Entry> {
@@ -209,20 +247,9 @@ fn act(
             store.vacuum(&mut |_| ControlFlow::Continue(())).unwrap();
         }
     }
-    assert_eq!(store.head().unwrap(), model.head);
-    let all = Scan::all();
-    assert_eq!(store.scan(all).unwrap(), model.scan(all));
-    assert_eq!(
-        store.scan(all.reversed()).unwrap(),
-        model.scan(all.reversed())
-    );
-    let stats = store.stats().unwrap();
-    assert_eq!(stats.entries, model.entries.len() as u64);
-    let bytes = |(key, value): (&Vec<u8>, &Vec<u8>)| (key.len() + value.len()) as u64;
-    assert_eq!(
-        stats.payload_bytes,
-        model.entries.iter().map(bytes).sum::<u64>()
-    );
+    assert_eq!(model.difference(&**store).unwrap(), None);
+    let backwards = Scan::all().reversed();
+    assert_eq!(store.scan(backwards).unwrap(), model.scan(backwards));
 }
 
 pub(super) fn like_a_plain_map(worlds: &dyn Worlds) {
