@@ -86,6 +86,34 @@ pub fn asan(given: &[String]) -> Result<bool> {
     Ok(tally.close())
 }
 
+/// `cargo xtask faults [parts] [--images N] [--kills N] [--races N] [--errors N] [--seed S] [--dir D]`: what `cargo test` does to
+/// the stores in short, at length. Unoptimised on purpose: redb's own assertions run along.
+pub fn faults(given: &[String]) -> Result<bool> {
+    const LONG: [(&str, &str); 6] = [
+        ("images", "100000"),
+        ("kills", "300"),
+        ("races", "10000"),
+        ("errors", "8"),
+        ("stride", "1"),
+        ("seed", "1"),
+    ];
+    let mut names: Vec<&str> = LONG.iter().map(|(name, _)| *name).collect();
+    names.push("dir");
+    let args = Args::parse(given, &[], &names)?;
+    let mut tests = cargo();
+    tests.args(["test", "--quiet", "--package", "evermoon-store"]);
+    tests.args(["--test", "faults", "--"]).args(&args.words);
+    for (name, value) in LONG {
+        let value = args.option(name).unwrap_or(value);
+        tests.args([&format!("--{name}"), value]);
+    }
+    if let Some(directory) = args.option("dir") {
+        tests.args(["--dir", directory]);
+    }
+    run(&mut tests)?;
+    Ok(true)
+}
+
 /// `cargo xtask bless [filters]`: runs the tests so that each golden file becomes what the code now says. Read the
 /// difference before you commit it.
 pub fn bless(given: &[String]) -> Result<bool> {

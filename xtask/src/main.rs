@@ -28,7 +28,7 @@ use anyhow::Result;
 /// A verb: its name, the line of help, and what runs it (true: all is well).
 type Verb = (&'static str, &'static str, fn(&[String]) -> Result<bool>);
 
-const VERBS: [Verb; 13] = [
+const VERBS: [Verb; 14] = [
     (
         "setup",
         "installs what the other verbs need and is missing",
@@ -78,6 +78,11 @@ const VERBS: [Verb; 13] = [
         "fuzz",
         "the fuzzers, one after the other [names] [--seconds N] [--seed S]",
         fuzz::fuzz,
+    ),
+    (
+        "faults",
+        "the stores in a hostile world, at length: [crash errors kill race] [--images N] [--kills N] [--races N] [--seed S]",
+        deep_checks::faults,
     ),
     (
         "bless",
