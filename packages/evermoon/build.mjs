@@ -25,7 +25,7 @@ const common = { bundle: true, format: 'esm', target: 'es2022', outdir: 'dist', 
 // Shared chunks, so that the classes of '.' and './inline' are the same.
 await build({
   ...common,
-  entryPoints: ['src/index.ts', 'src/inline.ts', 'src/cu-api.ts', 'src/worker.ts', 'src/cli.ts'].filter((f) => existsSync(f)),
+  entryPoints: ['src/index.ts', 'src/inline.ts', 'src/cu-api.ts', 'src/worker.ts', 'src/cli.ts', 'src/stores/index.ts', 'src/stores/node.ts'].filter((f) => existsSync(f)),
   splitting: true,
   chunkNames: 'chunk-[hash]',
   minifySyntax: true,
