@@ -130,9 +130,10 @@ export class IndexedDBStore implements Store {
 
   async lease(options: LeaseOptions = {}): Promise<number> {
     this.#check();
+    const already = this.#lock.held;
+    // Outside of the queue: waiting for the lock may take a day.
+    await this.#lock.hold(options.ifBusy ?? 'fail', options.signal, () => this.#lost(undefined));
     return this.#write(async () => {
-      const already = this.#lock.held;
-      await this.#lock.hold(options.ifBusy ?? 'fail', options.signal, () => this.#lost(undefined));
       try {
         this.#check();
         const epoch = await this.#try((link) =>
@@ -144,6 +145,7 @@ export class IndexedDBStore implements Store {
             });
           }),
         );
+        // A lease taken anew by its own holder ends the one before without a word.
         this.#lease = { epoch, onLost: options.onLost };
         return epoch;
       } catch (error) {
@@ -294,6 +296,7 @@ export class IndexedDBStore implements Store {
 
   async close(): Promise<void> {
     this.#closed = true;
+    if (!this.#lock.held) this.#lock.release();
     await this.#queue;
     while (this.#running.size) await Promise.allSettled(this.#running);
     this.#lease = undefined;

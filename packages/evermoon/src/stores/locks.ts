@@ -2,13 +2,14 @@
  * Who has a world open, by the Web Locks of its origin: held from the lease until the store is closed or the tab is gone, however it
  * goes. The lock only makes things clear and quick for people; what keeps a world whole is the epoch, checked in every commit.
  */
-import { WorldBusyError } from './errors.js';
+import { StoreClosedError, WorldBusyError } from './errors.js';
 
 export class WorldLock {
   readonly #world: string;
   readonly #name: string;
   readonly #locks: LockManager | undefined;
   #release: (() => void) | undefined;
+  #waiting: { granted: Promise<void>; give: (reason: unknown) => void } | undefined;
 
   constructor(world: string, name: string, locks: LockManager | undefined) {
     this.#world = world;
@@ -23,37 +24,47 @@ export class WorldLock {
   /** Resolves when the lock is held. `onStolen`: it was, and is no more. Where the browser has no locks this does nothing. */
   hold(ifBusy: 'fail' | 'wait' | 'steal', signal: AbortSignal | undefined, onStolen: () => void): Promise<void> {
     if (!this.#locks || this.held) return Promise.resolve();
-    const options: LockOptions = ifBusy === 'steal' ? { steal: true } : ifBusy === 'wait' ? { ...(signal && { signal }) } : { ifAvailable: true };
-    return new Promise((resolve, reject) => {
+    if (this.#waiting) return this.#waiting.granted;
+    const control = new AbortController();
+    const abort = () => control.abort(signal!.reason);
+    if (signal?.aborted) return Promise.reject(signal.reason as Error);
+    signal?.addEventListener('abort', abort, { once: true });
+    const options: LockOptions = ifBusy === 'steal' ? { steal: true } : ifBusy === 'wait' ? { signal: control.signal } : { ifAvailable: true };
+    const granted = new Promise<void>((resolve, reject) => {
       let mine: (() => void) | undefined;
-      const held = this.#locks!.request(this.#name, options, (lock) => {
-        if (!lock) {
-          reject(
-            new WorldBusyError(
+      this.#locks!
+        .request(this.#name, options, (lock) => {
+          if (!lock) {
+            throw new WorldBusyError(
               this.#world,
               `the world "${this.#world}" is open in another tab or worker. Close it there; or open it here with { ifBusy: 'steal' } to take it over, or { ifBusy: 'wait' } to wait until it is closed`,
-            ),
-          );
-          return undefined;
-        }
-        return new Promise<void>((release) => {
-          mine = release;
-          this.#release = release;
-          resolve();
+            );
+          }
+          return new Promise<void>((release) => {
+            mine = release;
+            this.#release = release;
+            resolve();
+          });
+        })
+        .catch((error: unknown) => {
+          // After `resolve` this is a theft; before, it is busy, or `signal`, or a browser that allows no locks here.
+          if (mine && this.#release === mine) {
+            this.#release = undefined;
+            onStolen();
+          }
+          reject(error);
         });
-      });
-      held.catch((error: unknown) => {
-        // After `resolve` this is a theft; before, `signal` or a browser that allows no locks here.
-        if (mine && this.#release === mine) {
-          this.#release = undefined;
-          onStolen();
-        }
-        reject(error);
-      });
+    }).finally(() => {
+      signal?.removeEventListener('abort', abort);
+      this.#waiting = undefined;
     });
+    this.#waiting = { granted, give: (reason) => control.abort(reason) };
+    return granted;
   }
 
+  /** Gives it up, and does not wait for it any more. */
   release(): void {
+    this.#waiting?.give(new StoreClosedError(`the world "${this.#world}"`));
     this.#release?.();
     this.#release = undefined;
   }
