@@ -15,7 +15,7 @@
  */
 import { checkCounters, checkKey, checkLimit, compare, keyName, keyNumber, neighbours, own, ownBatch } from './bytes.js';
 import { HEAD, Lost, META, RECORDS, classify, lose, openDatabase, transact, type Link, type Work } from './idb.js';
-import { WorldLock } from './locks.js';
+import { WorldLock, busy } from './locks.js';
 import {
   StoreClosedError,
   StoreConflictError,
@@ -136,6 +136,7 @@ export class IndexedDBStore implements Store {
     return this.#write(async () => {
       try {
         this.#check();
+        if (this.#lock.lost) throw busy(this.name);
         const epoch = await this.#try((link) =>
           transact<number>(link, [META], 'readwrite', { durability: 'strict' }, (work) => {
             readHead(work, this.name, (head) => {

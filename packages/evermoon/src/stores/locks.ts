@@ -21,6 +21,11 @@ export class WorldLock {
     return this.#release !== undefined;
   }
 
+  /** It is not held, although there are locks: it was stolen since `hold`. */
+  get lost(): boolean {
+    return this.#locks !== undefined && !this.held;
+  }
+
   /** Resolves when the lock is held. `onStolen`: it was, and is no more. Where the browser has no locks this does nothing. */
   hold(ifBusy: 'fail' | 'wait' | 'steal', signal: AbortSignal | undefined, onStolen: () => void): Promise<void> {
     if (!this.#locks || this.held) return Promise.resolve();
@@ -34,12 +39,7 @@ export class WorldLock {
       let mine: (() => void) | undefined;
       this.#locks!
         .request(this.#name, options, (lock) => {
-          if (!lock) {
-            throw new WorldBusyError(
-              this.#world,
-              `the world "${this.#world}" is open in another tab or worker. Close it there; or open it here with { ifBusy: 'steal' } to take it over, or { ifBusy: 'wait' } to wait until it is closed`,
-            );
-          }
+          if (!lock) throw busy(this.#world);
           return new Promise<void>((release) => {
             mine = release;
             this.#release = release;
@@ -68,4 +68,11 @@ export class WorldLock {
     this.#release?.();
     this.#release = undefined;
   }
+}
+
+export function busy(world: string): WorldBusyError {
+  return new WorldBusyError(
+    world,
+    `the world "${world}" is open in another tab or worker. Close it there; or open it here with { ifBusy: 'steal' } to take it over, or { ifBusy: 'wait' } to wait until it is closed`,
+  );
 }

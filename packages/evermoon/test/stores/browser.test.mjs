@@ -3,6 +3,10 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { launchKept, page as newPage, serve } from './browser.mjs';
 import { cases } from './conformance.mjs';
+import { WAYS } from './faulty.mjs';
+
+// `EVERMOON_LONG=1` for the long forms.
+const long = process.env.EVERMOON_LONG === '1';
 
 let server;
 let browser;
@@ -231,3 +235,85 @@ test('in a worker', () =>
     );
     assert.deepEqual(result, [1, 'best-effort']);
   }));
+
+for (const way of WAYS) {
+  test(`every step fails in Chromium: ${way}`, (t) =>
+    withPage(async (page) => {
+      for (const twice of [false, true]) {
+        const { lives, troubles, steps } = await page.evaluate(
+          async ([way, twice]) => {
+            const { Faults, strikeAll } = await import('/test/stores/faulty.mjs');
+            let n = 0;
+            return strikeAll(way, twice, async (way, when) => {
+              const name = `faults ${way} ${twice} ${n++}`;
+              const faults = new Faults(indexedDB, way, when);
+              return {
+                faults,
+                open: () => IndexedDBStore.open(name, { indexedDB: faults.indexedDB }),
+                clean: () => IndexedDBStore.open(name),
+              };
+            });
+          },
+          [way, twice],
+        );
+        t.diagnostic(`${twice ? 'three in a row' : 'one'}: ${lives} lives; struck ${JSON.stringify(steps)}; told ${JSON.stringify(troubles)}`);
+        assert.ok(lives > 40, `${lives} lives`);
+      }
+    }));
+}
+
+// Each round both want to write the next version, in one of three manners; the epoch and the version decide, with locks or without.
+for (const locks of [true, false]) {
+  const rounds = long ? 10_000 : 300;
+  test(`two tabs race for one world, ${rounds} attempts each, ${locks ? 'stealing its lock' : 'without locks'}: never two commits of one version`, (t) =>
+    inPages(2, async (...pages) => {
+      const world = `race ${locks}`;
+      const play = () => async ([me, world, rounds, locks]) => {
+        const store = await IndexedDBStore.open(world, locks ? {} : { locks: null });
+        const acked = [];
+        const refused = {};
+        let epoch = 0;
+        let version = (await store.head()).version;
+        for (let round = 0; round < rounds; round++) {
+          try {
+            if (epoch === 0) {
+              epoch = await store.lease({ ifBusy: 'steal' });
+              version = (await store.head()).version;
+            }
+            const batch = [
+              { kind: 'put', key: conformance.id(version + 1), value: b(`${me} ${round}`) },
+              { kind: 'put', key: b('last'), value: b(`${me} ${round}`) },
+            ];
+            version = await store.commit(version, epoch, batch, { durability: round % 50 ? 'relaxed' : 'durable' });
+            acked.push([version, `${me} ${round}`]);
+          } catch (error) {
+            refused[error.code ?? error.name] = (refused[error.code ?? error.name] ?? 0) + 1;
+            if (!['fenced', 'conflict', 'busy'].includes(error.code) && error.name !== 'AbortError') throw error;
+            if (error.outcome === 'unknown') throw new Error('nobody pulled a plug here');
+            epoch = 0;
+          }
+        }
+        await store.close();
+        return { acked, refused };
+      };
+      const results = await Promise.all(pages.map((page, me) => page.evaluate(play(), [me, world, rounds, locks])));
+      const all = results.flatMap((r) => r.acked);
+      const versions = new Map(all);
+      assert.equal(versions.size, all.length, 'no version is acknowledged twice');
+      const found = await pages[0].evaluate(async (world) => {
+        const store = await IndexedDBStore.open(world);
+        const entries = await store.scan();
+        const head = await store.head();
+        await store.close();
+        return { version: head.version, epoch: head.epoch, entries: entries.map(([k, v]) => [k.length === 9 ? Number(new DataView(k.buffer).getBigUint64(1)) : 'last', conformance.show(v)]) };
+      }, world);
+      assert.equal(found.version, all.length, 'each version is acknowledged once');
+      const records = new Map(found.entries);
+      for (const [version, text] of versions) assert.equal(records.get(version), text, `version ${version}`);
+      assert.equal(records.size, all.length + 1);
+      assert.equal(records.get('last'), versions.get(found.version));
+      t.diagnostic(`${all.length} commits (${results.map((r) => r.acked.length).join(' and ')}), epoch ${found.epoch}, refused ${JSON.stringify(results.map((r) => r.refused))}`);
+      assert.ok(results.every((r) => r.acked.length > 0), 'each wrote some');
+      assert.ok(results.some((r) => Object.keys(r.refused).length > 0), 'they did meet');
+    }));
+}
