@@ -24,8 +24,8 @@ interface Shared {
   entries: SortedMap<Uint8Array>;
   payload: number;
   head: Head;
-  /** Tells the holder of the latest lease that it has lost it. */
-  lost: ((reason: Error) => void) | undefined;
+  /** Who has the latest lease, and how to tell it that it has lost it. */
+  holder: { store: MemoryStore; onLost: ((reason: Error) => void) | undefined } | undefined;
 }
 
 export class MemoryStore implements Store {
@@ -37,7 +37,7 @@ export class MemoryStore implements Store {
   /** An empty world; or, with `like`, one more store upon the world of another (which may be closed by now). */
   constructor(like?: MemoryStore, name = 'memory') {
     this.name = like?.name ?? name;
-    this.#shared = like ? like.#shared : { entries: new SortedMap(), payload: 0, head: { version: 0, epoch: 0 }, lost: undefined };
+    this.#shared = like ? like.#shared : { entries: new SortedMap(), payload: 0, head: { version: 0, epoch: 0 }, holder: undefined };
   }
 
   async head(): Promise<Head> {
@@ -48,9 +48,10 @@ export class MemoryStore implements Store {
     const shared = this.#open();
     const before = shared.head.epoch;
     shared.head.epoch += 1;
-    const { lost } = shared;
-    shared.lost = options.onLost;
-    lost?.(new StoreFencedError(before, shared.head.epoch));
+    const { holder } = shared;
+    shared.holder = { store: this, onLost: options.onLost };
+    // To take it anew is no loss.
+    if (holder && holder.store !== this) holder.onLost?.(new StoreFencedError(before, shared.head.epoch));
     return shared.head.epoch;
   }
 
@@ -131,6 +132,7 @@ export class MemoryStore implements Store {
 
   async close(): Promise<void> {
     this.#closed = true;
+    if (this.#shared.holder?.store === this) this.#shared.holder = undefined;
   }
 
   #open(): Shared {
