@@ -2,7 +2,7 @@
  * What the stores share: checking and copying arguments, keys as strings that sort like their bytes, neighbours of a key.
  * Knows no store.
  */
-import { MAX_KEY, MAX_VALUE, StoreLimitError, type Write } from './types.js';
+import { MAX_KEY, MAX_VALUE, StoreMisuseError, StoreTooLargeError, type Write } from './types.js';
 
 /** A copy in a buffer of its own: what a store was given may be a view of memory that changes, moves or is shared. */
 export function own(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
@@ -12,8 +12,13 @@ export function own(bytes: Uint8Array): Uint8Array<ArrayBuffer> {
 }
 
 export function checkKey(key: unknown): asserts key is Uint8Array {
-  if (!(key instanceof Uint8Array)) throw new StoreLimitError('a key must be a Uint8Array');
-  if (key.byteLength > MAX_KEY) throw new StoreLimitError(`a key has ${key.byteLength} bytes; at most ${MAX_KEY} are possible`);
+  if (!(key instanceof Uint8Array)) throw new StoreMisuseError('a key must be a Uint8Array');
+  if (key.byteLength > MAX_KEY) throw new StoreTooLargeError('a key', key.byteLength, MAX_KEY);
+}
+
+export function checkValue(value: unknown): asserts value is Uint8Array {
+  if (!(value instanceof Uint8Array)) throw new StoreMisuseError('a value must be a Uint8Array');
+  if (value.byteLength > MAX_VALUE) throw new StoreTooLargeError('a value', value.byteLength, MAX_VALUE);
 }
 
 type OwnBytes = Uint8Array<ArrayBuffer>;
@@ -29,10 +34,7 @@ export function ownBatch(batch: readonly Write[]): OwnWrite[] {
     switch (write.kind) {
       case 'put':
         checkKey(write.key);
-        if (!(write.value instanceof Uint8Array)) throw new StoreLimitError('a value must be a Uint8Array');
-        if (write.value.byteLength > MAX_VALUE) {
-          throw new StoreLimitError(`a value has ${write.value.byteLength} bytes; at most ${MAX_VALUE} are possible`);
-        }
+        checkValue(write.value);
         return { kind: 'put', key: own(write.key), value: own(write.value) };
       case 'delete':
         checkKey(write.key);
@@ -42,23 +44,27 @@ export function ownBatch(batch: readonly Write[]): OwnWrite[] {
         if (write.to !== undefined) checkKey(write.to);
         return { kind: 'deleteRange', from: own(write.from), to: write.to && own(write.to) };
       default:
-        throw new StoreLimitError(`a batch knows put, delete and deleteRange, not ${JSON.stringify((write as { kind: unknown }).kind)}`);
+        throw unknownWrite(write);
     }
   });
+}
+
+export function unknownWrite(write: never): StoreMisuseError {
+  return new StoreMisuseError(`a batch knows put, delete and deleteRange, not ${JSON.stringify((write as { kind: unknown }).kind)}`);
 }
 
 /** `expected` and `epoch` of a commit. */
 export function checkCounters(expected: number, epoch: number): void {
   if (!Number.isSafeInteger(expected) || expected < 0 || !Number.isSafeInteger(expected + 1)) {
-    throw new StoreLimitError(`a version is a whole number from 0 to 2^53 - 2, not ${expected}`);
+    throw new StoreMisuseError(`a version is a whole number from 0 to 2^53 - 2, not ${expected}`);
   }
-  if (!Number.isSafeInteger(epoch) || epoch < 0) throw new StoreLimitError(`an epoch is a whole number from 0 to 2^53 - 1, not ${epoch}`);
+  if (!Number.isSafeInteger(epoch) || epoch < 0) throw new StoreMisuseError(`an epoch is a whole number from 0 to 2^53 - 1, not ${epoch}`);
 }
 
 /** How many entries a scan may give: a whole number, or Infinity. */
 export function checkLimit(limit: number | undefined): number {
   if (limit === undefined || limit === Infinity) return Infinity;
-  if (!Number.isSafeInteger(limit) || limit < 0) throw new StoreLimitError(`a limit is a whole number from 0, not ${limit}`);
+  if (!Number.isSafeInteger(limit) || limit < 0) throw new StoreMisuseError(`a limit is a whole number from 0, not ${limit}`);
   return limit;
 }
 

@@ -6,6 +6,7 @@
  */
 import { EvermoonError } from '../errors.js';
 
+/** Where Rust has the same error it has the same code. */
 export type StoreErrorCode =
   | 'conflict'
   | 'fenced'
@@ -13,10 +14,12 @@ export type StoreErrorCode =
   | 'full'
   | 'closed'
   | 'corrupt'
+  | 'format'
+  | 'not_a_store'
+  | 'too_large'
   | 'gone'
-  | 'newer'
   | 'unavailable'
-  | 'limit'
+  | 'misuse'
   | 'io';
 
 /** What all have. */
@@ -113,7 +116,7 @@ export class StoreGoneError extends StoreError {
 export class StoreNewerError extends StoreError {
   override name = 'StoreNewerError';
   constructor(world: string, options?: ErrorOptions) {
-    super('newer', `the world "${world}" is kept in a newer format. Reload the page, or update the package, to have the newer Evermoon`, options);
+    super('format', `the world "${world}" is kept in a newer format. Reload the page, or update the package, to have the newer Evermoon`, options);
   }
 }
 
@@ -125,11 +128,31 @@ export class StoreUnavailableError extends StoreError {
   }
 }
 
-/** An argument is beyond what a store takes. */
-export class StoreLimitError extends StoreError {
-  override name = 'StoreLimitError';
+/** The file is something else than a world. It is left alone. */
+export class NotAStoreError extends StoreError {
+  override name = 'NotAStoreError';
   constructor(message: string) {
-    super('limit', message);
+    super('not_a_store', message);
+  }
+}
+
+/** A key or a value is longer than a store takes. */
+export class StoreTooLargeError extends StoreError {
+  override name = 'StoreTooLargeError';
+  constructor(
+    what: string,
+    readonly size: number,
+    readonly limit: number,
+  ) {
+    super('too_large', `${what} has ${size} bytes; at most ${limit} are possible`);
+  }
+}
+
+/** An argument is none of those that there are. */
+export class StoreMisuseError extends StoreError {
+  override name = 'StoreMisuseError';
+  constructor(message: string) {
+    super('misuse', message);
   }
 }
 

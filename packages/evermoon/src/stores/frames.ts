@@ -33,8 +33,8 @@
  *   12           key, value
  */
 import { crc32 } from 'node:zlib';
-import { MAX_KEY, MAX_VALUE, StoreLimitError, type Write } from './types.js';
-import { checkKey } from './bytes.js';
+import { checkKey, checkValue, unknownWrite } from './bytes.js';
+import { MAX_KEY, StoreTooLargeError, type Write } from './types.js';
 
 export const HEADER = 32;
 export const FRAME = 64;
@@ -137,9 +137,8 @@ export function encode(batch: readonly Write[]): Payload {
     switch (write.kind) {
       case 'put':
         key = write.key;
-        if (!(write.value instanceof Uint8Array)) throw new StoreLimitError('a value must be a Uint8Array');
+        checkValue(write.value);
         more = write.value.byteLength;
-        if (more > MAX_VALUE) throw new StoreLimitError(`a value has ${more} bytes; at most ${MAX_VALUE} are possible`);
         break;
       case 'delete':
         key = write.key;
@@ -152,12 +151,12 @@ export function encode(batch: readonly Write[]): Payload {
         }
         break;
       default:
-        throw new StoreLimitError(`a batch knows put, delete and deleteRange, not ${JSON.stringify((write as { kind: unknown }).kind)}`);
+        throw unknownWrite(write);
     }
     checkKey(key);
     size += up8(STEP + key.byteLength + more);
   }
-  if (size > MAX_PAYLOAD) throw new StoreLimitError(`a commit has ${size} bytes; a file store takes at most ${MAX_PAYLOAD} at once. Commit in parts`);
+  if (size > MAX_PAYLOAD) throw new StoreTooLargeError('a commit (commit in parts)', size, MAX_PAYLOAD);
   const bytes = Buffer.allocUnsafe(size);
   const step = (at: number, tag: Tag, key: Uint8Array, value: Uint8Array | undefined): number => {
     const more = value?.byteLength ?? 0;

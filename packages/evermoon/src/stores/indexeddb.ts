@@ -24,11 +24,12 @@ import {
   StoreFencedError,
   StoreGoneError,
   StoreIoError,
-  StoreLimitError,
+  StoreMisuseError,
   StoreUnavailableError,
   type CommitOptions,
   type Entry,
   type Head,
+  type Health,
   type LeaseOptions,
   type Persistence,
   type ScanRange,
@@ -277,11 +278,36 @@ export class IndexedDBStore implements Store {
   async stats(options: { exact?: boolean | undefined } = {}): Promise<StoreStats> {
     this.#check();
     const entries = await this.#read<number>([RECORDS], ({ tx, on, done }) => on(tx.objectStore(RECORDS).count(), done));
-    const payloadBytes = options.exact ? await this.#read<number>([RECORDS], (work) => this.#weigh(work)) : undefined;
+    const payloadBytes = options.exact ? (await this.verify()).payloadBytes : undefined;
     const estimate = (await this.#storage?.estimate?.().catch(() => undefined)) as
       | (StorageEstimate & { usageDetails?: { indexedDB?: number } })
       | undefined;
     return { entries, payloadBytes, fileBytes: estimate?.usageDetails?.indexedDB ?? estimate?.usage };
+  }
+
+  /** All in one view, some at a time. The browser checks its own files when they are read. */
+  async verify(onProgress?: (done: number) => void): Promise<Health> {
+    this.#check();
+    const total = onProgress ? (await this.stats()).entries : 0;
+    return this.#read<Health>([RECORDS], (work) => {
+      const records = work.tx.objectStore(RECORDS);
+      const health: Health = { entries: 0, payloadBytes: 0, damage: [] };
+      const some = (range: IDBKeyRange | undefined): void =>
+        readRaw(work, records, range, 256, false, (found) => {
+          for (const { key, value } of found) {
+            if (isBuffer(key) && isBuffer(value)) {
+              health.entries += 1;
+              health.payloadBytes += key.byteLength + value.byteLength;
+            } else {
+              health.damage.push(notBytes(key).message);
+            }
+          }
+          if (total > 0) onProgress?.(Math.min(1, health.entries / total));
+          if (found.length < 256) work.done(health);
+          else some(this.#ranges.lowerBound(found.at(-1)!.key, true));
+        });
+      some(undefined);
+    });
   }
 
   async persistence(options: { ask?: boolean | undefined } = {}): Promise<Persistence> {
@@ -360,19 +386,6 @@ export class IndexedDBStore implements Store {
     lose(link, cause);
   }
 
-  /** Adds up all entries, some at a time, in one view. */
-  #weigh(work: Work<number>): void {
-    const records = work.tx.objectStore(RECORDS);
-    let sum = 0;
-    const some = (range: IDBKeyRange | undefined): void =>
-      readRange(work, records, range, 256, false, (entries) => {
-        for (const [key, value] of entries) sum += key.byteLength + value.byteLength;
-        if (entries.length < 256) work.done(sum);
-        else some(this.#ranges.lowerBound(entries.at(-1)![0], true));
-      });
-    some(undefined);
-  }
-
   /** `undefined`: all there is. */
   #range(from: Uint8Array<ArrayBuffer> | undefined, to: Uint8Array<ArrayBuffer> | undefined): IDBKeyRange | undefined | 'empty' {
     if (to === undefined) return from && from.byteLength > 0 ? this.#ranges.lowerBound(from) : undefined;
@@ -422,27 +435,39 @@ type NewObjectStore = IDBObjectStore & {
   getAllRecords?(options: { query?: IDBKeyRange; count?: number; direction?: IDBCursorDirection }): IDBRequest<StoredRecord[]>;
 };
 
-/** The entries of a range, by whatever of the three ways the browser has; `undefined` is the range of all. */
+/** The entries of a range; `undefined` is the range of all. */
 function readRange<T>(
-  { on }: Work<T>,
+  work: Work<T>,
   records: NewObjectStore,
   range: IDBKeyRange | undefined,
   limit: number,
   reverse: boolean,
   done: (entries: Entry[]) => void,
 ): void {
+  readRaw(work, records, range, limit, reverse, (found) => done(found.map(({ key, value }) => entry(key, value))));
+}
+
+/** By whatever of the three ways the browser has. */
+function readRaw<T>(
+  { on }: Work<T>,
+  records: NewObjectStore,
+  range: IDBKeyRange | undefined,
+  limit: number,
+  reverse: boolean,
+  done: (found: StoredRecord[]) => void,
+): void {
   const count = limit >= 0xffff_ffff ? undefined : limit;
   if (records.getAllRecords) {
     const options = { ...(range && { query: range }), ...(count !== undefined && { count }), direction: reverse ? 'prev' : 'next' } as const;
-    on(records.getAllRecords(options), (found) => done(found.map(({ key, value }) => entry(key, value))));
+    on(records.getAllRecords(options), done);
   } else if (!reverse) {
     // Two lists of one transaction: they match, and the first is there when the second comes.
     const keys = records.getAllKeys(range, count);
-    on(records.getAll(range, count), (values) => done(keys.result.map((key, i) => entry(key, values[i]))));
+    on(records.getAll(range, count), (values) => done(keys.result.map((key, i) => ({ key, value: values[i] }))));
   } else {
-    const found: Entry[] = [];
+    const found: StoredRecord[] = [];
     on(records.openCursor(range, 'prev'), (cursor) => {
-      if (cursor) found.push(entry(cursor.key, cursor.value));
+      if (cursor) found.push({ key: cursor.key, value: cursor.value as unknown });
       if (cursor && found.length < limit) cursor.continue();
       else done(found);
     });
@@ -450,14 +475,24 @@ function readRange<T>(
 }
 
 function entry(key: IDBValidKey, value: unknown): Entry {
-  const name = new Uint8Array(key as ArrayBuffer);
+  if (!isBuffer(key)) throw notBytes(key);
+  const name = new Uint8Array(key);
   return [name, bytes(value, name)];
 }
 
 function bytes(value: unknown, key: Uint8Array): Uint8Array {
-  // By its tag: a buffer may come from another realm.
-  if (Object.prototype.toString.call(value) === '[object ArrayBuffer]') return new Uint8Array(value as ArrayBuffer);
-  throw new StoreCorruptError(`the entry ${keyName(key)} is not bytes. Import the world from an export`, key);
+  if (!isBuffer(value)) throw notBytes(key);
+  return new Uint8Array(value);
+}
+
+/** By its tag: a buffer may come from another realm. */
+function isBuffer(value: unknown): value is ArrayBuffer {
+  return Object.prototype.toString.call(value) === '[object ArrayBuffer]';
+}
+
+function notBytes(key: IDBValidKey | Uint8Array): StoreCorruptError {
+  const name = key instanceof Uint8Array ? key : isBuffer(key) ? new Uint8Array(key) : undefined;
+  return new StoreCorruptError(`the entry ${name ? keyName(name) : String(key)} is not bytes. Import the world from an export`, name);
 }
 
 /** Keys by order, those that lie close together in one group. */
@@ -477,7 +512,7 @@ function groupNeighbours(keys: Uint8Array[]): { index: number; number: bigint | 
 }
 
 function checkName(name: unknown): void {
-  if (typeof name !== 'string' || name === '') throw new StoreLimitError('a world needs a name: a string that is not empty');
+  if (typeof name !== 'string' || name === '') throw new StoreMisuseError('a world needs a name: a string that is not empty');
 }
 
 function lockName(world: string): string {

@@ -11,6 +11,7 @@ import {
   type CommitOptions,
   type Entry,
   type Head,
+  type Health,
   type LeaseOptions,
   type Persistence,
   type ScanRange,
@@ -123,6 +124,12 @@ export class MemoryStore implements Store {
   async stats(): Promise<StoreStats> {
     const { entries, payload } = this.#open();
     return { entries: entries.size, payloadBytes: payload, fileBytes: undefined };
+  }
+
+  async verify(onProgress?: (done: number) => void): Promise<Health> {
+    const { entries, payload } = this.#open();
+    onProgress?.(1);
+    return { entries: entries.size, payloadBytes: payload, damage: [] };
   }
 
   async persistence(): Promise<Persistence> {

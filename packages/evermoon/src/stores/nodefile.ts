@@ -38,6 +38,7 @@ import {
 } from './frames.js';
 import { SortedMap } from './sorted.js';
 import {
+  NotAStoreError,
   StoreClosedError,
   StoreConflictError,
   StoreCorruptError,
@@ -49,6 +50,7 @@ import {
   type CommitOptions,
   type Entry,
   type Head,
+  type Health,
   type LeaseOptions,
   type Persistence,
   type ScanRange,
@@ -222,9 +224,37 @@ export class FileStore implements Store {
   }
 
   /** Writes the file anew without what is of no use any more. This happens by itself as well. */
-  async compact(): Promise<void> {
+  async vacuum(): Promise<number> {
     this.#check();
-    return this.#write(() => this.#compact(true));
+    return this.#write(async () => {
+      const before = this.#log.end;
+      await this.#compact(true);
+      return before - this.#log.end;
+    });
+  }
+
+  /** Every entry is read and compared with its checksum. The log around them was checked when it was opened. */
+  async verify(onProgress?: (done: number) => void): Promise<Health> {
+    this.#check();
+    return this.#write(async () => {
+      const health: Health = { entries: 0, payloadBytes: 0, damage: [] };
+      const reader = new Reader(this.#fs, this.#log);
+      let seen = 0;
+      for (const [key, at] of this.#log.index.range()) {
+        try {
+          health.payloadBytes += key.length + this.#read(reader, key, at).byteLength;
+          health.entries += 1;
+        } catch (error) {
+          if (!(error instanceof StoreCorruptError)) throw told(error, this.name, 'read');
+          health.damage.push(error.message);
+        }
+        if (++seen % 4096) continue;
+        onProgress?.(seen / this.#log.index.size);
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      onProgress?.(1);
+      return health;
+    });
   }
 
   async stats(): Promise<StoreStats> {
@@ -412,7 +442,7 @@ export class FileStore implements Store {
     const start = Buffer.alloc(HEADER);
     const { bytesRead } = await file.read(start, 0, HEADER, 0);
     const id = readHeader(start.subarray(0, bytesRead));
-    if (id === 'foreign') throw new StoreCorruptError(`"${this.name}" is not a world: it does not begin as one. Choose another path`);
+    if (id === 'foreign') throw new NotAStoreError(`"${this.name}" is not a world: it does not begin as one. Choose another path`);
     if (id === 'newer') throw new StoreNewerError(this.name);
     if (id === 'broken') throw new StoreCorruptError(`the beginning of "${this.name}" is damaged. Import the world from an export`);
     const log: Log = { file, id, index: new SortedMap(), payload: 0, useful: 0, end: HEADER, synced: HEADER };

@@ -72,6 +72,15 @@ export interface StoreStats {
   fileBytes: number | undefined;
 }
 
+/** What `verify` found. */
+export interface Health {
+  /** Entries that can be read, and the bytes of their keys and values. */
+  entries: number;
+  payloadBytes: number;
+  /** What is wrong, for people. Empty: all is well. */
+  damage: string[];
+}
+
 /** How safe the world is from the system that keeps it. */
 export interface Persistence {
   /**
@@ -112,10 +121,14 @@ export interface Store {
   commit(expected: number, epoch: number, batch: readonly Write[], options?: CommitOptions): Promise<number>;
   /** `exact` may read the whole store. */
   stats(options?: { exact?: boolean | undefined }): Promise<StoreStats>;
+  /** Reads everything, and checks what a store can check; damage is in the answer, no error. `onProgress` hears from 0 to 1. */
+  verify(onProgress?: (done: number) => void): Promise<Health>;
   /** How safe it is; `ask` asks the browser to keep it for good first (it may ask its user; only a page can, not a worker). */
   persistence(options?: { ask?: boolean | undefined }): Promise<Persistence>;
   /** Waits for what is under way, and gives the lease up. Closing twice is no error. */
   close(): Promise<void>;
+  /** Gives space that is of no use back to the disk; returns how many bytes. Stores without it leave this to their system. */
+  vacuum?(): Promise<number>;
   /** `get`, for stores that can answer at once. */
   getSync?(key: Uint8Array): Uint8Array | undefined;
 }

@@ -138,8 +138,8 @@ export const cases = {
     equal(await keys({ from: b('c'), to: b('c') }), '');
     equal(await keys({ from: b('c'), to: b('c'), reverse: true }), '');
     equal(await keys({ from: b('x') }), '');
-    await fails('limit', s.scan({ limit: -1 }));
-    await fails('limit', s.scan({ limit: 1.5 }));
+    await fails('misuse', s.scan({ limit: -1 }));
+    await fails('misuse', s.scan({ limit: 1.5 }));
     await s.close();
   },
 
@@ -226,25 +226,29 @@ export const cases = {
     const s = await world.open();
     const epoch = await s.lease();
     const long = new Uint8Array(1025);
-    await fails('limit', s.get(long));
-    await fails('limit', s.getMany([b('a'), long]));
-    await fails('limit', s.scan({ from: long }));
-    await fails('limit', s.getNear(long));
-    await fails('limit', s.commit(0, epoch, [put('a', '1'), put(long, '')]));
-    await fails('limit', s.commit(0, epoch, [del(long)]));
-    await fails('limit', s.commit(0, epoch, [{ kind: 'put', key: b('a'), value: 'text' }]));
-    await fails('limit', s.commit(0, epoch, [{ kind: 'put', key: 'a', value: b('') }]));
-    await fails('limit', s.commit(0, epoch, [{ kind: 'purge', key: b('a') }]));
-    await fails('limit', s.commit(-1, epoch, []));
-    await fails('limit', s.commit(0.5, epoch, []));
-    await fails('limit', s.commit(Number.MAX_SAFE_INTEGER, epoch, []));
-    await fails('limit', s.commit(0, NaN, []));
+    await fails('too_large', s.get(long));
+    await fails('too_large', s.getMany([b('a'), long]));
+    await fails('too_large', s.scan({ from: long }));
+    await fails('too_large', s.getNear(long));
+    await fails('too_large', s.commit(0, epoch, [put('a', '1'), put(long, '')]));
+    await fails('too_large', s.commit(0, epoch, [del(long)]));
+    await fails('misuse', s.commit(0, epoch, [{ kind: 'put', key: b('a'), value: 'text' }]));
+    await fails('misuse', s.commit(0, epoch, [{ kind: 'put', key: 'a', value: b('') }]));
+    await fails('misuse', s.commit(0, epoch, [{ kind: 'purge', key: b('a') }]));
+    await fails('misuse', s.commit(-1, epoch, []));
+    await fails('misuse', s.commit(0.5, epoch, []));
+    await fails('misuse', s.commit(Number.MAX_SAFE_INTEGER, epoch, []));
+    await fails('misuse', s.commit(0, NaN, []));
     equal(await s.head(), { version: 0, epoch });
     equal(texts(await s.scan()), '');
+    await fails('too_large', s.commit(0, epoch, [put('a', new Uint8Array(64 * 1024 * 1024 + 1))]));
     const longest = new Uint8Array(1024).fill(255);
     await s.commit(0, epoch, [put(longest, 'v'), put('a', '1')]);
     equal(show(await s.get(longest)), 'v');
     equal(await s.stats({ exact: true }).then(({ entries, payloadBytes }) => [entries, payloadBytes]), [2, 1024 + 1 + 1 + 1]);
+    let progress = 0;
+    equal(await s.verify((done) => (progress = done)), { entries: 2, payloadBytes: 1027, damage: [] });
+    equal(progress, 1);
     await s.close();
   },
 
@@ -318,7 +322,7 @@ export const cases = {
     const epoch = await s.lease();
     const last = s.commit(0, epoch, [put('a', '1')]);
     const closing = s.close();
-    for (const call of [s.head(), s.lease(), s.get(b('a')), s.getMany([]), s.getNear(id(1)), s.scan(), s.commit(1, epoch, []), s.stats(), s.persistence()]) {
+    for (const call of [s.head(), s.lease(), s.get(b('a')), s.getMany([]), s.getNear(id(1)), s.scan(), s.commit(1, epoch, []), s.stats(), s.verify(), s.persistence()]) {
       await fails('closed', call);
     }
     equal(await last, 1, 'what was under way');

@@ -36,5 +36,5 @@ test('where there is no IndexedDB, that is what one is told', async () => {
   const error = await stores.IndexedDBStore.open('x').catch((e) => e);
   assert.equal(error.name, 'StoreUnavailableError');
   assert.match(error.message, /no IndexedDB here.*evermoon\/node.*memory/);
-  await assert.rejects(stores.IndexedDBStore.open(''), { code: 'limit' });
+  await assert.rejects(stores.IndexedDBStore.open(''), { code: 'misuse' });
 });

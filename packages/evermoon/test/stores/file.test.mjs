@@ -104,7 +104,7 @@ test('every byte of it flipped: damage is told, or was in nothing that counts', 
       outcome = store.cut ? 'closing frame' : 'without effect';
       await store.close();
     } catch (error) {
-      assert.ok(['corrupt', 'newer'].includes(error.code), `byte ${n}: ${error.stack}`);
+      assert.ok(['corrupt', 'format', 'not_a_store'].includes(error.code), `byte ${n}: ${error.stack}`);
       outcome = error.code;
     }
     seen[outcome] = (seen[outcome] ?? 0) + 1;
@@ -140,6 +140,10 @@ test('a value that goes bad under an open store is told, and named', async () =>
   const error = await fails('corrupt', store.get(id(0)));
   assert.deepEqual([...error.key], [...id(0)]);
   await fails('corrupt', store.scan());
+  const { entries, damage } = await store.verify();
+  assert.equal(entries, 2);
+  assert.equal(damage.length, 1);
+  assert.match(damage[0], /^the entry o 00 00 00 00 00 00 00 00 of .* is damaged \(at byte \d+\)/);
   assert.equal(show(await store.get(b('version'))), '12', 'the rest can be read');
   assert.equal(await store.commit(12, epoch, [put(id(0), 'new')]), 13, 'and be written over');
   assert.equal(show(await store.get(id(0))), 'new');
@@ -148,8 +152,8 @@ test('a value that goes bad under an open store is told, and named', async () =>
 
 test('other files are refused, and left alone', async () => {
   for (const [text, code] of [
-    ['return 1 -- some program\n', 'corrupt'],
-    ['e', 'corrupt'],
+    ['return 1 -- some program\n', 'not_a_store'],
+    ['e', 'not_a_store'],
     ['evmlog1\n short', 'corrupt'],
   ]) {
     const path = fresh();
@@ -175,7 +179,7 @@ test('compaction keeps the world, by itself as well', async () => {
   assert.equal(entries, 11);
   assert.ok(fileBytes < 4 * payloadBytes + 5e6, `20 MB were written, the file has ${fileBytes}`);
   const before = await contents(store);
-  await store.compact();
+  await store.vacuum();
   const after = await store.stats();
   assert.ok(after.fileBytes < payloadBytes + 2000, `${after.fileBytes} for ${payloadBytes}`);
   assert.equal(await contents(store), before);
@@ -188,7 +192,7 @@ test('compaction keeps the world, by itself as well', async () => {
   // An empty world keeps its version.
   const next = await again.lease();
   await again.commit(201, next, [{ kind: 'deleteRange', from: b('') }]);
-  await again.compact();
+  await again.vacuum();
   await again.close();
   const empty = await FileStore.open(path);
   assert.deepEqual(await empty.head(), { version: 202, epoch: next });
@@ -335,7 +339,7 @@ test('the power goes at any moment: no durable commit is lost, and nothing is to
       made = v + 1;
       if (!relaxed) durable = v + 1;
       if (rnd(6) === 0) {
-        await store.compact();
+        await store.vacuum();
         durable = v + 1;
       }
       assert.equal(await contents(store), states[v + 1]);
@@ -400,7 +404,7 @@ for (const [code, partly, wanted] of [
               if (error.outcome === 'none' && error.code === 'full') i -= 1; // room was made
               else return false;
             }
-            if (i === 2) await store.compact().catch(note);
+            if (i === 2) await store.vacuum().catch(note);
           }
           return true;
         } finally {
