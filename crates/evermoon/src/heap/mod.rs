@@ -117,9 +117,7 @@ impl Heap {
             .bytes_max
             .saturating_add(self.world.absent_bytes)
             .saturating_sub(self.bytes);
-        if bytes > room
-            || size >= alloc::REFUSABLE && !alloc::available(size)
-        {
+        if bytes > room || size >= alloc::REFUSABLE && !alloc::available(size) {
             Err(OutOfMemory { asked: bytes })
         } else {
             Ok(())

@@ -261,7 +261,12 @@ impl Vm {
         if self.heap.gc.suspended {
             return false;
         }
-        self.collect();
+        if self.may_fault {
+            if self.exec.frame().kind == kind::LUA {
+                self.evict_for_room();
+            }
+        }
+        self.collect_here();
         let frame = *self.exec.frame();
         let at = (self.exec.frame_count, frame.pc as usize);
         if frame.kind != kind::LUA || self.memory_retry == at || self.heap.reserve(e.asked).is_err()
