@@ -67,7 +67,7 @@ fn libfuzzer(name: &str, programs_are_seeds: bool, seconds: usize, checked: bool
     command.arg(format!("-dict={}", dir.join("lua.dict").display()));
     command.args([
         "-max_len=3000",
-        "-timeout=20",
+        "-timeout=60",
         "-rss_limit_mb=2048",
         "-print_final_stats=1",
     ]);
