@@ -316,6 +316,8 @@ fn nearly(x: &str, y: &str) -> bool {
         && x.iter().zip(&y).all(|(x, y)| {
             let float = |word: &String| word.parse::<f64>().ok().filter(|_| word.contains('.'));
             x == y
+                // A float in hexadecimal.
+                || x.starts_with("0x1.") && x.get(..12).is_some_and(|head| y.starts_with(head))
                 || matches!((float(x), float(y)), (Some(x), Some(y)) if (x - y).abs() <= 1e-10 * x.abs())
         })
 }
