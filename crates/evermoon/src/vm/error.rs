@@ -240,6 +240,8 @@ impl Vm {
             let func = self.exec.top;
             self.exec.push(handler);
             self.exec.push(error);
+            // Handlers that fail call each other without a safe point that the loop would count.
+            self.charge(1);
             // It has the room beyond the limits from here on.
             self.exec.handlers += 1;
             let begun = self.begin_call(func, 1, 1, frame_flag::HANDLER | frame_flag::NO_YIELD);
