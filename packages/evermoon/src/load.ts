@@ -29,11 +29,11 @@ export function instantiate(module: WebAssembly.Module, isolate: boolean): Insta
 export async function compile(source: WasmSource): Promise<WebAssembly.Module> {
   if (source instanceof WebAssembly.Module) return source;
   const isAddress = typeof source === 'string' || source instanceof URL;
-  const key = isAddress ? String(source) : source;
+  const key = isAddress ? String(source) : (Object(source) as object);
   const known = (isAddress ? byAddress : modules) as Map<unknown, Promise<WebAssembly.Module>>;
   let found = known.get(key);
   if (!found) {
-    found = isAddress ? fetchModule(String(source)) : compileGiven(source as Exclude<WasmSource, string | URL | WebAssembly.Module>);
+    found = isAddress ? fetchModule(String(source)) : compileGiven(key as Exclude<WasmSource, string | URL | WebAssembly.Module>);
     known.set(key, found);
     // A failure is not remembered: the next try may find the network back.
     found.catch(() => known.delete(key));
@@ -42,7 +42,10 @@ export async function compile(source: WasmSource): Promise<WebAssembly.Module> {
 }
 
 async function compileGiven(source: BufferSource | Response | Promise<Response>): Promise<WebAssembly.Module> {
-  return asBytes(source) ? compileBytes(source as BufferSource, GIVEN) : compileResponse(await (source as Promise<Response>));
+  if (asBytes(source)) return compileBytes(source as BufferSource, GIVEN);
+  const response = await (source as Promise<Response>);
+  if (typeof response.arrayBuffer === 'function') return compileResponse(response);
+  throw new EvermoonLoadError('the module is given as a URL, bytes, a Response or a WebAssembly.Module');
 }
 
 /** Where Vite's dev server has a file of the package when it has moved the code, and only the code. */

@@ -397,7 +397,9 @@ class InWorker implements types.WorkerEngine {
 async function start(given: string | URL | undefined): Promise<object> {
   if (isNode()) {
     const { Worker } = await nodeModule<typeof import('node:worker_threads')>('node:worker_threads');
-    return new Worker(new URL(given ?? 'worker-script.js', import.meta.url));
+    // Not `new URL(…, import.meta.url)`, which bundlers would follow: theirs is below.
+    const address = given ?? import.meta.url.replace(/[^/]*$/, 'worker-script.js');
+    return new Worker(address instanceof URL ? address : new URL(address));
   }
   if (given !== undefined) return new Worker(given, { type: 'module' });
   return new Worker(new URL('./worker-script.js', import.meta.url), { type: 'module' });

@@ -157,8 +157,9 @@ test('Node: the entries, the command, the declarations', () => {
   const bin = JSON.parse(execFileSync(process.execPath, ['-p', 'JSON.stringify(require("./node_modules/evermoon/package.json").bin)'], { cwd: project, encoding: 'utf8' })).evermoon;
   assert.equal(execFileSync(process.execPath, [join(installed, bin), '-e', 'print(1)'], { encoding: 'utf8' }), '1\n');
   const tsc = createRequire(here('../package.json')).resolve('typescript/bin/tsc');
-  const flags = ['--noEmit', '--strict', '--exactOptionalPropertyTypes', '--module', 'nodenext', '--target', 'es2022', '--lib', 'es2022,esnext.disposable,dom,dom.iterable', '--types', ''];
-  execFileSync(process.execPath, [tsc, ...flags, 'types.ts'], { cwd: project, encoding: 'utf8' });
+  const options = { noEmit: true, strict: true, exactOptionalPropertyTypes: true, module: 'nodenext', target: 'es2022', lib: ['es2022', 'esnext.disposable', 'dom', 'dom.iterable'], types: [] };
+  writeFileSync(join(project, 'tsconfig.json'), JSON.stringify({ compilerOptions: options, files: ['types.ts'] }));
+  execFileSync(process.execPath, [tsc, '-p', '.'], { cwd: project, encoding: 'utf8', stdio: 'inherit' });
 });
 
 test('the tarball has what it needs and nothing else', () => {
