@@ -39,7 +39,7 @@ const common = {
 const { mangleCache } = await build({
   ...common,
   mangleCache: {},
-  entryPoints: ['src/index.ts', 'src/inline.ts', 'src/cu-api.ts', 'src/libs.ts', 'src/worker.ts', 'src/cli.ts'].filter((f) => existsSync(f)),
+  entryPoints: ['src/index.ts', 'src/inline.ts', 'src/cu-api.ts', 'src/libs.ts', 'src/worker.ts', 'src/cli.ts', 'src/stores/index.ts', 'src/stores/node.ts'].filter((f) => existsSync(f)),
   splitting: true,
   chunkNames: 'chunk-[hash]',
   minifySyntax: true,

@@ -18,6 +18,7 @@ use evermoon::heap::object::Gc;
 use evermoon::heap::table::Table;
 use evermoon::heap::value::Value;
 use evermoon::stdlib::load::{self, Mode};
+use evermoon::vm::task::Answer;
 
 /// Version of this interface; raised when something here changes its meaning. Additions do not count.
 pub const ABI_VERSION: u32 = 1;
@@ -625,12 +626,12 @@ pub extern "C" fn em_answer(number: u32, task: u32, count: u32, ok: u32) -> u32 
     };
     let answered = e.with_arguments(count as usize, |e, values| {
         let answer = if ok != 0 {
-            Ok(values)
+            Answer::Values(values)
         } else {
-            Err(values.first().copied().unwrap_or(Value::NIL))
+            Answer::Error(values.first().copied().unwrap_or(Value::NIL))
         };
         match task.checked_sub(1) {
-            Some(task) if e.vm.answer_task(task as usize, answer) => Ok(()),
+            Some(task) if e.vm.answer_task(task as usize, answer)? => Ok(()),
             _ => Err(Refusal::Misuse("the task does not wait for an answer")),
         }
     });

@@ -310,7 +310,7 @@ impl Engine {
     /// Starts a task.
     pub fn start(&mut self, function: Value, count: usize) -> Result<usize, Refusal> {
         self.with_arguments(count, |e, args| {
-            Ok(e.vm.new_task(function, args, e.handler)?)
+            Ok(e.vm.new_task(function, args, e.handler, false)?)
         })
     }
 
@@ -333,7 +333,7 @@ impl Engine {
             Some(Exit::OutOfFuel) => self.empty(status::OUT_OF_FUEL),
             Some(Exit::HostCall) => match self.vm.task_call(task) {
                 Some((function, args)) => {
-                    self.mailbox.function = function;
+                    self.mailbox.function = function.as_int().unwrap_or(0) as u32;
                     self.set_results(&args);
                     self.publish(status::HOST_CALL)
                 }
@@ -413,7 +413,9 @@ impl Engine {
             return Ok(known);
         }
         let companion = self.companion(number, Some(self.companion_metatable))?;
-        let value = self.vm.host_function(number, companion)?;
+        let value = self
+            .vm
+            .host_function(&[Value::int(number as i64), companion])?;
         self.vm.raw_set_int(self.functions, number as i64, value)?;
         Ok(value)
     }

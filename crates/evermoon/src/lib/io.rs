@@ -346,7 +346,7 @@ fn new_file(vm: &mut Vm, file: File) -> Result<Value, Throw> {
     let registry = vm.registry;
     let metatable = vm.raw_get_name(registry, METATABLE)?.as_table();
     let mut object = vm.heap.userdata(Some(Box::new(file)))?;
-    object.metatable = metatable;
+    object.set_metatable(metatable);
     vm.heap.mark_for_finalization(object.header());
     Ok(Value::userdata(object))
 }
