@@ -11,6 +11,7 @@ mod deep_checks;
 mod demo;
 #[path = "../../tests/lua/expectations.rs"]
 mod expectations;
+mod fuzz;
 mod lua_programs;
 mod page_server;
 mod real_programs;
@@ -27,7 +28,7 @@ use anyhow::Result;
 /// A verb: its name, the line of help, and what runs it (true: all is well).
 type Verb = (&'static str, &'static str, fn(&[String]) -> Result<bool>);
 
-const VERBS: [Verb; 13] = [
+const VERBS: [Verb; 14] = [
     (
         "setup",
         "installs what the other verbs need and is missing",
@@ -75,8 +76,13 @@ const VERBS: [Verb; 13] = [
     ),
     (
         "fuzz",
-        "the fuzzers [names] [--seconds N]",
-        deep_checks::fuzz,
+        "the fuzzers, one after the other [names] [--seconds N] [--seed S]",
+        fuzz::fuzz,
+    ),
+    (
+        "faults",
+        "the stores in a hostile world, at length: [crash errors kill race] [--images N] [--kills N] [--races N] [--seed S]",
+        deep_checks::faults,
     ),
     (
         "bless",
