@@ -284,7 +284,7 @@ fn open_libraries(vm: &mut Vm, libraries: StdLib) -> Result<(), Throw> {
 /// An error for which nothing runs.
 fn plain_error(vm: &mut Vm, throw: Throw) -> Error {
     match throw {
-        Throw::Memory(e) => memory_error(vm, Some(e.asked)),
+        Throw::Memory(e) => memory_error(vm, Some(e.asked())),
         _ => {
             let mut text = Vec::new();
             let error = vm.error;

@@ -31,8 +31,20 @@ use value::{Value, tag};
 /// An allocation would have passed the memory cap.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct OutOfMemory {
-    /// Logical bytes asked for.
-    pub asked: usize,
+    /// Logical bytes asked for, up to 4 GiB: a native's result has room for no more (`vm/native.rs`).
+    asked: u32,
+}
+
+impl OutOfMemory {
+    pub fn new(asked: usize) -> OutOfMemory {
+        OutOfMemory {
+            asked: u32::try_from(asked).unwrap_or(u32::MAX),
+        }
+    }
+    /// Logical bytes asked for, up to 4 GiB.
+    pub fn asked(self) -> usize {
+        self.asked as usize
+    }
 }
 
 /// All objects of one engine.
@@ -88,7 +100,7 @@ impl Heap {
     #[inline(always)]
     pub fn reserve(&self, bytes: usize) -> Result<(), OutOfMemory> {
         if bytes > self.bytes_max.saturating_sub(self.bytes) {
-            Err(OutOfMemory { asked: bytes })
+            Err(OutOfMemory::new(bytes))
         } else {
             Ok(())
         }
@@ -140,7 +152,7 @@ impl Heap {
     fn long_string(&mut self, bytes: &[u8]) -> Result<Gc<Str>, OutOfMemory> {
         let size = STR_HEAD + bytes.len();
         if bytes.len() > u32::MAX as usize / 2 {
-            return Err(OutOfMemory { asked: size });
+            return Err(OutOfMemory::new(size));
         }
         self.reserve(size)?;
         let block = self.pools.object(size);
@@ -190,7 +202,7 @@ impl Heap {
         }
         let size = STR_HEAD.saturating_add(len);
         if len > u32::MAX as usize / 2 {
-            return Err(OutOfMemory { asked: size });
+            return Err(OutOfMemory::new(size));
         }
         self.reserve(size)?;
         let block = self.pools.object(size);
@@ -207,7 +219,7 @@ impl Heap {
     /// A string of `len` zero bytes that its maker fills in before anyone else sees it; longer than a short one.
     pub fn blank_string(&mut self, len: usize) -> Result<Gc<Str>, OutOfMemory> {
         if len <= string::SHORT_MAX {
-            return Err(OutOfMemory { asked: len });
+            return Err(OutOfMemory::new(len));
         }
         self.string_filled(len, |_| {})
     }
