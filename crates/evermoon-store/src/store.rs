@@ -125,7 +125,7 @@ pub struct Stats {
 }
 
 /// Where a long piece of work is: 0 at its start, 1 when it is done. Work that is told to `Break` stops at the next point where the store is
-/// whole.
+/// whole. The function may not use the store.
 pub type Progress<'a> = dyn FnMut(f64) -> ControlFlow<()> + 'a;
 
 /// Is shown an entry, and says whether it wants the next.

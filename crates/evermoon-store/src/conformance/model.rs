@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -16,7 +17,8 @@ use crate::store::{Durability, Entry, Head, Scan, Store};
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub struct Model {
     pub head: Head,
-    pub entries: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// Shared between the states of a history.
+    pub entries: BTreeMap<Vec<u8>, Arc<[u8]>>,
 }
 
 impl Model {
@@ -25,7 +27,7 @@ impl Model {
         for op in batch.ops() {
             match op {
                 Op::Put { key, value } => {
-                    self.entries.insert(key.to_vec(), value.to_vec());
+                    self.entries.insert(key.to_vec(), value.into());
                 }
                 Op::Delete { key } => {
                     self.entries.remove(key);
@@ -48,7 +50,7 @@ impl Model {
         let mut expected = self.entries.iter();
         let mut found = None;
         store.visit(Scan::all(), &mut |key, value| match expected.next() {
-            Some((k, v)) if k == key && v == value => ControlFlow::Continue(()),
+            Some((k, v)) if k == key && **v == *value => ControlFlow::Continue(()),
             other => {
                 let other = other.map(|(k, v)| (k.escape_ascii().to_string(), v.len()));
                 found = Some(format!(
@@ -65,7 +67,7 @@ impl Model {
             found = Some(format!("it has no key {}", key.escape_ascii()));
         }
         let stats = store.stats()?;
-        let bytes = |(key, value): (&Vec<u8>, &Vec<u8>)| (key.len() + value.len()) as u64;
+        let bytes = |(key, value): (&Vec<u8>, &Arc<[u8]>)| (key.len() + value.len()) as u64;
         let figures = (
             self.entries.len() as u64,
             self.entries.iter().map(bytes).sum(),
@@ -81,7 +83,7 @@ impl Model {
             .entries
             .iter()
             .filter(|(key, _)| &key[..] >= scan.from && scan.to.is_none_or(|to| &key[..] < to))
-            .map(|(key, value)| (key.clone(), value.clone()))
+            .map(|(key, value)| (key.clone(), value.to_vec()))
             .collect();
         if scan.reverse {
             entries.reverse();
@@ -220,7 +222,7 @@ fn act(
             let keys: Vec<&[u8]> = keys.iter().map(Vec::as_slice).collect();
             let expected: Vec<_> = keys
                 .iter()
-                .map(|key| model.entries.get(*key).cloned())
+                .map(|key| model.entries.get(*key).map(|value| value.to_vec()))
                 .collect();
             assert_eq!(store.get_many(&keys).unwrap(), expected);
             for (key, value) in keys.iter().zip(expected) {
