@@ -336,7 +336,7 @@ fn cut_from(text: &str, cut: &Cut) -> Result<String> {
 }
 
 /// The distribution: what is there already, or by `pip`, whose hash check and ours must both agree.
-fn tarball(home: &Path) -> Result<PathBuf> {
+pub fn tarball(home: &Path) -> Result<PathBuf> {
     let path = home.join(TARBALL);
     if !path.is_file() {
         println!("fetching the official test suite ({DISTRIBUTION} from PyPI)");

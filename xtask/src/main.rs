@@ -11,6 +11,7 @@ mod deep_checks;
 mod demo;
 #[path = "../../tests/lua/expectations.rs"]
 mod expectations;
+mod fuzz;
 mod lua_programs;
 mod page_server;
 mod real_programs;
@@ -75,8 +76,8 @@ const VERBS: [Verb; 14] = [
     ),
     (
         "fuzz",
-        "the fuzzers [names] [--seconds N]",
-        deep_checks::fuzz,
+        "the fuzzers, one after the other [names] [--seconds N] [--seed S]",
+        fuzz::fuzz,
     ),
     (
         "faults",
