@@ -16,6 +16,7 @@
 //! byte that says which root is current, and synced once. What of it arrived is found out at the next opening: a root is taken only when its
 //! transaction number is the greatest and all pages below it have the checksums that it says. So it is the old version or the new one.
 
+mod backup;
 mod care;
 mod failure;
 
@@ -55,8 +56,8 @@ pub type RecoveryProgress = Arc<dyn Fn(f64) + Send + Sync>;
 pub struct RedbOptions {
     /// Pages kept in memory, in bytes. 16 MiB.
     pub cache_bytes: usize,
-    /// Makes opening after a crash instant, instead of a pass over the whole file. Each commit pays a second fsync and writes the map of
-    /// free pages, some 32 KiB for each GiB of the file. Off.
+    /// Makes opening after a crash quick, instead of a pass over the whole file. Each commit pays a second fsync and writes the map of free
+    /// pages, some hundreds of KiB for each GiB of the file. Off. (`Store::rest` does it for a pause only.)
     pub fast_recovery: bool,
     /// Called while a store that was not closed properly is checked.
     pub recovery_progress: Option<RecoveryProgress>,
@@ -272,6 +273,34 @@ impl Shared {
         Ok(true)
     }
 
+    /// Shows the entries of a view.
+    fn visit(&self, view: &View, scan: Scan<'_>, each: &mut Visitor<'_>) -> Result<()> {
+        if scan.is_void() {
+            return Ok(());
+        }
+        let settle = |failure| self.settle(failure);
+        let bounds = bounds(scan.from, scan.to);
+        let mut range = guarded(|| Ok(view.entries.range::<&[u8]>(bounds)?)).map_err(settle)?;
+        for _ in 0..scan.limit {
+            let next = guarded(|| {
+                let next = if scan.reverse {
+                    range.next_back()
+                } else {
+                    range.next()
+                };
+                Ok(next.transpose()?)
+            });
+            let Some((key, value)) = next.map_err(settle)? else {
+                break;
+            };
+            let (key, value) = guarded(|| Ok((key.value(), value.value()))).map_err(settle)?;
+            if each(key, value).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
     /// A write transaction around `work`, which gets the head's row to change.
     fn write<T>(
         &self,
@@ -338,15 +367,21 @@ fn open_file(path: &Path) -> std::io::Result<File> {
         result => return result,
     }
     let file = options.create(true).truncate(false).open(path)?;
-    #[cfg(unix)]
-    {
+    sync_directory(path)?;
+    Ok(file)
+}
+
+/// Makes the name of a file in its directory durable.
+fn sync_directory(path: &Path) -> std::io::Result<()> {
+    // Elsewhere a directory cannot be opened.
+    if cfg!(unix) {
         let directory = match path.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
         };
         File::open(directory)?.sync_all()?;
     }
-    Ok(file)
+    Ok(())
 }
 
 /// Makes the tables in a new database, and refuses one that is not ours or too new.
@@ -421,31 +456,7 @@ impl Store for RedbStore {
     }
 
     fn visit(&self, scan: Scan<'_>, each: &mut Visitor<'_>) -> Result<()> {
-        if scan.is_void() {
-            return Ok(());
-        }
-        let view = self.shared.view()?;
-        let settle = |failure| self.shared.settle(failure);
-        let bounds = bounds(scan.from, scan.to);
-        let mut range = guarded(|| Ok(view.entries.range::<&[u8]>(bounds)?)).map_err(settle)?;
-        for _ in 0..scan.limit {
-            let next = guarded(|| {
-                let next = if scan.reverse {
-                    range.next_back()
-                } else {
-                    range.next()
-                };
-                Ok(next.transpose()?)
-            });
-            let Some((key, value)) = next.map_err(settle)? else {
-                break;
-            };
-            let (key, value) = guarded(|| Ok((key.value(), value.value()))).map_err(settle)?;
-            if each(key, value).is_break() {
-                break;
-            }
-        }
-        Ok(())
+        self.shared.visit(&*self.shared.view()?, scan, each)
     }
 
     fn commit(
@@ -497,6 +508,16 @@ impl Store for RedbStore {
 
     fn vacuum(&mut self, progress: &mut Progress<'_>) -> Result<u64> {
         self.compact(progress)
+    }
+
+    /// Saves the map of free pages, as closing does: until the next commit a crash costs no recovery.
+    fn rest(&mut self) -> Result<()> {
+        self.shared.with_database(|database| {
+            let_go(self.shared.lock_view().take());
+            let mut transaction = database.begin_write()?;
+            transaction.set_quick_repair(true);
+            Ok(transaction.commit()?)
+        })
     }
 }
 

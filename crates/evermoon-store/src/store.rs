@@ -192,6 +192,12 @@ pub trait Store: Send {
     /// Gives free space back to the medium. The contents, the version and the epoch stay. Returns how many bytes it gave back.
     fn vacuum(&mut self, progress: &mut Progress<'_>) -> Result<u64>;
 
+    /// Tells the store that nothing is going to be committed for a while. It may use the time for what makes opening it after a crash quick;
+    /// nothing that can be read changes, and nothing depends on it.
+    fn rest(&mut self) -> Result<()> {
+        Ok(())
+    }
+
     /// The value of a key, as a copy.
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {
         let mut value = None;

@@ -288,6 +288,70 @@ mod files {
     }
 
     #[test]
+    fn a_store_at_rest_needs_no_recovery() {
+        let file = Temporary::new();
+        let mut store = file.open().unwrap();
+        put(&mut store, "a", &[7; 100_000]).unwrap();
+        let recoveries = |store: &mut RedbStore| {
+            let copy = Temporary::new();
+            fs::copy(&file.0, &copy.0).unwrap();
+            let count = Arc::new(Mutex::new(0));
+            let counted = count.clone();
+            let options = RedbOptions {
+                recovery_progress: Some(Arc::new(move |_| *counted.lock().unwrap() += 1)),
+                ..RedbOptions::default()
+            };
+            let copied = RedbStore::open(&copy.0, options).unwrap();
+            assert_eq!(copied.head().unwrap(), store.head().unwrap());
+            *count.lock().unwrap()
+        };
+        assert_ne!(recoveries(&mut store), 0);
+        store.rest().unwrap();
+        assert_eq!(recoveries(&mut store), 0);
+        put(&mut store, "a", b"1").unwrap();
+        assert_ne!(recoveries(&mut store), 0);
+    }
+
+    #[test]
+    fn a_backup_is_the_same_world() {
+        let (file, target) = (Temporary::new(), Temporary::new());
+        let mut store = file.open().unwrap();
+        store.lease().unwrap();
+        for id in 0..30u8 {
+            put(&mut store, &format!("{id:02}"), &vec![id; 400_000]).unwrap();
+        }
+        let mut other = store.clone();
+        let mut told = Vec::new();
+        let head = store.backup(&target.0, &mut |done| {
+            told.push(done);
+            // The world goes on meanwhile.
+            put(&mut other, "later", b"1").unwrap();
+            ControlFlow::Continue(())
+        });
+        let head = head.unwrap().unwrap();
+        assert_eq!((head.version, head.epoch), (30, 1));
+        assert!(told.len() > 2 && told.last() == Some(&1.0), "{told:?}");
+        let copy = RedbStore::open(&target.0, RedbOptions::default()).unwrap();
+        assert_eq!(copy.head().unwrap(), head);
+        let before = Scan::range(b"", Some(b"later"));
+        assert!(copy.scan(Scan::all()).unwrap() == store.scan(before).unwrap());
+        assert!(store.get(b"later").unwrap().is_some());
+        let stats = copy.stats().unwrap();
+        assert_eq!((stats.entries, stats.payload_bytes), (30, 30 * 400_002));
+        // Never over a file that is there; and nothing is left of one that was broken off.
+        let again = store.backup(&target.0, &mut |_| ControlFlow::Continue(()));
+        assert_eq!(told_code(again), "io");
+        let other = Temporary::new();
+        let broken_off = store.backup(&other.0, &mut |_| ControlFlow::Break(()));
+        assert!(broken_off.unwrap().is_none());
+        assert!(!other.0.exists() && !other.0.with_extension("world.part").exists());
+    }
+
+    fn told_code(result: Result<impl Sized>) -> &'static str {
+        told(result).0
+    }
+
+    #[test]
     fn vacuum_gives_back_space() {
         let file = Temporary::new();
         let mut store = file.open().unwrap();

@@ -77,6 +77,7 @@ impl Workload {
                 assert_eq!(health.damage, [""; 0]);
                 Ok(())
             }
+            4 if dice.once_in(2) => self.store()?.rest(),
             4 => {
                 self.store = None;
                 self.store()?;
