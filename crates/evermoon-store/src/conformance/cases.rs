@@ -565,6 +565,8 @@ pub(super) fn care_changes_nothing(worlds: &dyn Worlds) {
             .unwrap()
             .is_whole()
     );
+    store.rest().unwrap();
+    assert_eq!((store.head().unwrap(), content(&*store)), before);
     // A store that is well has nothing to reopen.
     store.reopen().unwrap();
     commit(&mut *store, &puts([("on", "1")]));
