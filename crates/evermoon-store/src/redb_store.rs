@@ -16,6 +16,7 @@
 //! byte that says which root is current, and synced once. What of it arrived is found out at the next opening: a root is taken only when its
 //! transaction number is the greatest and all pages below it have the checksums that it says. So it is the old version or the new one.
 
+mod apply;
 mod backup;
 mod care;
 mod failure;
@@ -32,8 +33,9 @@ use redb::{
     StorageBackend, TableDefinition, TableError, WriteTransaction,
 };
 
+use self::apply::apply;
 use self::failure::{Failure, guarded, let_go};
-use crate::batch::{Batch, Op};
+use crate::batch::Batch;
 use crate::error::{Result, StoreError};
 use crate::medium::{Medium, Meter};
 use crate::memory::bounds;
@@ -519,43 +521,4 @@ impl Store for RedbStore {
             Ok(transaction.commit()?)
         })
     }
-}
-
-/// Applies the batch to the entries; the payload's new size.
-fn apply(
-    transaction: &WriteTransaction,
-    batch: &Batch,
-    mut payload_bytes: u64,
-) -> std::result::Result<u64, Failure> {
-    let mut entries = transaction.open_table(ENTRIES)?;
-    for op in batch.ops() {
-        match op {
-            Op::Put { key, value } => {
-                let old = entries.insert(key, value)?;
-                payload_bytes += value.len() as u64;
-                payload_bytes = match old {
-                    Some(old) => payload_bytes.saturating_sub(old.value().len() as u64),
-                    None => payload_bytes + key.len() as u64,
-                };
-            }
-            Op::Delete { key } => {
-                if let Some(old) = entries.remove(key)? {
-                    let gone = key.len() + old.value().len();
-                    payload_bytes = payload_bytes.saturating_sub(gone as u64);
-                }
-            }
-            Op::DeleteRange { from, to } => {
-                if to.is_some_and(|to| to <= from) {
-                    continue;
-                }
-                let mut gone = 0;
-                entries.retain_in::<&[u8], _>(bounds(from, to), |key, value| {
-                    gone += (key.len() + value.len()) as u64;
-                    false
-                })?;
-                payload_bytes = payload_bytes.saturating_sub(gone);
-            }
-        }
-    }
-    Ok(payload_bytes)
 }

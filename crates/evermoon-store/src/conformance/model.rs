@@ -118,7 +118,7 @@ enum Action {
 fn key() -> impl Strategy<Value = Vec<u8>> {
     let byte = prop::sample::select(vec![0u8, 1, b'a', b'b', 0x7f, 0x80, 0xff]);
     prop_oneof![
-        20 => vec(byte.clone(), 0..4),
+        20 => vec(byte.clone(), 0..5),
         1 => vec(byte, 1000..1024),
     ]
 }
@@ -137,12 +137,24 @@ fn batch() -> impl Strategy<Value = Batch> {
         Delete(Vec<u8>),
         DeleteRange(Vec<u8>, Option<Vec<u8>>),
     }
+    impl Write {
+        fn key(&self) -> &[u8] {
+            match self {
+                Write::Put(key, _) | Write::Delete(key) | Write::DeleteRange(key, _) => key,
+            }
+        }
+    }
     let write = prop_oneof![
-        10 => (key(), value()).prop_map(|(key, value)| Write::Put(key, value)),
+        20 => (key(), value()).prop_map(|(key, value)| Write::Put(key, value)),
         3 => key().prop_map(Write::Delete),
         1 => (key(), prop::option::of(key())).prop_map(|(from, to)| Write::DeleteRange(from, to)),
     ];
-    vec(write, 0..30).prop_map(|writes| {
+    // Long ascending runs are a way of their own in some stores.
+    let writes = (vec(write, 0..60), any::<bool>());
+    writes.prop_map(|(mut writes, is_sorted)| {
+        if is_sorted {
+            writes.sort_by(|a, b| a.key().cmp(b.key()));
+        }
         let mut batch = Batch::new();
         for write in writes {
             match write {
