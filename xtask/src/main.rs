@@ -11,6 +11,7 @@ mod deep_checks;
 mod demo;
 #[path = "../../tests/lua/expectations.rs"]
 mod expectations;
+mod fuzz;
 mod lua_programs;
 mod page_server;
 mod real_programs;
@@ -27,7 +28,7 @@ use anyhow::Result;
 /// A verb: its name, the line of help, and what runs it (true: all is well).
 type Verb = (&'static str, &'static str, fn(&[String]) -> Result<bool>);
 
-const VERBS: [Verb; 13] = [
+const VERBS: [Verb; 14] = [
     (
         "setup",
         "installs what the other verbs need and is missing",
@@ -40,17 +41,17 @@ const VERBS: [Verb; 13] = [
     ),
     (
         "test",
-        "all checks: fmt clippy rust lua reference conformance programs [parts] [--quick] [--only NAME]",
+        "all checks: fmt clippy rust lua checked reference conformance programs [parts] [--quick] [--only NAME]",
         verify::test,
     ),
     (
         "lua-tests",
-        "the programs of tests/lua [names] [--release] [--reference] [--features stress]",
+        "the programs of tests/lua [names] [--release] [--checked | --features stress | --reference]",
         lua_tests,
     ),
     (
         "conformance",
-        "the official suite of Lua 5.4.8 [names] [--whole] [--dev] [--limit SECONDS]",
+        "the official suite of Lua 5.4.8 [names] [--whole] [--dev | --checked] [--limit SECONDS]",
         conformance::conformance,
     ),
     (
@@ -75,8 +76,13 @@ const VERBS: [Verb; 13] = [
     ),
     (
         "fuzz",
-        "the fuzzers [names] [--seconds N]",
-        deep_checks::fuzz,
+        "the fuzzers, one after the other [names] [--seconds N] [--seed S] [--checked]",
+        fuzz::fuzz,
+    ),
+    (
+        "faults",
+        "the stores in a hostile world, at length: [crash errors kill race] [--images N] [--kills N] [--races N] [--seed S]",
+        deep_checks::faults,
     ),
     (
         "bless",
@@ -128,9 +134,13 @@ fn help() {
     eprintln!("verbs that run Lua take --bin PATH for a binary other than ours (say --bin lua5.4)");
 }
 
-/// `cargo xtask lua-tests [names] [--bin PATH] [--release] [--reference] [--features stress]`.
+/// `cargo xtask lua-tests [names] [--bin PATH] [--release] [--reference] [--checked] [--features stress]`.
 fn lua_tests(given: &[String]) -> Result<bool> {
-    let args = args::Args::parse(given, &["release", "reference"], &["bin", "features"])?;
+    let args = args::Args::parse(
+        given,
+        &["release", "reference", "checked"],
+        &["bin", "features"],
+    )?;
     if args.has("reference") {
         return Ok(lua_programs::run_reference(&args.words, args.option("bin"))?.close());
     }
@@ -139,6 +149,12 @@ fn lua_tests(given: &[String]) -> Result<bool> {
     } else {
         workspace::Profile::Dev
     };
+    if args.has("checked") {
+        let lua = workspace::build(profile, Some("checked"))?;
+        return Ok(
+            lua_programs::run_all(&lua, &args.words, lua_programs::Subject::Evermoon)?.close(),
+        );
+    }
     let (lua, subject) = match args.option("features") {
         Some(features) => (
             workspace::build(profile, Some(features))?,

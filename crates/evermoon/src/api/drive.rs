@@ -209,7 +209,8 @@ impl Lua {
                 let (function, args) = self.asked(vm, task)?;
                 return Ok(Step::Call(function, args));
             }
-            Some(Exit::Slice | Exit::Continue) => {
+            // A native world's store answers at once.
+            Some(Exit::Slice | Exit::Continue | Exit::Fault) => {
                 vm.host.tick();
                 return Ok(Step::Slice);
             }

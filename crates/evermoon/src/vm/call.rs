@@ -172,6 +172,7 @@ impl Vm {
         self.charge(args as u64 >> 6);
         loop {
             let callee = self.exec.get(func);
+            self.touch(callee)?;
             match callee.tag {
                 tag::LUA_CLOSURE => {
                     return self.begin_lua(func, args, results, flags, Gc::from_bits(callee.bits));
@@ -198,6 +199,7 @@ impl Vm {
                     if handler.is_nil() {
                         return Err(self.call_error(callee));
                     }
+                    self.touch(handler)?;
                     self.ensure_stack(1)?;
                     self.exec.copy(func, func + 1, args + 1);
                     self.exec.set(func, handler);
@@ -392,12 +394,18 @@ impl Vm {
 
     /// Runs the native of the top frame, and does what it asks for.
     pub(crate) fn run_native(&mut self) -> Result<Option<Exit>, Throw> {
+        if self.may_fault {
+            self.prepare_native()?;
+        }
         let callee = self.exec.get(self.exec.frame().func as usize);
         let number = match callee.as_native_closure() {
             Some(c) => c.native as usize,
             None => callee.bits as usize,
         };
-        let function = self.natives[number].function;
+        let Some(native) = self.natives.get(number) else {
+            return Err(self.fail("a native function that this engine does not have"));
+        };
+        let function = native.function;
         if self.tracing && self.exec.frame().state == 0 && self.hook_native_call()? {
             return Ok(None);
         }
@@ -671,6 +679,7 @@ impl Vm {
         if !v.is_truthy() {
             return Ok(());
         }
+        self.touch(v)?;
         if self.metamethod(v, Event::Close).is_nil() {
             let name = name.unwrap_or_else(|| b"?".to_vec());
             return Err(self
@@ -682,7 +691,9 @@ impl Vm {
 
     /// Pushes the call of a `__close` metamethod above `top`; its results are dropped.
     pub(crate) fn call_close(&mut self, value: Value, error: Value) -> Result<(), Throw> {
+        self.touch(value)?;
         let handler = self.metamethod(value, Event::Close);
+        self.touch(handler)?;
         let func = self.exec.top;
         self.ensure_stack(3)?;
         self.exec.push(handler);
@@ -698,12 +709,14 @@ impl Vm {
         if let Some(&slot) = self.exec.tbc.last()
             && slot as usize >= level
         {
+            let value = self.exec.get(slot as usize);
+            self.touch(value)?;
+            let handler = self.metamethod(value, Event::Close);
+            self.touch(handler)?;
             self.exec.tbc.pop();
             self.close_upvalues(slot as usize);
-            let value = self.exec.get(slot as usize);
             let frame_top = self.exec.frame().top as usize;
             self.exec.top = top.max(frame_top);
-            let handler = self.metamethod(value, Event::Close);
             self.ensure_stack(4)?;
             self.save_top(top);
             let func = self.exec.top;
@@ -750,6 +763,8 @@ impl Vm {
 
     pub(crate) fn switch_to(&mut self, mut co: Gc<Coroutine>) {
         let mut from = self.current;
+        self.heap.touch(from.header());
+        self.heap.touch(co.header());
         let exec = std::mem::replace(&mut co.exec, Exec::none());
         from.exec = std::mem::replace(&mut self.exec, exec);
         self.current = co;
@@ -933,6 +948,7 @@ impl Vm {
         if self.coroutine_depth >= COROUTINE_DEPTH_MAX && !co.exec.tbc.is_empty() {
             return Err(self.fail("C stack overflow"));
         }
+        self.heap.touch(co.header());
         co.status = Status::Dead;
         let frame = self.exec.frame_mut();
         if frame.state != CLOSING {

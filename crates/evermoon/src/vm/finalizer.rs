@@ -19,7 +19,9 @@ impl Vm {
         if self.finalizing || self.heap.gc.suspended {
             return Ok(false);
         }
-        while let Some(object) = self.heap.take_finalizable() {
+        while let Some(object) = self.heap.next_finalizable() {
+            self.touch(object)?;
+            self.heap.take_finalizable();
             let handler = self.metamethod(object, Event::Gc);
             if handler.is_nil() {
                 continue;
@@ -65,6 +67,9 @@ impl Vm {
     /// The next finalizer that is due, and its object. From here on the collector stands still.
     pub fn next_finalizer(&mut self) -> Option<(Value, Value)> {
         while let Some(object) = self.heap.take_finalizable() {
+            if self.touch(object).is_err() {
+                continue;
+            }
             let handler = self.metamethod(object, Event::Gc);
             if !handler.is_nil() {
                 self.finalizing = true;
@@ -78,7 +83,7 @@ impl Vm {
     /// Gives a table another metatable, or none.
     pub fn set_table_metatable(&mut self, mut table: Gc<Table>, metatable: Option<Gc<Table>>) {
         self.heap.barrier(table);
-        table.metatable = metatable;
+        table.set_metatable(metatable);
         if let Some(mt) = metatable
             && !self.event_of(mt, Event::Gc).is_nil()
         {

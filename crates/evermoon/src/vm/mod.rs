@@ -8,7 +8,9 @@
 //! an [`Act`] instead of calling.
 
 pub mod call;
+pub(crate) mod checked;
 pub mod error;
+pub mod fault;
 pub mod finalizer;
 pub mod hook;
 pub mod host;
@@ -48,6 +50,8 @@ pub enum Exit {
     HostCall,
     /// The task has yielded to the host ([`Vm::task_yield`]).
     Yielded,
+    /// Contents are wanted from a store that answers later ([`fault`]); enter again when they are there.
+    Fault,
 }
 
 /// A native function and its permanent name.
@@ -186,6 +190,15 @@ pub struct Vm {
     pub(crate) memory_retry: (usize, usize),
     /// Coroutines that are resuming each other.
     pub(crate) coroutine_depth: u32,
+    /// Who loads hollow objects.
+    pub(crate) loader: Option<Box<dyn fault::Loader>>,
+    /// There is a loader; natives' slots are looked through.
+    pub(crate) may_fault: bool,
+    /// The loader's store may answer later.
+    pub(crate) may_wait: bool,
+    pub(crate) retry: fault::Retry,
+    /// Values that records refer to by name: what the host gives to its worlds.
+    pub(crate) permanents: std::collections::BTreeMap<Box<str>, Value>,
 }
 
 impl Vm {
@@ -248,7 +261,16 @@ impl Vm {
             host_native: None,
             memory_retry: (0, 0),
             coroutine_depth: 0,
+            loader: None,
+            may_fault: false,
+            may_wait: false,
+            retry: fault::Retry::default(),
+            permanents: Default::default(),
         };
+        #[cfg(feature = "checked")]
+        {
+            vm.heap.event_names = vm.events[..8].to_vec();
+        }
         vm.heap.debt = -(32 << 10);
         vm
     }
@@ -302,6 +324,7 @@ impl Vm {
                 .map(|t| Value::table(*t)),
         );
         roots.extend(self.handles.iter().map(|(v, _)| *v));
+        roots.extend(self.permanents.values());
         roots.extend(self.task_results.iter());
         roots.extend(self.idle_roots.iter().map(|co| Value::coroutine(*co)));
         for task in self.tasks.iter().flatten() {
@@ -382,6 +405,14 @@ impl Vm {
 
     /// A whole collection now. Only at a safe point: no native may hold values across it but in its slots.
     pub fn collect(&mut self) {
+        if self.may_fault {
+            self.prepare_cycle(true);
+        }
+        self.collect_here();
+    }
+
+    /// A whole collection of what is loaded.
+    pub(crate) fn collect_here(&mut self) {
         let roots = self.root_values();
         self.heap.gc_full(crate::heap::gc::Roots {
             values: &roots,
@@ -400,6 +431,9 @@ impl Vm {
             self.collect();
             self.heap.debt = 1;
             return true;
+        }
+        if self.may_fault {
+            self.prepare_cycle(false);
         }
         let roots = self.root_values();
         self.heap.gc_step(crate::heap::gc::Roots {
