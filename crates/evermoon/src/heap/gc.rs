@@ -994,9 +994,7 @@ impl Heap {
                 }
                 tag::USERDATA => 64,
                 tag::LUA_CLOSURE => 32 + 8 * object.cast::<LuaClosure>().upval_count as usize,
-                tag::COROUTINE => {
-                    COROUTINE_BYTES + object.cast::<Coroutine>().exec.bytes()
-                }
+                tag::COROUTINE => COROUTINE_BYTES + object.cast::<Coroutine>().exec.bytes(),
                 _ => 0,
             }
         }

@@ -476,7 +476,11 @@ impl Table {
             at += 1;
         }
         // A hollow table's keys are elsewhere.
-        if self.header.is_hollow() { Err(()) } else { Ok(None) }
+        if self.header.is_hollow() {
+            Err(())
+        } else {
+            Ok(None)
+        }
     }
 
     /// Whether some string key could have this value's hash; used by tests of absence.
