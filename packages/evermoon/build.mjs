@@ -28,13 +28,21 @@ const lua = {
     b.onLoad({ filter: /\.lua$/ }, ({ path }) => ({ contents: readFileSync(path, 'utf8').replace(/^\s*(--.*)?\n|^ +/gm, ''), loader: 'text' }));
   },
 };
-// Names of the package's own that no user sees are shortened, the same way in every file.
+// Names of the package's own that no user sees are shortened, the same way in every file. None of them is a name that our sources use of the platform's.
 const internal =
-  'instance engine view refusal mail sink slices deadline defaults u32 u8 f64 handleAt refs sent objectNumber writeHandle writeNumber slots metered ' +
-  'fuelStart cancelled onCancel owner simple failed ownSink limited op newString newBytes isObject readText proxies functionNumber referenceCount ' +
-  'defaultRun quiet late trap drain setmetatable newindex dead use pass results release stat doHandle';
+  'instance engine view refusal mail sink slices defaults u32 u8 handleAt refs sent objectNumber writeHandle writeNumber slots metered fuelStart ' +
+  'cancelled onCancel owner simple failed ownSink limited op newString newBytes proxies functionNumber referenceCount defaultRun quiet late trap ' +
+  'setmetatable newindex dead pass doHandle';
 const common = {
-  mangleProps: new RegExp(`^(${internal.replaceAll(' ', '|')})$`), plugins: [lua], bundle: true, format: 'esm', target: 'es2022', outdir: 'dist', logLevel: 'warning', legalComments: 'none' };
+  mangleProps: new RegExp(`^(${internal.replaceAll(' ', '|')})$`),
+  plugins: [lua],
+  bundle: true,
+  format: 'esm',
+  target: 'es2022',
+  outdir: 'dist',
+  logLevel: 'warning',
+  legalComments: 'none',
+};
 // Shared chunks, so that the classes of '.' and './inline' are the same.
 const { mangleCache } = await build({
   ...common,

@@ -184,7 +184,8 @@ export function failure(core: Core): Error {
     return value;
   }
   const text = kind === Kind.String ? core.read(at, 'text') : undefined;
-  if (text === 'not enough memory') return new LuaMemoryError(text, traceback);
+  // Between two slices the module raises it as an error with a place.
+  if (typeof text === 'string' && /(^|:\d+: )not enough memory$/.test(text)) return new LuaMemoryError(text, traceback);
   return new LuaError(messageOf(core, value, text), value, traceback);
 }
 
