@@ -4,6 +4,7 @@
 
 mod args;
 mod bench;
+mod bench_wasm;
 mod build_wasm;
 mod child;
 mod conformance;
@@ -11,6 +12,7 @@ mod deep_checks;
 mod demo;
 #[path = "../../tests/lua/expectations.rs"]
 mod expectations;
+mod limits;
 mod lua_programs;
 mod page_server;
 mod real_programs;
@@ -40,7 +42,7 @@ const VERBS: [Verb; 13] = [
     ),
     (
         "test",
-        "all checks: fmt clippy rust lua reference conformance programs [parts] [--quick] [--only NAME]",
+        "all checks: fmt clippy rust lua reference conformance programs size [parts] [--quick] [--only NAME]",
         verify::test,
     ),
     (
@@ -60,7 +62,7 @@ const VERBS: [Verb; 13] = [
     ),
     (
         "bench",
-        "speed against lua5.4 and LuaJIT [names] [--runs N] [--memory | --start | --compile]",
+        "speed against lua5.4 and LuaJIT [names] [--runs N] [--memory | --start | --compile | --wasm [--no-speed] [--fengari] [--chromium]]",
         bench::bench,
     ),
     (
