@@ -73,7 +73,7 @@ pub struct Engine {
 struct Collect(Rc<RefCell<Vec<u8>>>);
 
 /// Output beyond this is dropped, so that a program that prints in a loop is not a finding.
-const OUTPUT_MAX: usize = 1 << 20;
+pub const OUTPUT_MAX: usize = 1 << 20;
 
 impl Host for Collect {
     fn print(&mut self, bytes: &[u8]) {
@@ -155,7 +155,10 @@ impl Engine {
         let end = self.run(probe.as_bytes(), "=probe", &[]);
         // A hook that was left may fail by itself.
         let hooked = !self.run(b"debug.sethook()", "=probe", &[]).is_done();
-        assert!(end.is_done() || hooked || self.run(probe.as_bytes(), "=probe", &[]).is_done(), "{end:?}");
+        assert!(
+            end.is_done() || hooked || self.run(probe.as_bytes(), "=probe", &[]).is_done(),
+            "{end:?}"
+        );
     }
 }
 

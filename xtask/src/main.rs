@@ -12,6 +12,7 @@ mod deep_checks;
 mod demo;
 #[path = "../../tests/lua/expectations.rs"]
 mod expectations;
+mod fuzz;
 mod limits;
 mod lua_programs;
 mod page_server;
@@ -29,7 +30,7 @@ use anyhow::Result;
 /// A verb: its name, the line of help, and what runs it (true: all is well).
 type Verb = (&'static str, &'static str, fn(&[String]) -> Result<bool>);
 
-const VERBS: [Verb; 13] = [
+const VERBS: [Verb; 14] = [
     (
         "setup",
         "installs what the other verbs need and is missing",
@@ -42,17 +43,17 @@ const VERBS: [Verb; 13] = [
     ),
     (
         "test",
-        "all checks: fmt clippy rust lua reference conformance programs size [parts] [--quick] [--only NAME]",
+        "all checks: fmt clippy rust lua checked reference conformance programs size [parts] [--quick] [--only NAME]",
         verify::test,
     ),
     (
         "lua-tests",
-        "the programs of tests/lua [names] [--release] [--reference] [--features stress]",
+        "the programs of tests/lua [names] [--release] [--checked | --features stress | --reference]",
         lua_tests,
     ),
     (
         "conformance",
-        "the official suite of Lua 5.4.8 [names] [--whole] [--dev] [--limit SECONDS]",
+        "the official suite of Lua 5.4.8 [names] [--whole] [--dev | --checked] [--limit SECONDS]",
         conformance::conformance,
     ),
     (
@@ -77,8 +78,13 @@ const VERBS: [Verb; 13] = [
     ),
     (
         "fuzz",
-        "the fuzzers [names] [--seconds N]",
-        deep_checks::fuzz,
+        "the fuzzers, one after the other [names] [--seconds N] [--seed S] [--checked]",
+        fuzz::fuzz,
+    ),
+    (
+        "faults",
+        "the stores in a hostile world, at length: [crash errors kill race] [--images N] [--kills N] [--races N] [--seed S]",
+        deep_checks::faults,
     ),
     (
         "bless",
@@ -130,9 +136,13 @@ fn help() {
     eprintln!("verbs that run Lua take --bin PATH for a binary other than ours (say --bin lua5.4)");
 }
 
-/// `cargo xtask lua-tests [names] [--bin PATH] [--release] [--reference] [--features stress]`.
+/// `cargo xtask lua-tests [names] [--bin PATH] [--release] [--reference] [--checked] [--features stress]`.
 fn lua_tests(given: &[String]) -> Result<bool> {
-    let args = args::Args::parse(given, &["release", "reference"], &["bin", "features"])?;
+    let args = args::Args::parse(
+        given,
+        &["release", "reference", "checked"],
+        &["bin", "features"],
+    )?;
     if args.has("reference") {
         return Ok(lua_programs::run_reference(&args.words, args.option("bin"))?.close());
     }
@@ -141,6 +151,12 @@ fn lua_tests(given: &[String]) -> Result<bool> {
     } else {
         workspace::Profile::Dev
     };
+    if args.has("checked") {
+        let lua = workspace::build(profile, Some("checked"))?;
+        return Ok(
+            lua_programs::run_all(&lua, &args.words, lua_programs::Subject::Evermoon)?.close(),
+        );
+    }
     let (lua, subject) = match args.option("features") {
         Some(features) => (
             workspace::build(profile, Some(features))?,

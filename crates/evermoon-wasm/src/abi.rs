@@ -12,6 +12,7 @@
 //! back), so the table of engines is never borrowed twice. Ranges from the host are checked against the size of the memory before use.
 
 use crate::engine::{Engine, Mailbox, status};
+use crate::memory;
 use crate::slot::{Refusal, Slot, pack};
 use evermoon::heap::object::Gc;
 use evermoon::heap::table::Table;
@@ -44,26 +45,12 @@ fn engine(number: u32) -> Option<&'static mut Engine> {
     }
 }
 
-/// A range of the module's memory, if it lies inside.
+/// A range of the module's memory, if it lies inside. An empty one may have any address.
 pub fn range<'a>(address: u32, len: u32) -> Option<&'a [u8]> {
-    let end = address as usize + len as usize;
-    if address == 0 && len > 0 || end > memory_bytes() {
-        return None;
-    }
     if len == 0 {
         return Some(&[]);
     }
-    // SAFETY: inside the memory, which is all initialised (wasm memory is zeroed); the host does not write during the call.
-    Some(unsafe { std::slice::from_raw_parts(address as usize as *const u8, len as usize) })
-}
-
-#[cfg(target_arch = "wasm32")]
-fn memory_bytes() -> usize {
-    core::arch::wasm32::memory_size(0) << 16
-}
-#[cfg(not(target_arch = "wasm32"))]
-fn memory_bytes() -> usize {
-    usize::MAX
+    crate::range::read(address, len)
 }
 
 /// `em_abi_version() -> version`
@@ -104,6 +91,7 @@ pub unsafe extern "C" fn em_free(address: *mut u8, size: u32) {
 /// 0 when there is no memory.
 #[unsafe(no_mangle)]
 pub extern "C" fn em_engine_new(memory_max: f64) -> u32 {
+    memory::fill();
     let Some(new) = Engine::new(memory_max.clamp(0.0, usize::MAX as f64 / 2.0) as usize) else {
         return 0;
     };
@@ -156,6 +144,7 @@ pub extern "C" fn em_output_taken(number: u32) {
     if let Some(e) = engine(number) {
         let mut shared = e.shared.borrow_mut();
         shared.output.clear();
+        shared.reports.clear();
         shared.released.clear();
         drop(shared);
         let status = e.mailbox.status;
@@ -223,9 +212,12 @@ pub extern "C" fn em_collect(number: u32) {
 }
 
 /// `em_stat(engine, which) -> f64`: 0 heap bytes in use, 1 heap cap, 2 completed collections, 3 fuel used, 4 handles held,
-/// 5 tasks, 6 bytes taken from the module's allocator.
+/// 5 tasks, 6 bytes taken from the module's allocator, 7 requests for memory that the system has refused the module.
 #[unsafe(no_mangle)]
 pub extern "C" fn em_stat(number: u32, which: u32) -> f64 {
+    if which == 7 {
+        return memory::refused() as f64;
+    }
     let Some(e) = engine(number) else { return -1.0 };
     match which {
         0 => e.vm.heap.bytes() as f64,

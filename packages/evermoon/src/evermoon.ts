@@ -5,7 +5,7 @@ import { Core } from './core.js';
 import { copyIn } from './copy.js';
 import { EvermoonError, LuaSyntaxError } from './errors.js';
 import { Handle, LuaFunction, LuaTable } from './handles.js';
-import { compile, compileSync, instantiate } from './load.js';
+import { compile, compileOwn, compileSync, instantiate } from './load.js';
 import { Multi, Proxied } from './marks.js';
 import { installModules } from './modules.js';
 import { Sink } from './output.js';
@@ -22,8 +22,7 @@ export class Evermoon implements types.LuaEngine {
 
   /** A new engine. */
   static async create(options: types.EvermoonOptions = {}): Promise<Evermoon> {
-    const source = options.wasm ?? new URL('./evermoon.wasm', import.meta.url);
-    return Evermoon.#from(await compile(source), options);
+    return Evermoon.#from(await Evermoon.compile(options.wasm), options);
   }
 
   /** The same at once, from bytes or a compiled module. (Browsers compile at most 8 MB on the main thread this way; ours is smaller.) */
@@ -32,8 +31,9 @@ export class Evermoon implements types.LuaEngine {
   }
 
   /** Compiles the module once, to create engines from it: `Evermoon.create({ wasm: module })`. Can be sent to workers. */
-  static compile(wasm: types.WasmSource = new URL('./evermoon.wasm', import.meta.url)): Promise<WebAssembly.Module> {
-    return compile(wasm);
+  static compile(wasm?: types.WasmSource): Promise<WebAssembly.Module> {
+    // The literal is what bundlers look for.
+    return wasm === undefined ? compileOwn(new URL('./evermoon.wasm', import.meta.url)) : compile(wasm);
   }
 
   static #from(module: WebAssembly.Module, options: types.EvermoonOptions): Evermoon {
@@ -45,6 +45,7 @@ export class Evermoon implements types.LuaEngine {
     seed(core.x, core.engine, options.seed);
     const lua = new Evermoon(core);
     if (options.modules) installModules(core, options.modules);
+    for (const library of options.libs ?? []) (library as (lua: Evermoon) => void)(lua);
     for (const [name, value] of Object.entries(options.globals ?? {})) lua.globals.set(name, value);
     return lua;
   }
@@ -62,9 +63,8 @@ export class Evermoon implements types.LuaEngine {
   runSync<R extends unknown[] = types.LuaValue[]>(code: string | Uint8Array, options: types.RunOptions = {}): R {
     const core = this.#core;
     const fn = this.load(code, options.name);
-    const limited =
-      options.fuel !== undefined || options.timeout !== undefined || options.signal || options.onPrint || options.onOutput;
-    const run = limited ? new RunState(core, options, core.defaults) : undefined;
+    const { args: _args, name: _name, strings: _strings, ...control } = options;
+    const run = Object.keys(control).length > 0 ? new RunState(core, options, core.defaults) : undefined;
     try {
       return callNow(core, fn.use(core), options.args ?? [], options.strings ?? core.strings, run) as R;
     } finally {

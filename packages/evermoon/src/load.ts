@@ -1,7 +1,10 @@
 /** From whatever the user has to a compiled module, with errors that say what to do. Importing this does no work. */
 import { EvermoonLoadError } from './errors.js';
-import { Instance } from './instance.js';
+import { asBytes, Instance } from './instance.js';
 import type { WasmSource } from './types.js';
+
+const ADVICE = ". Copy evermoon.wasm to that address, or pass { wasm: url }, or import 'evermoon/inline'";
+const GIVEN = 'the bytes given';
 
 const modules = new WeakMap<object, Promise<WebAssembly.Module>>();
 const byAddress = new Map<string, Promise<WebAssembly.Module>>();
@@ -25,38 +28,56 @@ export function instantiate(module: WebAssembly.Module, isolate: boolean): Insta
 /** Compiles what was given; the same source is compiled once. */
 export async function compile(source: WasmSource): Promise<WebAssembly.Module> {
   if (source instanceof WebAssembly.Module) return source;
-  if (typeof source === 'string' || source instanceof URL) {
-    const address = String(source);
-    let found = byAddress.get(address);
-    if (!found) {
-      found = fetchModule(address);
-      byAddress.set(address, found);
-      // A failure is not remembered: the next try may find the network back.
-      found.catch(() => byAddress.delete(address));
-    }
-    return found;
-  }
-  let found = modules.get(source);
+  const isAddress = typeof source === 'string' || source instanceof URL;
+  const key = isAddress ? String(source) : (Object(source) as object);
+  const known = (isAddress ? byAddress : modules) as Map<unknown, Promise<WebAssembly.Module>>;
+  let found = known.get(key);
   if (!found) {
-    found = isBytes(source) ? compileBytes(source, 'the bytes given') : compileResponse(await source);
-    modules.set(source, found);
-    found.catch(() => modules.delete(source));
+    found = isAddress ? fetchModule(String(source)) : compileGiven(key as Exclude<WasmSource, string | URL | WebAssembly.Module>);
+    known.set(key, found);
+    // A failure is not remembered: the next try may find the network back.
+    found.catch(() => known.delete(key));
   }
   return found;
 }
 
-function isBytes(source: object): source is BufferSource {
-  return ArrayBuffer.isView(source) || Object.prototype.toString.call(source) === '[object ArrayBuffer]';
+async function compileGiven(source: BufferSource | Response | Promise<Response>): Promise<WebAssembly.Module> {
+  if (asBytes(source)) return compileBytes(source as BufferSource, GIVEN);
+  const response = await (source as Promise<Response>);
+  if (typeof response.arrayBuffer === 'function') return compileResponse(response);
+  throw new EvermoonLoadError('the module is given as a URL, bytes, a Response or a WebAssembly.Module');
+}
+
+/** Where Vite's dev server has a file of the package when it has moved the code, and only the code. */
+export function elsewhere(name: string): string | undefined {
+  const { url } = import.meta;
+  const there = url.replace(/[^/]*\/deps[^/]*\/[^/]*$/, 'evermoon/dist/');
+  return there === url ? undefined : there + name;
+}
+
+/** Compiles the package's own module, which is beside the code or where a dev server left it. */
+export async function compileOwn(beside: URL): Promise<WebAssembly.Module> {
+  try {
+    return await compile(beside);
+  } catch (error) {
+    const there = elsewhere('evermoon.wasm');
+    try {
+      if (there !== undefined) return await compile(there);
+    } catch {
+      // The first failure says more.
+    }
+    throw error;
+  }
 }
 
 /** The same at once, where only bytes or a module can be had. */
 export function compileSync(source: BufferSource | WebAssembly.Module): WebAssembly.Module {
   if (source instanceof WebAssembly.Module) return source;
-  check(source, 'the bytes given');
+  check(source, GIVEN);
   try {
     return new WebAssembly.Module(source);
   } catch (error) {
-    throw explain(error, 'the bytes given');
+    throw explain(error, GIVEN);
   }
 }
 
@@ -82,7 +103,7 @@ async function fetchModule(address: string): Promise<WebAssembly.Module> {
 
 async function compileResponse(response: Response, address = response.url): Promise<WebAssembly.Module> {
   if (!response.ok) {
-    throw new EvermoonLoadError(`cannot fetch ${address || 'evermoon.wasm'}: HTTP ${response.status} ${response.statusText}`.trimEnd());
+    throw new EvermoonLoadError(`cannot fetch ${address || 'evermoon.wasm'}: HTTP ${response.status}${ADVICE}`);
   }
   // Streaming where the server names the type; else by bytes, which also shows what a wrong answer was.
   const type = response.headers.get('content-type') ?? '';
@@ -107,11 +128,10 @@ async function compileBytes(bytes: BufferSource, from: string): Promise<WebAssem
 
 /** Says what is wrong with bytes that are no module. */
 function check(source: BufferSource, from: string): void {
-  const view = ArrayBuffer.isView(source) ? new Uint8Array(source.buffer, source.byteOffset, source.byteLength) : new Uint8Array(source);
+  const view = asBytes(source) ?? new Uint8Array();
   if (view[0] === 0x3c) {
     throw new EvermoonLoadError(
-      `your bundler or server served a page in place of the wasm: ${from} begins with '<'. ` +
-        `Copy evermoon.wasm to that address, or pass { wasm: url }, or import 'evermoon/inline'`,
+      `your bundler or server served a page in place of the wasm: ${from} begins with '<'${ADVICE}`,
     );
   }
   if (view[0] !== 0 || view[1] !== 0x61 || view[2] !== 0x73 || view[3] !== 0x6d) {

@@ -128,6 +128,8 @@ pub struct Builder {
     memory: Option<usize>,
     fuel: Option<u64>,
     seed: Option<(i64, i64)>,
+    world: Option<Box<dyn crate::persist::Backing>>,
+    codecs: Vec<crate::persist::Codec>,
 }
 
 impl Builder {
@@ -177,6 +179,17 @@ impl Builder {
         self
     }
 
+    /// The engine's state is the world that is read here; an empty one is made. The store must answer at once.
+    pub fn world(mut self, backing: impl crate::persist::Backing + 'static) -> Self {
+        self.world = Some(Box::new(backing));
+        self
+    }
+    /// How a type of userdata is stored in a world.
+    pub fn codec(mut self, codec: crate::persist::Codec) -> Self {
+        self.codecs.push(codec);
+        self
+    }
+
     /// Makes the engine. Fails only if the memory limit is too small for its libraries.
     pub fn build(self) -> Result<Lua> {
         let mut vm = Vm::new(self.limits);
@@ -185,6 +198,14 @@ impl Builder {
         let report = Rc::new(RefCell::new(None));
         let made = open_libraries(&mut vm, self.libraries)
             .and_then(|()| operations::register(&mut vm, &report));
+        let made = made.and_then(|natives| {
+            // Programs under way have it on their stacks.
+            vm.set_permanent("engine.message_handler", natives.handler);
+            Ok(natives)
+        });
+        if let (Some(backing), Ok(_)) = (self.world, &made) {
+            vm.open_world(backing, self.codecs)?;
+        }
         if let Some((n1, n2)) = self.seed {
             vm.random = Xoshiro::seed(n1, n2).state();
         }
@@ -304,6 +325,8 @@ impl Lua {
             memory: None,
             fuel: None,
             seed: None,
+            world: None,
+            codecs: Vec::new(),
         }
     }
 
@@ -479,7 +502,7 @@ impl Lua {
                     .heap
                     .userdata(Some(Box::new(data)))
                     .map_err(Throw::Memory)?;
-                userdata.metatable = metatable;
+                userdata.set_metatable(metatable);
                 Ok(Raw::userdata(userdata))
             }
             other => Ok(vm.new_string(other.to_string().as_bytes())?),

@@ -19,6 +19,7 @@ mod table;
 mod thread;
 mod userdata;
 mod value;
+mod world;
 
 pub use chunk::{Chunk, ChunkMode};
 pub use convert::{FromLua, FromLuaMulti, IntoLua, IntoLuaMulti, Variadic};
@@ -30,6 +31,7 @@ pub use table::{Pairs, Sequence, Table};
 pub use thread::{Thread, ThreadStatus};
 pub use userdata::{AnyUserData, UserData, UserDataFields, UserDataMethods};
 pub use value::{LightUserData, LuaString, MultiValue, Value};
+pub use world::Pending;
 
 /// Everything that embedding code usually names, mlua's way: `use evermoon::prelude::*`.
 pub mod prelude {

@@ -19,7 +19,7 @@ use super::Heap;
 use super::coroutine::Exec;
 use super::function::{CLOSURE_HEAD, LuaClosure, NATIVE_HEAD, NativeClosure, Proto, Upvalue};
 use super::object::{Gc, Header, mark};
-use super::string::{STR_HEAD, Str};
+use super::string::{Interner, SLOT_BYTES, STR_HEAD, Str};
 use super::table::{Table, flags};
 use super::userdata::Userdata;
 use super::value::{Value, tag};
@@ -55,23 +55,25 @@ pub struct Collector {
     pub suspended: bool,
     /// Every step is a whole cycle, and each allocation makes a step due: for tests.
     pub stress: bool,
-    gray: Vec<Gc<Header>>,
+    pub(super) gray: Vec<Gc<Header>>,
     pub(super) gray_again: Vec<Gc<Header>>,
     weak_values: Vec<Gc<Table>>,
     ephemerons: Vec<Gc<Table>>,
     all_weak: Vec<Gc<Table>>,
     /// Coroutines with open upvalues.
-    listed: Vec<Gc<Coroutine>>,
+    pub(super) listed: Vec<Gc<Coroutine>>,
     /// Objects with finalizers, in the order in which they were marked for finalization.
-    finalizable: Vec<Gc<Header>>,
+    pub(super) finalizable: Vec<Gc<Header>>,
     /// Dead ones whose finalizer is to be called, in calling order.
     pub(crate) to_finalize: VecDeque<Gc<Header>>,
     /// Logical bytes marked in this cycle.
-    marked: usize,
+    pub(super) marked: usize,
     /// In the atomic phase: weak tables are then entered in their lists.
     atomic: bool,
-    sweep_cursor: (usize, usize),
+    pub(super) sweep_cursor: (usize, usize),
     sweep_pages: usize,
+    /// A slice sweeps this part of the pages. Nothing that a program sees depends on it: tests change it.
+    sweep_share: usize,
     /// Bytes between the end of this sweep slice and the start of the next cycle.
     sweep_rest: isize,
     sweep_slice: isize,
@@ -110,6 +112,7 @@ impl Collector {
             atomic: false,
             sweep_cursor: (0, 0),
             sweep_pages: 0,
+            sweep_share: 8,
             sweep_rest: 0,
             sweep_slice: 0,
             cycles: 0,
@@ -184,48 +187,59 @@ impl Heap {
 
     /// One step when the debt says that it is due. True when a cycle's atomic phase was passed.
     pub fn gc_step(&mut self, mut roots: Roots<'_>) -> bool {
+        let step_bytes = 1isize << self.gc.step_size.min(40);
+        // How many slices the sweep has depends on the platform's layout. So it is paced by nothing but what has been allocated since the
+        // atomic phase: a step does all the slices that are due by now, also while no cycle may begin, and then begins the cycle that is due.
+        while self.gc.phase == Phase::Sweep {
+            self.gc_sweep_slice();
+            if self.gc.phase == Phase::Pause {
+                self.checked("swept", &roots);
+            }
+            if self.debt <= 0 {
+                return false;
+            }
+        }
         if self.gc.stopped || self.gc.suspended {
             self.debt = -(16 << 10);
             return false;
         }
-        let step_bytes = 1isize << self.gc.step_size.min(40);
-        match self.gc.phase {
-            Phase::Pause => {
-                self.gc_begin(&mut roots);
-                self.debt = 0;
-                self.gc_mark_some(step_bytes, roots)
-            }
-            Phase::Propagate => self.gc_mark_some(step_bytes, roots),
-            Phase::Sweep => {
-                let pages = self.gc.sweep_pages / 8 + 1;
-                let over = self.debt;
-                if self.gc_sweep(pages) {
-                    self.gc.phase = Phase::Pause;
-                    self.debt = over - self.gc.sweep_rest;
-                    self.gc.sweep_rest = 0;
-                } else {
-                    self.gc_sweep_pace(over);
-                }
-                false
-            }
+        if self.gc.phase == Phase::Pause {
+            self.gc_begin(&mut roots);
+            self.debt = 0;
         }
+        self.gc_mark_some(step_bytes, &mut roots)
     }
 
-    /// Sets the debt for the next slice of the sweep.
-    fn gc_sweep_pace(&mut self, over: isize) {
-        if self.gc.sweep_rest <= self.gc.sweep_slice {
-            // The next cycle is due: finish the sweep now.
-            while !self.gc_sweep(usize::MAX) {}
-            self.gc.phase = Phase::Pause;
-            self.debt = over - self.gc.sweep_rest;
-            self.gc.sweep_rest = 0;
+    /// Sweeps some pages, and takes what that pays for from the debt.
+    fn gc_sweep_slice(&mut self) {
+        let last = self.gc.sweep_rest <= self.gc.sweep_slice;
+        if last || self.gc_sweep(self.gc.sweep_pages / self.gc.sweep_share + 1) {
+            self.end_sweep();
         } else {
             self.gc.sweep_rest -= self.gc.sweep_slice;
-            self.debt = over - self.gc.sweep_slice;
+            self.debt -= self.gc.sweep_slice;
         }
     }
 
-    fn gc_mark_some(&mut self, step_bytes: isize, roots: Roots<'_>) -> bool {
+    /// Ends a sweep that is under way. The debt then is what has been allocated beyond the next cycle's start, whatever the platform: for
+    /// whoever looks at it or changes it.
+    pub(crate) fn end_sweep(&mut self) {
+        if self.gc.phase == Phase::Sweep {
+            while !self.gc_sweep(usize::MAX) {}
+            self.gc.phase = Phase::Pause;
+            self.debt -= self.gc.sweep_rest;
+            self.gc.sweep_rest = 0;
+        }
+    }
+
+    /// Runs the heap checker, in builds that have it.
+    #[inline(always)]
+    fn checked(&self, _place: &str, _roots: &Roots<'_>) {
+        #[cfg(feature = "checked")]
+        self.check(_place, _roots.values, _roots.exec);
+    }
+
+    fn gc_mark_some(&mut self, step_bytes: isize, roots: &mut Roots<'_>) -> bool {
         let step_mul = (self.gc.step_mul as isize).max(1);
         let mut work = (self.debt.max(0) + step_bytes) / 16 * step_mul;
         while work > 0 {
@@ -253,11 +267,9 @@ impl Heap {
         while let Some(object) = self.gc.gray.pop() {
             self.traverse(object);
         }
-        self.gc_atomic(roots);
-        while !self.gc_sweep(usize::MAX) {}
-        self.gc.phase = Phase::Pause;
-        self.debt -= self.gc.sweep_rest;
-        self.gc.sweep_rest = 0;
+        self.gc_atomic(&mut roots);
+        self.end_sweep();
+        self.checked("swept at once", &roots);
         // A program whose objects change their sizes would else hold every size's peak for good.
         if self.pools.system_bytes / 2 > self.bytes + POOLS_SPARE {
             self.pools.release_free_pages();
@@ -302,10 +314,11 @@ impl Heap {
         self.gc.weak_values.clear();
         self.gc.ephemerons.clear();
         self.gc.all_weak.clear();
-        self.gc.marked = self.interner.bytes();
+        self.gc.marked = Interner::BYTES;
         self.mark_roots(roots);
         self.mark_pending();
         self.gc.phase = Phase::Propagate;
+        self.checked("marking begins", roots);
     }
 
     fn mark_roots(&mut self, roots: &mut Roots<'_>) {
@@ -504,6 +517,14 @@ impl Heap {
             let v = exec.get(slot);
             self.mark(v);
         }
+        if self.world.hollow_count > 0 {
+            // A hollow closure may have it: there must not be another one for the same variable.
+            for up in &exec.open {
+                if up.header.meta != 0 {
+                    self.mark_object(up.header());
+                }
+            }
+        }
         1 + end
     }
 
@@ -686,7 +707,8 @@ impl Heap {
         for t in tables {
             for i in 0..t.entry_count as usize {
                 let e = t.entries()[i];
-                if e.value_tag != tag::NIL && self.clearable(e.key()) {
+                // A tombstone too: nothing has marked its key, not even a string.
+                if e.value_tag == tag::NIL || self.clearable(e.key()) {
                     self.clear_entry(*t, i);
                 }
             }
@@ -703,9 +725,10 @@ impl Heap {
         }
     }
 
-    fn gc_atomic(&mut self, mut roots: Roots<'_>) {
+    fn gc_atomic(&mut self, roots: &mut Roots<'_>) {
+        self.checked("marking ends", roots);
         self.gc.atomic = true;
-        self.mark_roots(&mut roots);
+        self.mark_roots(roots);
         self.mark_exec(roots.exec);
         self.propagate_all();
         // Values in open upvalues of coroutines that are otherwise dead.
@@ -838,6 +861,7 @@ impl Heap {
         self.debt = -self.gc.sweep_slice;
         self.gc.phase = Phase::Sweep;
         self.gc.cycles += 1;
+        self.checked("marked", roots);
     }
 
     /// Sweeps up to so many pages; true when all is swept. Large objects are swept with the last page.
@@ -970,9 +994,7 @@ impl Heap {
                 }
                 tag::USERDATA => 64,
                 tag::LUA_CLOSURE => 32 + 8 * object.cast::<LuaClosure>().upval_count as usize,
-                tag::COROUTINE => {
-                    COROUTINE_BYTES + object.cast::<Coroutine>().exec.bytes()
-                }
+                tag::COROUTINE => COROUTINE_BYTES + object.cast::<Coroutine>().exec.bytes(),
                 _ => 0,
             }
         }
@@ -987,7 +1009,7 @@ fn string_bytes(object: Gc<Header>) -> usize {
     // SAFETY: called for strings only.
     let s: Gc<Str> = unsafe { object.cast() };
     if s.is_short() {
-        STR_HEAD + s.len() + 8
+        STR_HEAD + s.len() + SLOT_BYTES
     } else {
         STR_HEAD + s.len()
     }
@@ -1024,3 +1046,6 @@ impl Drop for Heap {
 }
 
 const _: () = assert!(CLOSURE_HEAD.is_multiple_of(8));
+
+#[cfg(test)]
+mod tests;

@@ -145,7 +145,10 @@ impl Heap {
             return Ok(());
         }
         self.world.metatable = Some(self.table()?);
-        let code = vec![Instr::abc(Op::VARARGPREP, 0, 0, 0), Instr::abc(Op::RETURN0, 0, 1, 0)];
+        let code = vec![
+            Instr::abc(Op::VARARGPREP, 0, 0, 0),
+            Instr::abc(Op::RETURN0, 0, 1, 0),
+        ];
         self.world.proto = Some(self.load_proto(&plain::Proto {
             code,
             is_vararg: true,
@@ -156,7 +159,6 @@ impl Heap {
         self.world.attached = true;
         Ok(())
     }
-
 
     pub(super) fn mark_world(&mut self) -> [Option<Gc<Header>>; 3] {
         [
@@ -246,7 +248,12 @@ impl Heap {
     }
 
     /// A hollow object of this kind (a tag) with this number, which no object here has. `count`: upvalues of closures.
-    pub(crate) fn stub(&mut self, kind: u32, id: u32, count: u32) -> Result<Gc<Header>, OutOfMemory> {
+    pub(crate) fn stub(
+        &mut self,
+        kind: u32,
+        id: u32,
+        count: u32,
+    ) -> Result<Gc<Header>, OutOfMemory> {
         let object = self.arriving(|heap| heap.bare_object(kind, count))?;
         let mut object = object;
         object.meta = id;
@@ -328,8 +335,10 @@ impl Heap {
         }
         self.arriving(|heap| {
             heap.table_clear(t);
-            heap.table_array_cap(t, array_cap).map_err(|_| "array size")?;
-            heap.table_entry_room(t, entry_cap).map_err(|_| "entry count")?;
+            heap.table_array_cap(t, array_cap)
+                .map_err(|_| "array size")?;
+            heap.table_entry_room(t, entry_cap)
+                .map_err(|_| "entry count")?;
             Ok::<(), Bad>(())
         })?;
         // SAFETY: room for `array_cap >= slots.len()` slots was made.
@@ -562,7 +571,11 @@ impl Heap {
                 let at = object.meta - 1;
                 let hash = self.world.hashes[at as usize];
                 if object.kind as u32 == tag::PROTO
-                    && self.world.protos.get(&hash).is_some_and(|p| p.address() == object.address())
+                    && self
+                        .world
+                        .protos
+                        .get(&hash)
+                        .is_some_and(|p| p.address() == object.address())
                 {
                     self.world.protos.remove(&hash);
                 }
@@ -683,6 +696,20 @@ impl Heap {
         all
     }
 
+    /// The addresses of the closures that the loaded coroutines' frames run.
+    /// The running one's are in `exec`.
+    pub(crate) fn running_closures(&self, exec: &Exec) -> std::collections::BTreeSet<usize> {
+        let of = |exec: &Exec| {
+            let lua = exec.frames().iter().filter(|f| f.kind == kind::LUA);
+            lua.map(|f| f.closure as usize).collect::<Vec<_>>()
+        };
+        let mut running: std::collections::BTreeSet<usize> = of(exec).into_iter().collect();
+        for co in self.coroutines() {
+            running.extend(of(&co.exec));
+        }
+        running
+    }
+
     /// Sets the number by which an object is printed.
     pub(crate) fn restore_printed_id(&mut self, mut object: Gc<Header>, id: u64) {
         object.mark |= mark::PRINTED;
@@ -738,18 +765,36 @@ impl CoroutineParts {
     fn check(&self, bytes_max: usize) -> Result<(), Bad> {
         let holds = |holds: bool, what: Bad| if holds { Ok(()) } else { Err(what) };
         let cap = self.stack_cap;
-        holds(cap <= 2 * super::coroutine::STACK_MAX && cap * 16 <= bytes_max, "stack size")?;
-        holds(self.frame_cap <= 1 << 24 && self.frame_cap * 48 <= bytes_max, "frame capacity")?;
+        holds(
+            cap <= 2 * super::coroutine::STACK_MAX && cap * 16 <= bytes_max,
+            "stack size",
+        )?;
+        holds(
+            self.frame_cap <= 1 << 24 && self.frame_cap * 48 <= bytes_max,
+            "frame capacity",
+        )?;
         holds(self.frames.len() <= self.frame_cap, "frame count")?;
-        holds(self.stack.len() + SLACK <= cap || cap == 0 && self.stack.is_empty(), "stack top")?;
+        holds(
+            self.stack.len() + SLACK <= cap || cap == 0 && self.stack.is_empty(),
+            "stack top",
+        )?;
         holds(self.top <= self.stack.len(), "stack top")?;
         let mut before = 0;
         for (i, f) in self.frames.iter().enumerate() {
             let last = i + 1 == self.frames.len();
-            holds((i == 0) == matches!(f.kind, kind::BOTTOM | kind::ENTRY), "first frame")?;
-            holds(f.func >= before && (f.base as usize) <= cap - SLACK, "frame position")?;
+            holds(
+                (i == 0) == matches!(f.kind, kind::BOTTOM | kind::ENTRY),
+                "first frame",
+            )?;
+            holds(
+                f.func >= before && (f.base as usize) <= cap - SLACK,
+                "frame position",
+            )?;
             holds(f.base > f.func || i == 0 && f.base >= f.func, "frame base")?;
-            holds((f.func as usize) < self.stack.len() || i == 0, "function slot")?;
+            holds(
+                (f.func as usize) < self.stack.len() || i == 0,
+                "function slot",
+            )?;
             before = f.func;
             match (&f.lua, f.kind) {
                 (Some((pc, closure)), kind::LUA) => {
@@ -760,7 +805,11 @@ impl CoroutineParts {
                     holds(f.top as usize + SLACK <= cap, "frame size")?;
                     let below = f.base - f.func - 1;
                     if p.is_vararg {
-                        holds(f.state.saturating_add(p.num_params as u32) <= below.max(p.num_params as u32), "variable arguments")?;
+                        holds(
+                            f.state.saturating_add(p.num_params as u32)
+                                <= below.max(p.num_params as u32),
+                            "variable arguments",
+                        )?;
                         holds(f.state <= below, "variable arguments")?;
                     } else {
                         holds(below == 0 || f.state == 0, "frame base")?;
@@ -774,18 +823,32 @@ impl CoroutineParts {
         }
         let mut lowest = 0;
         for (slot, _) in &self.open {
-            holds(*slot >= lowest && (*slot as usize) < self.stack.len(), "open upvalue")?;
+            holds(
+                *slot >= lowest && (*slot as usize) < self.stack.len(),
+                "open upvalue",
+            )?;
             lowest = *slot + 1;
         }
         holds(
             self.tbc.windows(2).all(|w| w[0] < w[1])
-                && self.tbc.last().is_none_or(|&s| (s as usize) < self.stack.len()),
+                && self
+                    .tbc
+                    .last()
+                    .is_none_or(|&s| (s as usize) < self.stack.len()),
             "to-be-closed variables",
         )?;
         use super::coroutine::frame_flag::{HANDLER, NO_YIELD};
-        let with = |flags: u8| self.frames.iter().filter(|f| f.flags & flags == flags).count() as u32;
+        let with = |flags: u8| {
+            self.frames
+                .iter()
+                .filter(|f| f.flags & flags == flags)
+                .count() as u32
+        };
         holds(with(NO_YIELD) == self.no_yield, "frames that do not yield")?;
-        holds(with(NO_YIELD | HANDLER) == self.handlers, "message handlers")
+        holds(
+            with(NO_YIELD | HANDLER) == self.handlers,
+            "message handlers",
+        )
     }
 }
 

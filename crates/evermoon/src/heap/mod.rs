@@ -6,6 +6,8 @@
 //! Memory is counted in *logical bytes*, the same on every platform, because a program can see the collector's pace.
 
 pub mod alloc;
+#[cfg(feature = "checked")]
+pub mod check;
 pub mod coroutine;
 pub mod function;
 pub mod gc;
@@ -24,7 +26,7 @@ use function::{
     CLOSURE_HEAD, Insn, LuaClosure, NATIVE_HEAD, NativeClosure, Proto, ProtoInfo, Upvalue,
 };
 use object::{Gc, Header, mark};
-use string::{Interner, STR_HEAD, Str};
+use string::{Interner, SLOT_BYTES, STR_HEAD, Str};
 use table::{TABLE_BYTES, Table};
 use userdata::Userdata;
 use value::{Value, tag};
@@ -56,16 +58,23 @@ pub struct Heap {
     pub(crate) next_printed_id: u64,
     /// What a world has of this heap's objects: numbers, changes, absences.
     pub(crate) world: hollow::Objects,
+    /// The names that `table::flags::ABSENT` speaks of.
+    #[cfg(feature = "checked")]
+    pub(crate) event_names: Vec<Gc<Str>>,
+    /// What calls of `check_sometimes` have paid, and what the next check costs.
+    #[cfg(feature = "checked")]
+    check_credit: usize,
+    #[cfg(feature = "checked")]
+    check_cost: usize,
 }
 
 impl Heap {
     pub fn new() -> Heap {
         let interner = Interner::new();
-        let bytes = interner.bytes();
         Heap {
             pools: alloc::Pools::new(),
             interner,
-            bytes,
+            bytes: Interner::BYTES,
             debt: 0,
             bytes_max: usize::MAX / 2,
             white: mark::WHITE_A,
@@ -74,6 +83,12 @@ impl Heap {
             printed_ids: Default::default(),
             next_printed_id: 0,
             world: hollow::Objects::default(),
+            #[cfg(feature = "checked")]
+            event_names: Vec::new(),
+            #[cfg(feature = "checked")]
+            check_credit: 0,
+            #[cfg(feature = "checked")]
+            check_cost: 0,
         }
     }
 
@@ -91,13 +106,18 @@ impl Heap {
     /// Whether `bytes` more would fit under the cap.
     #[inline(always)]
     pub fn reserve(&self, bytes: usize) -> Result<(), OutOfMemory> {
+        self.reserve_block(bytes, bytes)
+    }
+
+    /// The same for a block of `size` bytes that takes the place of a smaller one.
+    #[inline(always)]
+    pub(crate) fn reserve_block(&self, bytes: usize, size: usize) -> Result<(), OutOfMemory> {
         // What is in the store only takes no room here.
-        if bytes
-            > self
-                .bytes_max
-                .saturating_add(self.world.absent_bytes)
-                .saturating_sub(self.bytes)
-        {
+        let room = self
+            .bytes_max
+            .saturating_add(self.world.absent_bytes)
+            .saturating_sub(self.bytes);
+        if bytes > room || size >= alloc::REFUSABLE && !alloc::available(size) {
             Err(OutOfMemory { asked: bytes })
         } else {
             Ok(())
@@ -128,8 +148,11 @@ impl Heap {
                 unsafe {
                     let marks = (*s).header.mark;
                     if marks & mark::WHITES & !self.white != 0 {
-                        (*s).header.mark = marks & !mark::WHITES | self.white;
-                        self.account((STR_HEAD + bytes.len() + 8) as isize);
+                        (*s).header.mark = self.white;
+                        if marks & mark::PRINTED != 0 {
+                            self.printed_ids.remove(&(s as usize));
+                        }
+                        self.account((STR_HEAD + bytes.len() + SLOT_BYTES) as isize);
                     }
                     Ok(Gc::from_raw(s))
                 }
@@ -138,7 +161,7 @@ impl Heap {
                 let size = STR_HEAD + bytes.len();
                 self.reserve(size)?;
                 let block = self.pools.object(size);
-                self.account((size + 8) as isize);
+                self.account((size + SLOT_BYTES) as isize);
                 // SAFETY: the block has that size.
                 let s = unsafe { string::write(block, self.white, hash, bytes) };
                 self.interner.insert(slot, s.as_ptr());

@@ -85,9 +85,9 @@ pub struct Table {
 /// Bytes that a table without parts counts as, on every platform.
 pub(super) const TABLE_BYTES: usize = 64;
 /// Largest part; also keeps every size far below what a 32-bit address space can hold.
-const PART_MAX: u32 = 1 << 26;
+pub(super) const PART_MAX: u32 = 1 << 26;
 /// Up to this many entries are searched without an index.
-const LINEAR_MAX: u32 = 4;
+pub(super) const LINEAR_MAX: u32 = 4;
 const NONE: u32 = u32::MAX;
 
 /// Why a raw store cannot be done.
@@ -133,7 +133,7 @@ fn slot_size(cap: u32) -> usize {
 }
 
 #[inline(always)]
-fn slot_count(cap: u32) -> usize {
+pub(super) fn slot_count(cap: u32) -> usize {
     if cap <= LINEAR_MAX {
         0
     } else {
@@ -143,7 +143,7 @@ fn slot_count(cap: u32) -> usize {
 
 /// Bytes of the buffer that holds `cap` entries and their index.
 #[inline(always)]
-fn part_bytes(cap: u32) -> usize {
+pub(super) fn part_bytes(cap: u32) -> usize {
     cap as usize * size_of::<Entry>() + slot_count(cap) * slot_size(cap)
 }
 
@@ -207,7 +207,7 @@ impl Table {
         self.entries.wrapping_add(self.entry_cap as usize).cast()
     }
     #[inline(always)]
-    fn slot(&self, at: usize) -> u32 {
+    pub(super) fn slot(&self, at: usize) -> u32 {
         // SAFETY: `at` is below the slot count of this capacity; slots are initialised when the index is built.
         unsafe {
             match slot_size(self.entry_cap) {
@@ -224,7 +224,7 @@ impl Table {
         }
     }
     #[inline(always)]
-    fn set_slot(&mut self, at: usize, n: u32) {
+    pub(super) fn set_slot(&mut self, at: usize, n: u32) {
         // SAFETY: as above; an entry number is below the capacity, which the slot size was chosen for.
         unsafe {
             match slot_size(self.entry_cap) {
@@ -272,7 +272,7 @@ impl Table {
     }
 
     /// Entry number of any key in the hash part, or `u32::MAX`. The key is normalised (no integral float).
-    fn find(&self, key: Value) -> u32 {
+    pub(super) fn find(&self, key: Value) -> u32 {
         if key.tag == tag::STR {
             return self.find_name(Gc::from_bits(key.bits));
         }
@@ -476,7 +476,11 @@ impl Table {
             at += 1;
         }
         // A hollow table's keys are elsewhere.
-        if self.header.is_hollow() { Err(()) } else { Ok(None) }
+        if self.header.is_hollow() {
+            Err(())
+        } else {
+            Ok(None)
+        }
     }
 
     /// Whether some string key could have this value's hash; used by tests of absence.
@@ -616,7 +620,7 @@ impl Heap {
         }
         let (old, new) = (t.array_cap as usize * 16, cap as usize * 16);
         if new > old {
-            self.reserve(new - old)?;
+            self.reserve_block(new - old, new)?;
         }
         // SAFETY: the buffer was made here with `old` bytes.
         t.array = unsafe {
@@ -749,7 +753,7 @@ impl Heap {
         }
         let (old, new) = (part_bytes(t.entry_cap), part_bytes(cap));
         if new > old {
-            self.reserve(new - old)?;
+            self.reserve_block(new - old, new)?;
         }
         // Compact in place first, so that one resize of the buffer is all that moves.
         let mut live = 0usize;

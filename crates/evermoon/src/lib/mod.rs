@@ -80,7 +80,7 @@ pub(crate) fn publish(vm: &mut Vm, name: &str, library: Gc<Table>) -> Result<(),
 
 /// A message handler for the host's entries: it keeps the error value as it is and remembers the traceback.
 pub fn traceback_handler(vm: &mut Vm) -> Option<Value> {
-    Some(vm.register("host", "traceback", debug::remember_traceback))
+    Some(vm.register("engine", "traceback", debug::remember_traceback))
 }
 
 /// The error of a run that failed, and its traceback as a string (or nil).

@@ -106,7 +106,12 @@ impl World {
         }
     }
 
-    fn load_one(&mut self, vm: &mut Vm, object: Gc<Header>, todo: &mut Vec<Gc<Header>>) -> Loaded<()> {
+    fn load_one(
+        &mut self,
+        vm: &mut Vm,
+        object: Gc<Header>,
+        todo: &mut Vec<Gc<Header>>,
+    ) -> Loaded<()> {
         let is_cell = object.kind as u32 == tag::UPVALUE;
         if !object.is_hollow() && !is_cell {
             return Ok(());
@@ -137,7 +142,12 @@ impl World {
                     pairs,
                 };
                 vm.heap
-                    .table_restore(t, parts.metatable, (&parts.slots, parts.array_cap), (&parts.pairs, parts.entry_cap))
+                    .table_restore(
+                        t,
+                        parts.metatable,
+                        (&parts.slots, parts.array_cap),
+                        (&parts.pairs, parts.entry_cap),
+                    )
                     .map_err(wrong)?;
             }
             Body::Closure { proto, upvals } => {
@@ -157,10 +167,16 @@ impl World {
                 };
                 let upvals = self.values(vm, &upvals)?;
                 let native = self.native(vm, name)?;
-                let Value { bits, tag: tag::NATIVE } = native else {
+                let Value {
+                    bits,
+                    tag: tag::NATIVE,
+                } = native
+                else {
                     return Err(wrong("the native function is not there"));
                 };
-                vm.heap.native_closure_restore(c, bits as u32, &upvals).map_err(wrong)?;
+                vm.heap
+                    .native_closure_restore(c, bits as u32, &upvals)
+                    .map_err(wrong)?;
             }
             Body::Userdata {
                 metatable,
@@ -253,10 +269,14 @@ impl World {
         if late {
             return Err(LoadError::Later);
         }
-        let mut all = (Vec::with_capacity(slots.min(1 << 20)), Vec::with_capacity(pairs.min(1 << 20)));
+        let mut all = (
+            Vec::with_capacity(slots.min(1 << 20)),
+            Vec::with_capacity(pairs.min(1 << 20)),
+        );
         for (index, bytes) in &segments {
             let name = format!("segment {index} of object {id}");
-            let record = Record::read(salt(id, Some(*index)), bytes).map_err(|bad| damaged(&name, bad))?;
+            let record =
+                Record::read(salt(id, Some(*index)), bytes).map_err(|bad| damaged(&name, bad))?;
             match record.body {
                 Body::Slots(values) => all.0.extend(self.values(vm, &values)?),
                 Body::Pairs(pairs) => all.1.extend(self.pairs(vm, id, &pairs)?),
@@ -264,13 +284,20 @@ impl World {
             }
         }
         if (all.0.len(), all.1.len()) != (slots, pairs) {
-            return Err(LoadError::Damaged(format!("object {id}: its segments' sizes")));
+            return Err(LoadError::Damaged(format!(
+                "object {id}: its segments' sizes"
+            )));
         }
         self.segments.insert(id, digests);
         Ok(all)
     }
 
-    fn pairs(&mut self, vm: &mut Vm, id: u32, pairs: &[(Stored<'_>, Stored<'_>)]) -> Loaded<Vec<(Value, Value)>> {
+    fn pairs(
+        &mut self,
+        vm: &mut Vm,
+        id: u32,
+        pairs: &[(Stored<'_>, Stored<'_>)],
+    ) -> Loaded<Vec<(Value, Value)>> {
         let mut all = Vec::with_capacity(pairs.len());
         for (k, v) in pairs {
             let key = self.value(vm, k)?;
@@ -327,21 +354,36 @@ impl World {
     }
 
     /// The object with this number, as it is here or as a new hollow one.
-    pub(super) fn object(&mut self, vm: &mut Vm, kind: u32, id: u32, count: u32) -> Loaded<Gc<Header>> {
+    pub(super) fn object(
+        &mut self,
+        vm: &mut Vm,
+        kind: u32,
+        id: u32,
+        count: u32,
+    ) -> Loaded<Gc<Header>> {
         if id >= self.next_id {
-            return Err(LoadError::Damaged(format!("a reference to object {id}, which was never made")));
+            return Err(LoadError::Damaged(format!(
+                "a reference to object {id}, which was never made"
+            )));
         }
         let object = match vm.heap.object_by_id(id) {
             Some(object) => object,
-            None => vm.heap.stub(kind, id, count).map_err(|_| LoadError::Memory)?,
+            None => vm
+                .heap
+                .stub(kind, id, count)
+                .map_err(|_| LoadError::Memory)?,
         };
         let count_here = match kind {
             tag::LUA_CLOSURE => Heap::as_kind::<LuaClosure>(object).map_or(0, |c| c.upval_count),
-            tag::NATIVE_CLOSURE => Heap::as_kind::<NativeClosure>(object).map_or(0, |c| c.upval_count),
+            tag::NATIVE_CLOSURE => {
+                Heap::as_kind::<NativeClosure>(object).map_or(0, |c| c.upval_count)
+            }
             _ => count,
         };
         if object.kind as u32 != kind || count_here != count {
-            return Err(LoadError::Damaged(format!("a reference to object {id} as what it is not")));
+            return Err(LoadError::Damaged(format!(
+                "a reference to object {id} as what it is not"
+            )));
         }
         Ok(object)
     }
@@ -358,7 +400,12 @@ impl World {
             .ok_or_else(|| LoadError::Damaged(format!("object {id}: not an upvalue")))
     }
 
-    fn metatable(&mut self, vm: &mut Vm, v: &Stored<'_>, todo: &mut Vec<Gc<Header>>) -> Loaded<Option<Gc<Table>>> {
+    fn metatable(
+        &mut self,
+        vm: &mut Vm,
+        v: &Stored<'_>,
+        todo: &mut Vec<Gc<Header>>,
+    ) -> Loaded<Option<Gc<Table>>> {
         let mt = self.value(vm, v)?.as_table();
         if let Some(mt) = mt
             && mt.header.is_hollow()
@@ -372,10 +419,15 @@ impl World {
         let name = || "a long string".to_owned();
         let bytes = self.fetch(&key::blob(&hash), name)?;
         if bytes.len() as u64 != len || content_hash(&bytes) != hash {
-            return Err(LoadError::Damaged("a long string's bytes are not what its hash says".into()));
+            return Err(LoadError::Damaged(
+                "a long string's bytes are not what its hash says".into(),
+            ));
         }
         self.know_content(hash);
-        let s = vm.heap.arriving(|heap| heap.string(&bytes)).map_err(|_| LoadError::Memory)?;
+        let s = vm
+            .heap
+            .arriving(|heap| heap.string(&bytes))
+            .map_err(|_| LoadError::Memory)?;
         if !s.is_short() && vm.heap.content_hash(s.header()).is_none() {
             vm.heap.set_content_hash(s.header(), hash);
         }
@@ -389,11 +441,14 @@ impl World {
         let name = || "a function's code".to_owned();
         let bytes = self.fetch(&key::proto(hash), name)?;
         if content_hash(&bytes) != *hash {
-            return Err(LoadError::Damaged("a function's code is not what its hash says".into()));
+            return Err(LoadError::Damaged(
+                "a function's code is not what its hash says".into(),
+            ));
         }
         let plain = chunk::undump(&bytes, &chunk::Limits::default())
             .map_err(|e| LoadError::Damaged(format!("a function's code: {e}")))?;
-        verify::verify(&plain).map_err(|e| LoadError::Damaged(format!("a function's code: {e}")))?;
+        verify::verify(&plain)
+            .map_err(|e| LoadError::Damaged(format!("a function's code: {e}")))?;
         let proto = vm
             .heap
             .arriving(|heap| heap.load_proto(&plain))
@@ -440,7 +495,11 @@ impl World {
         closure: &Stored<'_>,
     ) -> Loaded<Gc<LuaClosure>> {
         let stored = match closure {
-            Stored::Nil => record.stack.get(func as usize).copied().unwrap_or(Stored::Nil),
+            Stored::Nil => record
+                .stack
+                .get(func as usize)
+                .copied()
+                .unwrap_or(Stored::Nil),
             stored => *stored,
         };
         self.value(vm, &stored)?
@@ -510,12 +569,17 @@ impl World {
             None => None,
             Some(hook) => {
                 let function = self.value(vm, &hook.function)?;
-                let hook = Hook::from_numbers(function, hook.numbers).ok_or_else(|| wrong("its hook"))?;
+                let hook =
+                    Hook::from_numbers(function, hook.numbers).ok_or_else(|| wrong("its hook"))?;
                 Some(Box::new(hook))
             }
         };
         let count = |flags: u8| {
-            record.frames.iter().filter(|f| f.flags & flags == flags).count() as u32
+            record
+                .frames
+                .iter()
+                .filter(|f| f.flags & flags == flags)
+                .count() as u32
         };
         let parts = CoroutineParts {
             status: match record.status {

@@ -2,8 +2,8 @@
 //! something that persists, persists.
 
 use super::record::{
-    Body, CoroutineRecord, FrameRecord, HookRecord, Marks, Part, Record, SEGMENT_PAIRS, SEGMENT_SLOTS,
-    UNSEGMENTED_MAX, salt,
+    Body, CoroutineRecord, FrameRecord, HookRecord, Marks, Part, Record, SEGMENT_PAIRS,
+    SEGMENT_SLOTS, UNSEGMENTED_MAX, salt,
 };
 use super::value::{INLINE_MAX, Stored};
 use super::world::{Delta, Names, World};
@@ -162,7 +162,11 @@ impl<'a> Encoder<'a> {
         } else if let Some(c) = Heap::as_kind::<LuaClosure>(object) {
             Body::Closure {
                 proto: self.proto(c.proto),
-                upvals: c.upvals().iter().map(|up| self.number(up.header())).collect(),
+                upvals: c
+                    .upvals()
+                    .iter()
+                    .map(|up| self.number(up.header()))
+                    .collect(),
             }
         } else if let Some(c) = Heap::as_kind::<NativeClosure>(object) {
             let Some(name) = self.names.of(c.native) else {
@@ -228,9 +232,13 @@ impl<'a> Encoder<'a> {
             (Part::Segments(slots as u32), Part::Segments(count as u32))
         } else {
             if self.world.segments.remove(&id).is_some() {
-                self.delta.delete_range(key::segment(id, 0), key::segment(id + 1, 0));
+                self.delta
+                    .delete_range(key::segment(id, 0), key::segment(id + 1, 0));
             }
-            (Part::Here(self.values(t.array())?), Part::Here(self.pairs(t, 0, count)?))
+            (
+                Part::Here(self.values(t.array())?),
+                Part::Here(self.pairs(t, 0, count)?),
+            )
         };
         let body = Body::Table {
             metatable,
@@ -243,7 +251,12 @@ impl<'a> Encoder<'a> {
         Ok(())
     }
 
-    fn pairs(&mut self, t: Gc<Table>, from: usize, to: usize) -> Encoded<Vec<(Stored<'a>, Stored<'a>)>> {
+    fn pairs(
+        &mut self,
+        t: Gc<Table>,
+        from: usize,
+        to: usize,
+    ) -> Encoded<Vec<(Stored<'a>, Stored<'a>)>> {
         let mut pairs = Vec::with_capacity(to - from);
         for at in from..to {
             let e = t.entries()[at];

@@ -100,13 +100,36 @@ impl<'a> Meta<'a> {
         for n in [gc.pause, gc.step_mul, gc.step_size] {
             put_varint(o, n as u64);
         }
-        let flags = [gc.stopped, gc.generational, gc.whole_steps, gc.sees_collector, self.warn_on];
-        o.push(flags.iter().enumerate().map(|(i, &on)| (on as u8) << i).sum());
+        let flags = [
+            gc.stopped,
+            gc.generational,
+            gc.whole_steps,
+            gc.sees_collector,
+            self.warn_on,
+        ];
+        o.push(
+            flags
+                .iter()
+                .enumerate()
+                .map(|(i, &on)| (on as u8) << i)
+                .sum(),
+        );
         put_varint(o, gc.bytes);
         put_signed(o, gc.debt);
         let way = &self.under_way;
-        let flags = [way.finalizing, way.finalizers_due, way.collector_suspended, way.handler_returned];
-        o.push(flags.iter().enumerate().map(|(i, &on)| (on as u8) << i).sum());
+        let flags = [
+            way.finalizing,
+            way.finalizers_due,
+            way.collector_suspended,
+            way.handler_returned,
+        ];
+        o.push(
+            flags
+                .iter()
+                .enumerate()
+                .map(|(i, &on)| (on as u8) << i)
+                .sum(),
+        );
         put_varint(o, way.handler_overflows as u64);
         put_varint(o, self.host_calls);
         put_varint(o, self.tasks.len() as u64);
@@ -132,7 +155,10 @@ impl<'a> Meta<'a> {
         if !bytes.starts_with(MAGIC) {
             return first.bad("meta record: this is no world of Evermoon's");
         }
-        if bytes.get(MAGIC.len()).is_some_and(|&v| v == 0 || v > FORMAT) {
+        if bytes
+            .get(MAGIC.len())
+            .is_some_and(|&v| v == 0 || v > FORMAT)
+        {
             return first.bad("meta record: a newer Evermoon wrote this world; open it with that");
         }
         let mut from = Reader::new(unseal(SALT, bytes)?);

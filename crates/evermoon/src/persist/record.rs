@@ -294,7 +294,9 @@ impl<'a> Record<'a> {
         let from = &mut from;
         let kind = from.byte("record kind")?;
         let flags = from.byte("record flags")?;
-        if flags & !(PRINTED | FINALIZER | SEGMENTED) != 0 || flags & SEGMENTED != 0 && kind != kind::TABLE {
+        if flags & !(PRINTED | FINALIZER | SEGMENTED) != 0
+            || flags & SEGMENTED != 0 && kind != kind::TABLE
+        {
             return from.bad("record flags");
         }
         let marks = Marks {
@@ -314,9 +316,15 @@ impl<'a> Record<'a> {
                 let array_cap = from.u32("array size")?;
                 let entry_cap = from.u32("entry capacity")?;
                 let (array, entries) = if flags & SEGMENTED != 0 {
-                    (Part::Segments(from.u32("array length")?), Part::Segments(from.u32("entry count")?))
+                    (
+                        Part::Segments(from.u32("array length")?),
+                        Part::Segments(from.u32("entry count")?),
+                    )
                 } else {
-                    (Part::Here(values(from, "array length")?), Part::Here(pairs(from)?))
+                    (
+                        Part::Here(values(from, "array length")?),
+                        Part::Here(pairs(from)?),
+                    )
                 };
                 Body::Table {
                     metatable,
@@ -396,7 +404,9 @@ impl<'a> Record<'a> {
                 refer(&mut co.error, f);
                 refer(&mut co.resumer, f);
                 co.stack.iter_mut().for_each(|v| refer(v, f));
-                co.frames.iter_mut().for_each(|frame| refer(&mut frame.closure, f));
+                co.frames
+                    .iter_mut()
+                    .for_each(|frame| refer(&mut frame.closure, f));
                 co.open.iter_mut().for_each(|(_, id)| f(id));
                 if let Some(hook) = &mut co.hook {
                     refer(&mut hook.function, f);
@@ -490,7 +500,12 @@ fn object_number(from: &mut Reader<'_>) -> Read<u32> {
 
 impl<'a> CoroutineRecord<'a> {
     fn write(&self, out: &mut Vec<u8>) {
-        out.push(self.status | (self.failed as u8) << 4 | (self.hook.is_some() as u8) << 5 | (self.seen as u8) << 6);
+        out.push(
+            self.status
+                | (self.failed as u8) << 4
+                | (self.hook.is_some() as u8) << 5
+                | (self.seen as u8) << 6,
+        );
         self.error.write(out);
         self.resumer.write(out);
         put_varint(out, self.stack_cap as u64);

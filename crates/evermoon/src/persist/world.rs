@@ -10,8 +10,8 @@ use super::meta::{GcRecord, Meta, TaskRecord, UnderWay};
 use super::value::Stored;
 use super::{Backing, Fetch, key};
 use crate::heap::Heap;
-use crate::heap::hollow::{ContentHash, IdHasher};
 use crate::heap::coroutine::Coroutine;
+use crate::heap::hollow::{ContentHash, IdHasher};
 use crate::heap::object::{Gc, Header};
 use crate::heap::table::Table;
 use crate::heap::value::{TYPE_COUNT, Value, tag};
@@ -109,7 +109,10 @@ pub(super) struct Names {
 
 impl Names {
     pub fn of(&self, native: u32) -> Option<&[u8]> {
-        self.natives.get(native as usize).map(|name| &name[..]).filter(|name| !name.is_empty())
+        self.natives
+            .get(native as usize)
+            .map(|name| &name[..])
+            .filter(|name| !name.is_empty())
     }
     pub fn permanent(&self, v: Value) -> Option<&[u8]> {
         self.permanents.get(&(v.tag, v.bits)).map(|name| &name[..])
@@ -154,8 +157,12 @@ impl Loader for World {
         }
     }
     fn load_reachable(&mut self, vm: &mut Vm) {
-        let mut todo: Vec<Gc<Header>> =
-            vm.heap.numbered_objects().into_iter().filter(|o| o.is_hollow()).collect();
+        let mut todo: Vec<Gc<Header>> = vm
+            .heap
+            .numbered_objects()
+            .into_iter()
+            .filter(|o| o.is_hollow())
+            .collect();
         vm.heap.world.new_stubs.clear();
         while let Some(object) = todo.pop() {
             // What cannot be loaded stays hollow, and the cycle partial.
@@ -164,6 +171,31 @@ impl Loader for World {
             }
             todo.append(&mut vm.heap.world.new_stubs);
         }
+    }
+    fn evict(&mut self, vm: &mut Vm) {
+        let kept: Vec<Gc<Header>> = vm
+            .tasks
+            .iter()
+            .flatten()
+            .flat_map(|task| [task.root.header(), task.current.header()])
+            .chain([vm.main.header(), vm.current.header()])
+            .collect();
+        let objects = vm.heap.numbered_objects();
+        let is_closure = |o: &Gc<Header>| o.kind as u32 == tag::LUA_CLOSURE;
+        for &object in objects.iter().filter(|o| !is_closure(o)) {
+            if vm.heap.may_hollow(object) && !kept.contains(&object) {
+                vm.heap.hollow_out(object);
+            }
+        }
+        // The functions that run in coroutines which are still here stay too (`heap/hollow.rs`, invariant 4).
+        let running = vm.heap.running_closures(&vm.exec);
+        for &object in objects.iter().filter(|o| is_closure(o)) {
+            if vm.heap.may_hollow(object) && !running.contains(&object.address()) {
+                vm.heap.hollow_out(object);
+            }
+        }
+        self.segments
+            .retain(|id, _| vm.heap.object_by_id(*id).is_some_and(|o| !o.is_hollow()));
     }
     fn as_any(&mut self) -> &mut dyn Any {
         self
@@ -208,7 +240,9 @@ impl World {
         if let Some(Absent(name)) = data.downcast_ref::<Absent>() {
             return Some((ABSENT, name.to_vec()));
         }
-        self.codecs.iter().find_map(|codec| Some((codec.name.as_bytes(), (codec.encode)(data)?)))
+        self.codecs
+            .iter()
+            .find_map(|codec| Some((codec.name.as_bytes(), (codec.encode)(data)?)))
     }
 
     pub(super) fn decode_data(&self, codec: &[u8], data: &[u8]) -> Result<Box<dyn Any>, String> {
@@ -242,7 +276,12 @@ impl World {
     }
 
     /// What the host has under this name.
-    pub(super) fn permanent(&mut self, vm: &mut Vm, name: &[u8], function: bool) -> Result<Value, LoadError> {
+    pub(super) fn permanent(
+        &mut self,
+        vm: &mut Vm,
+        name: &[u8],
+        function: bool,
+    ) -> Result<Value, LoadError> {
         if let Ok(text) = std::str::from_utf8(name)
             && let Some(v) = vm.permanents.get(text)
             && v.is_function() == function
@@ -253,19 +292,34 @@ impl World {
             return self.stand_in(vm, name);
         }
         let data: Box<dyn Any> = Box::new(Absent(name.into()));
-        let u = vm.heap.userdata(Some(data)).map_err(|_| LoadError::Memory)?;
+        let u = vm
+            .heap
+            .userdata(Some(data))
+            .map_err(|_| LoadError::Memory)?;
         self.keep_stand_in(vm, name, Value::userdata(u))
     }
 
     fn stand_in(&mut self, vm: &mut Vm, name: &[u8]) -> Result<Value, LoadError> {
-        let number = match vm.natives.iter().position(|n| n.library == "world" && n.name == "absent") {
+        let number = match vm
+            .natives
+            .iter()
+            .position(|n| n.library == "world" && n.name == "absent")
+        {
             Some(number) => number as u32,
             None => vm.register("world", "absent", absent_function).bits as u32,
         };
         let name_value = vm.heap.string(name).map_err(|_| LoadError::Memory)?;
         let c = vm
             .heap
-            .native_closure(number, &[Value::string(name_value)])
+            .native_closure(
+                number,
+                &[
+                    Value::string(name_value),
+                    Value::NIL,
+                    Value::NIL,
+                    Value::NIL,
+                ],
+            )
             .map_err(|_| LoadError::Memory)?;
         self.keep_stand_in(vm, name, Value::native_closure(c))
     }
@@ -283,11 +337,16 @@ impl World {
         for (number, native) in vm.natives.iter().enumerate() {
             let name = native.full_name().into_bytes();
             // Of two natives with one name, records can mean the first only.
-            let own = self.natives.get(&name[..]) == Some(&(number as u32)) && native.library != "host";
-            names.natives.push(if own { name.into() } else { [].into() });
+            let own =
+                self.natives.get(&name[..]) == Some(&(number as u32)) && native.library != "host";
+            names
+                .natives
+                .push(if own { name.into() } else { [].into() });
         }
         for (name, v) in &vm.permanents {
-            names.permanents.insert((v.tag, v.bits), name.as_bytes().into());
+            names
+                .permanents
+                .insert((v.tag, v.bits), name.as_bytes().into());
         }
         Rc::new(names)
     }
@@ -349,7 +408,10 @@ impl World {
         let meta = Meta::read(bytes).map_err(damaged)?;
         self.next_id = meta.next_id;
         let mut roots = Vec::new();
-        let mut root = |world: &mut World, vm: &mut Vm, v: &Stored<'_>| -> Result<Option<Gc<Table>>, LoadError> {
+        let mut root = |world: &mut World,
+                        vm: &mut Vm,
+                        v: &Stored<'_>|
+         -> Result<Option<Gc<Table>>, LoadError> {
             match v {
                 Stored::Nil => Ok(None),
                 Stored::Table(id) => {
@@ -357,7 +419,9 @@ impl World {
                     roots.push(object);
                     Ok(Heap::as_kind(object))
                 }
-                _ => Err(LoadError::Damaged("the meta record: a root that is no table".into())),
+                _ => Err(LoadError::Damaged(
+                    "the meta record: a root that is no table".into(),
+                )),
             }
         };
         let none = || LoadError::Damaged("the meta record: no globals".into());
@@ -375,7 +439,8 @@ impl World {
             }
             _ => None,
         };
-        let main = main.ok_or_else(|| LoadError::Damaged("the meta record: no main coroutine".into()))?;
+        let main =
+            main.ok_or_else(|| LoadError::Damaged("the meta record: no main coroutine".into()))?;
         let mut tasks = Vec::new();
         for task in &meta.tasks {
             tasks.push(match task {
@@ -419,14 +484,18 @@ impl World {
         vm.heap.gc.suspended = meta.under_way.collector_suspended;
         vm.type_metatables = metatables;
         vm.tasks = tasks;
-        for mut t in [globals, registry].into_iter().chain(metatables.into_iter().flatten()) {
+        for mut t in [globals, registry]
+            .into_iter()
+            .chain(metatables.into_iter().flatten())
+        {
             t.header.flags |= crate::heap::table::flags::METATABLE;
         }
         vm.random = meta.random;
         vm.heap.next_printed_id = meta.next_printed;
         vm.warn_on = meta.warn_on;
         let gc = &mut vm.heap.gc;
-        (gc.pause, gc.step_mul, gc.step_size) = (meta.gc.pause, meta.gc.step_mul, meta.gc.step_size.min(40));
+        (gc.pause, gc.step_mul, gc.step_size) =
+            (meta.gc.pause, meta.gc.step_mul, meta.gc.step_size.min(40));
         (gc.stopped, gc.generational, gc.whole_steps) =
             (meta.gc.stopped, meta.gc.generational, meta.gc.whole_steps);
         vm.heap.world.sees_collector = meta.gc.sees_collector;
@@ -470,7 +539,8 @@ impl World {
             }
             Fetch::Failed(e) => return Err(LoadError::Store(e)),
         };
-        let damaged = |bad: super::bytes::BadBytes| LoadError::Damaged(format!("the finalizers: {bad}"));
+        let damaged =
+            |bad: super::bytes::BadBytes| LoadError::Damaged(format!("the finalizers: {bad}"));
         let mut lists = [Vec::new(), Vec::new()];
         if !bytes.is_empty() {
             let mut from = super::bytes::Reader::new(&bytes);
@@ -495,6 +565,9 @@ impl World {
     }
 }
 
+/// Room for the upvalues of a host function that takes a stand-in's place.
+const STAND_IN_UPVALUES: usize = 4;
+
 /// The codec's name of [`Absent`].
 const ABSENT: &[u8] = b"absent";
 
@@ -503,7 +576,14 @@ struct Absent(Box<[u8]>);
 
 /// The native behind functions that this host or engine does not have.
 fn absent_function(vm: &mut Vm) -> crate::vm::NativeResult {
-    let name = vm.upval(0).as_str().map_or_else(String::new, |s| s.to_text());
+    if vm.state() != 0 {
+        // Called when a host had it, and answered by one that has not.
+        return crate::vm::task::ask_host(vm);
+    }
+    let name = vm
+        .upval(0)
+        .as_str()
+        .map_or_else(String::new, |s| s.to_text());
     Err(vm.fail(&format!(
         "the function '{name}' of this world is not provided by its present host (define it before the run)"
     )))
@@ -512,7 +592,10 @@ fn absent_function(vm: &mut Vm) -> crate::vm::NativeResult {
 impl Vm {
     fn with_world<T>(&mut self, f: impl FnOnce(&mut World, &mut Vm) -> T) -> Option<T> {
         let mut loader = self.loader.take()?;
-        let result = loader.as_any().downcast_mut::<World>().map(|world| f(world, self));
+        let result = loader
+            .as_any()
+            .downcast_mut::<World>()
+            .map(|world| f(world, self));
         self.loader = Some(loader);
         result
     }
@@ -520,7 +603,11 @@ impl Vm {
     /// Attaches a world to an engine whose libraries are open and which has run nothing. True when the store held one: the engine's state
     /// is the world's then. With a store that answers later this has to be called again, with what it wants supplied, until it is not
     /// [`LoadError::Later`]. After another error the engine is of no use.
-    pub fn open_world(&mut self, backing: Box<dyn Backing>, codecs: Vec<Codec>) -> Result<bool, LoadError> {
+    pub fn open_world(
+        &mut self,
+        backing: Box<dyn Backing>,
+        codecs: Vec<Codec>,
+    ) -> Result<bool, LoadError> {
         self.heap.world_begin().map_err(|_| LoadError::Memory)?;
         if self.loader.is_none() {
             let mut world = World::new(backing);
@@ -579,7 +666,8 @@ impl Vm {
             message: "no world is attached".into(),
             path: String::new(),
         };
-        self.with_world(|world, vm| world.delta(vm)).unwrap_or(Err(no_world))
+        self.with_world(|world, vm| world.delta(vm))
+            .unwrap_or(Err(no_world))
     }
 
     /// The store has made the commit.
@@ -611,27 +699,14 @@ impl Vm {
 
     /// Puts the world back to its last commit: what has changed since is forgotten. Not while a commit is under way.
     pub fn world_rollback(&mut self) -> Result<(), LoadError> {
-        self.with_world(|world, vm| world.rollback(vm)).unwrap_or(Ok(()))
+        self.with_world(|world, vm| world.rollback(vm))
+            .unwrap_or(Ok(()))
     }
 
     /// Lets the contents of unchanged objects go, so that memory holds little more than what was touched lately. Between runs or at the end
     /// of a slice only.
     pub fn world_evict(&mut self) {
-        let kept: Vec<Gc<Header>> = self
-            .tasks
-            .iter()
-            .flatten()
-            .flat_map(|task| [task.root.header(), task.current.header()])
-            .chain([self.main.header()])
-            .collect();
-        for object in self.heap.numbered_objects() {
-            if self.heap.may_hollow(object) && !kept.contains(&object) {
-                self.heap.hollow_out(object);
-            }
-        }
-        self.with_world(|world, vm| {
-            world.segments.retain(|id, _| vm.heap.object_by_id(*id).is_some_and(|o| !o.is_hollow()))
-        });
+        self.evict_for_room();
     }
 
     pub fn world_statistics(&mut self) -> Statistics {
@@ -650,9 +725,37 @@ impl Vm {
         .unwrap_or_default()
     }
 
-    /// Gives a value of the host's a name for records; it is then stored by that name and found again by it.
-    pub fn set_permanent(&mut self, name: &str, value: Value) {
+    /// Gives a function or userdata of the host's a name for records; it is then stored by that name and found again by it. When something
+    /// in the world has been waiting under this name, that becomes what is given. The value that has the name from here on.
+    pub fn set_permanent(&mut self, name: &str, value: Value) -> Value {
+        if let Some(&known) = self.permanents.get(name) {
+            if known.raw_equals(value) {
+                return known;
+            }
+            if let (Some(mut stand_in), Some(new)) =
+                (known.as_native_closure(), value.as_native_closure())
+                && stand_in.upvals().len() == STAND_IN_UPVALUES
+                && new.upvals().len() <= STAND_IN_UPVALUES
+            {
+                self.heap.barrier(stand_in);
+                stand_in.native = new.native;
+                stand_in.upvals_mut()[..new.upvals().len()].copy_from_slice(new.upvals());
+                return known;
+            }
+            if let (Some(mut stand_in), Some(mut new)) = (known.as_userdata(), value.as_userdata())
+                && stand_in
+                    .data
+                    .as_ref()
+                    .is_some_and(|data| data.is::<Absent>())
+            {
+                self.heap.barrier(stand_in);
+                stand_in.data = new.data.take();
+                stand_in.set_metatable(new.metatable);
+                return known;
+            }
+        }
         self.permanents.insert(name.into(), value);
+        value
     }
 }
 
@@ -696,12 +799,15 @@ impl World {
                 delta.objects = written.len();
                 vm.heap.world.in_flight = written;
                 let (meta, finalizers) = (self.meta_bytes(vm), self.finalizer_bytes(vm));
-                if finalizers != self.finalizers && finalizers != [0, 0] || !self.finalizers.is_empty() && finalizers != self.finalizers {
+                if finalizers != self.finalizers && finalizers != [0, 0]
+                    || !self.finalizers.is_empty() && finalizers != self.finalizers
+                {
                     delta.put(key::FINALIZERS.to_vec(), finalizers.clone());
                 }
                 if !self.manifest_written {
                     let manifest = self.manifest(vm);
-                    if !matches!(self.backing.get(key::MANIFEST), Fetch::Found(old) if old == manifest) {
+                    if !matches!(self.backing.get(key::MANIFEST), Fetch::Found(old) if old == manifest)
+                    {
                         delta.put(key::MANIFEST.to_vec(), manifest);
                     }
                     self.manifest_written = true;
@@ -766,7 +872,7 @@ impl World {
     fn manifest(&self, vm: &Vm) -> Vec<u8> {
         let mut out = Vec::new();
         for native in &vm.natives {
-            if native.library != "host" && native.library != "world" {
+            if !matches!(native.library, "host" | "world" | "engine") {
                 out.extend_from_slice(native.full_name().as_bytes());
                 out.push(b'\n');
             }
@@ -799,9 +905,14 @@ impl World {
                 continue;
             };
             let here = vm.globals.get(e.key());
-            let all_new = library.entries().iter().any(|e| is_new(vm, &known, e.value()));
+            let all_new = library
+                .entries()
+                .iter()
+                .any(|e| is_new(vm, &known, e.value()));
             match here.as_table() {
-                None if all_new && here.is_nil() => additions.push((vm.globals, e.key(), e.value())),
+                None if all_new && here.is_nil() => {
+                    additions.push((vm.globals, e.key(), e.value()))
+                }
                 Some(t) => {
                     if t.header.is_hollow() && all_new {
                         self.load_all(vm, t.header())?;
@@ -873,7 +984,9 @@ fn path_to(vm: &Vm, wanted: Gc<Header>) -> String {
     }
     queue.push_back((Value::table(vm.registry), "(registry)".to_owned()));
     while let Some((v, path)) = queue.pop_front() {
-        let Some(object) = v.as_object() else { continue };
+        let Some(object) = v.as_object() else {
+            continue;
+        };
         if object == wanted {
             return path;
         }

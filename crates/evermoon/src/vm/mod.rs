@@ -8,9 +8,10 @@
 //! an [`Act`] instead of calling.
 
 pub mod call;
+pub(crate) mod checked;
 pub mod error;
-pub mod finalizer;
 pub mod fault;
+pub mod finalizer;
 pub mod hook;
 pub mod host;
 pub mod meta;
@@ -266,6 +267,10 @@ impl Vm {
             retry: fault::Retry::default(),
             permanents: Default::default(),
         };
+        #[cfg(feature = "checked")]
+        {
+            vm.heap.event_names = vm.events[..8].to_vec();
+        }
         vm.heap.debt = -(32 << 10);
         vm
     }
@@ -403,6 +408,11 @@ impl Vm {
         if self.may_fault {
             self.prepare_cycle(true);
         }
+        self.collect_here();
+    }
+
+    /// A whole collection of what is loaded.
+    pub(crate) fn collect_here(&mut self) {
         let roots = self.root_values();
         self.heap.gc_full(crate::heap::gc::Roots {
             values: &roots,

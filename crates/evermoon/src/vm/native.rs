@@ -406,10 +406,13 @@ impl Vm {
         let key = self.new_string(name.as_bytes())?;
         self.raw_set(t, key, value)
     }
+    /// Raw field; what it holds is loaded, so that a library may look into it.
     pub fn raw_get_name(&mut self, t: Gc<Table>, name: &str) -> Result<Value, Throw> {
         self.touch_table(t)?;
         let key = self.heap.string(name.as_bytes())?;
-        Ok(t.get_str(key))
+        let v = t.get_str(key);
+        self.touch(v)?;
+        Ok(v)
     }
     #[cold]
     pub(crate) fn store_error(&mut self, e: StoreError) -> Throw {

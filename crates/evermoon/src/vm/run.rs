@@ -15,6 +15,7 @@
 //! payloads are written together with their tag, so that no instruction can turn a number into an address.
 
 use super::call::ALL;
+use super::checked::Bounds;
 use super::meta::{Event, Outcome};
 use super::native::{Act, Throw};
 use super::{Exit, Vm};
@@ -31,6 +32,12 @@ use crate::heap::value::{Value, tag};
 impl Vm {
     /// Runs until the interpreter must be left. Enter again after [`Exit::Slice`].
     pub(crate) fn run(&mut self) -> Exit {
+        let exit = self.run_unchecked();
+        self.check_event();
+        exit
+    }
+
+    fn run_unchecked(&mut self) -> Exit {
         // Natives may be on top (after a host call, or when the entry's function is one).
         match self.drive() {
             Exit::Continue => {}
@@ -46,6 +53,23 @@ impl Vm {
                 return exit;
             }
         }
+    }
+}
+
+impl Bounds {
+    /// Register `n` of the frame at `base`.
+    #[inline(always)]
+    unsafe fn register(self, base: *mut Value, n: u32) -> *mut Value {
+        self.check_register(n);
+        // SAFETY: see the head of this file.
+        unsafe { base.add(n as usize) }
+    }
+    /// Constant `n` of those at `k`.
+    #[inline(always)]
+    unsafe fn constant(self, k: *const Value, n: u32) -> *const Value {
+        self.check_constant(n);
+        // SAFETY: see the head of this file.
+        unsafe { k.add(n as usize) }
     }
 }
 
@@ -127,32 +151,34 @@ fn run_loop<const TRACE: bool>(vm: &mut Vm) -> Exit {
                     exit => return exit,
                 }
             }
+            // Nothing, but in a checked build.
+            let bounds = Bounds::of_instruction(&*vm, base, pc, k);
             let i = (*pc).word;
             pc = pc.add(1);
 
             macro_rules! a {
                 () => {
-                    base.add((i >> 8 & 0xff) as usize)
+                    bounds.register(base, i >> 8 & 0xff)
                 };
             }
             macro_rules! b {
                 () => {
-                    base.add((i >> 16 & 0xff) as usize)
+                    bounds.register(base, i >> 16 & 0xff)
                 };
             }
             macro_rules! c {
                 () => {
-                    base.add((i >> 24) as usize)
+                    bounds.register(base, i >> 24)
                 };
             }
             macro_rules! kb {
                 () => {
-                    k.add((i >> 16 & 0xff) as usize)
+                    bounds.constant(k, i >> 16 & 0xff)
                 };
             }
             macro_rules! kc {
                 () => {
-                    k.add((i >> 24) as usize)
+                    bounds.constant(k, i >> 24)
                 };
             }
             macro_rules! sc {
@@ -347,9 +373,9 @@ fn run_loop<const TRACE: bool>(vm: &mut Vm) -> Exit {
                 Op::MOVE => copy(a!(), b!()),
                 Op::LOADI => Value::int((i as i32 >> 16) as i64).store(a!()),
                 Op::LOADF => Value::float((i as i32 >> 16) as f64).store(a!()),
-                Op::LOADK => copy(a!(), k.add((i >> 16) as usize)),
+                Op::LOADK => copy(a!(), bounds.constant(k, i >> 16)),
                 Op::LOADKX => {
-                    copy(a!(), k.add(((*pc).word >> 8) as usize));
+                    copy(a!(), bounds.constant(k, (*pc).word >> 8));
                     pc = pc.add(1);
                 }
                 Op::LOADFALSE => Value::FALSE.store(a!()),
@@ -366,11 +392,11 @@ fn run_loop<const TRACE: bool>(vm: &mut Vm) -> Exit {
                     }
                 }
                 Op::GETUPVAL => {
-                    let up = upval(frame!(), i >> 16 & 0xff);
+                    let up = upval(frame!(), bounds.upvalue(i >> 16 & 0xff));
                     copy(a!(), (*up).slot);
                 }
                 Op::SETUPVAL => {
-                    let up = upval(frame!(), i >> 16 & 0xff);
+                    let up = upval(frame!(), bounds.upvalue(i >> 16 & 0xff));
                     if (*up).header.mark & mark::BARRIER != 0 {
                         (*vm).heap.barrier_slow(Gc::from_raw(up).header());
                     }
@@ -378,7 +404,7 @@ fn run_loop<const TRACE: bool>(vm: &mut Vm) -> Exit {
                 }
 
                 Op::GETTABUP => {
-                    let up = upval(frame!(), i >> 16 & 0xff);
+                    let up = upval(frame!(), bounds.upvalue(i >> 16 & 0xff));
                     get_name!((*up).slot, kc!(), a!())
                 }
                 Op::GETFIELD => get_name!(b!(), kc!(), a!()),
@@ -451,11 +477,11 @@ fn run_loop<const TRACE: bool>(vm: &mut Vm) -> Exit {
                     cold!(get_table(&mut *vm, i));
                 }
                 Op::SETTABUP => {
-                    let up = upval(frame!(), i >> 8 & 0xff);
+                    let up = upval(frame!(), bounds.upvalue(i >> 8 & 0xff));
                     set_name!((*up).slot, kb!(), c!())
                 }
                 Op::SETTABUPK => {
-                    let up = upval(frame!(), i >> 8 & 0xff);
+                    let up = upval(frame!(), bounds.upvalue(i >> 8 & 0xff));
                     set_name!((*up).slot, kb!(), kc!())
                 }
                 Op::SETFIELD => set_name!(a!(), kb!(), c!()),

@@ -61,19 +61,39 @@ fn shared_programs_print_the_same() {
     let mut files = Vec::new();
     programs(&root, &mut files);
     let only = std::env::var("PERSIST_ONLY").unwrap_or_default();
-    let every = std::env::var("PERSIST_EVERY").ok().and_then(|s| s.parse().ok());
+    let every = std::env::var("PERSIST_EVERY")
+        .ok()
+        .and_then(|s| s.parse().ok());
     let ways = match every {
-        Some(slice) => vec![Disturbance { slice, evict: true, reopen: 3 }],
+        Some(slice) => vec![Disturbance {
+            slice,
+            evict: true,
+            reopen: 3,
+        }],
         None => vec![
-            Disturbance { slice: 10_000, evict: true, reopen: 2 },
-            Disturbance { slice: 1_000, evict: true, reopen: 20 },
+            Disturbance {
+                slice: 10_000,
+                evict: true,
+                reopen: 2,
+            },
+            Disturbance {
+                slice: 1_000,
+                evict: true,
+                reopen: 20,
+            },
         ],
     };
     let (mut tried, mut wrong) = (0, Vec::new());
     for path in files {
-        let name = path.strip_prefix(&root).expect("below").display().to_string();
+        let name = path
+            .strip_prefix(&root)
+            .expect("below")
+            .display()
+            .to_string();
         let source = std::fs::read_to_string(&path).unwrap_or_default();
-        let Ok(expected) = Expectations::parse(source.as_bytes()) else { continue };
+        let Ok(expected) = Expectations::parse(source.as_bytes()) else {
+            continue;
+        };
         if expected.needs_host || !name.contains(&only) {
             continue;
         }
@@ -81,8 +101,13 @@ fn shared_programs_print_the_same() {
         let undisturbed = run(&source, &chunk, None);
         for how in &ways {
             tried += 1;
-            let disturbed = run(&source, &chunk, Some(*how));
+            let disturbed = std::panic::catch_unwind(|| run(&source, &chunk, Some(*how)))
+                .unwrap_or_else(|_| (Vec::new(), Ended::Failed("panic".into())));
             if disturbed != undisturbed {
+                if std::env::var("PERSIST_ONLY").is_ok() {
+                    std::fs::write("/tmp/und.txt", &undisturbed.0).ok();
+                    std::fs::write("/tmp/dis.txt", &disturbed.0).ok();
+                }
                 wrong.push(format!(
                     "{name} {how:?}\n  undisturbed {:?} {}\n  disturbed {:?} {}",
                     undisturbed.1,
@@ -94,7 +119,12 @@ fn shared_programs_print_the_same() {
         }
     }
     assert!(tried > 0);
-    assert!(wrong.is_empty(), "{} of {tried}:\n{}", wrong.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "{} of {tried}:\n{}",
+        wrong.len(),
+        wrong.join("\n")
+    );
 }
 
 fn tail(bytes: &[u8]) -> String {

@@ -61,12 +61,22 @@ impl Engine {
         stdlib::traceback_handler(&mut vm);
         vm.open_world(Box::new(MapBacking(map.clone())), Vec::new())
             .expect("the world opens");
-        Engine { vm, map, output, slice }
+        Engine {
+            vm,
+            map,
+            output,
+            slice,
+        }
     }
 
     /// The world in a new engine.
     pub fn reopen(self) -> Engine {
-        let Engine { vm, map, output, slice } = self;
+        let Engine {
+            vm,
+            map,
+            output,
+            slice,
+        } = self;
         drop(vm);
         Engine::over(map, output, slice)
     }
@@ -95,10 +105,19 @@ impl Engine {
     /// A task that will run this program; or why it does not compile.
     pub fn start(&mut self, source: &str, name: &str) -> Result<usize, String> {
         let env = evermoon::heap::value::Value::table(self.vm.globals);
-        let chunk = load::load(&mut self.vm, source.as_bytes(), name.as_bytes(), load::Mode(b"t"), env)
-            .expect("memory");
+        let chunk = load::load(
+            &mut self.vm,
+            source.as_bytes(),
+            name.as_bytes(),
+            load::Mode(b"t"),
+            env,
+        )
+        .expect("memory");
         let function = chunk.map_err(|message| String::from_utf8_lossy(&message).into_owned())?;
-        Ok(self.vm.new_task(function, &[], None, false).expect("memory"))
+        Ok(self
+            .vm
+            .new_task(function, &[], None, false)
+            .expect("memory"))
     }
 
     /// One slice of a task; `None` while it has not ended.

@@ -13,7 +13,10 @@ fn globals_tables_and_identity_come_back() {
     e.run("a = { 1, 2.5, 'x', nil, true, k = { deep = { 1 } } } a.self = a b = a.k; t = {} t[a] = 'a' t[2.5] = false t[-7] = math.mininteger");
     let mut e = commit_and_reopen(e);
     let said = e.run("print(a[1], a[2], a[3], a[4], a[5], #a, a.self == a, b == a.k, b.deep[1], t[a], t[2.5], t[-7])");
-    assert_eq!(said, "1\t2.5\tx\tnil\ttrue\t5\ttrue\ttrue\t1\ta\tfalse\t-9223372036854775808\n");
+    assert_eq!(
+        said,
+        "1\t2.5\tx\tnil\ttrue\t5\ttrue\ttrue\t1\ta\tfalse\t-9223372036854775808\n"
+    );
 }
 
 #[test]
@@ -44,7 +47,10 @@ fn coroutines_go_on() {
     let mut e = commit_and_reopen(e);
     assert_eq!(e.run("print(coroutine.resume(co, 10))"), "true\t12\n");
     let mut e = commit_and_reopen(e);
-    assert_eq!(e.run("set(100) print(coroutine.resume(co, 20))"), "true\t122\n");
+    assert_eq!(
+        e.run("set(100) print(coroutine.resume(co, 20))"),
+        "true\t122\n"
+    );
     let mut e = commit_and_reopen(e);
     assert_eq!(
         e.run("print(coroutine.resume(co, 0)) print(coroutine.status(co))"),
@@ -62,9 +68,15 @@ fn metatables_and_inheritance() {
          x = setmetatable({ n = 1 }, Derived) y = setmetatable({ n = 2 }, Derived)",
     );
     let mut e = commit_and_reopen(e);
-    assert_eq!(e.run("print(x:name(), x + y, getmetatable(x) == Derived)"), "base 1\t3\ttrue\n");
+    assert_eq!(
+        e.run("print(x:name(), x + y, getmetatable(x) == Derived)"),
+        "base 1\t3\ttrue\n"
+    );
     e.vm.world_evict();
-    assert_eq!(e.run("print(y:name(), x + y, #('abc'):upper())"), "base 2\t3\t3\n");
+    assert_eq!(
+        e.run("print(y:name(), x + y, #('abc'):upper())"),
+        "base 2\t3\t3\n"
+    );
 }
 
 #[test]
@@ -77,7 +89,10 @@ fn a_commit_writes_what_changed() {
     let one = e.commit().expect("it can be stored");
     assert!(whole > 100_000 && one < 1000, "{whole} bytes, then {one}");
     let mut e = e.reopen();
-    assert_eq!(e.run("print(list[4999].value, list[5000].value)"), "4999\tchanged\n");
+    assert_eq!(
+        e.run("print(list[4999].value, list[5000].value)"),
+        "4999\tchanged\n"
+    );
 }
 
 #[test]
@@ -87,24 +102,32 @@ fn a_rollback_forgets() {
     e.commit().expect("it can be stored");
     e.run("n = 2 t[4] = 4 t.x = {} new = 1 count() count() math.randomseed(42)");
     e.vm.world_rollback().expect("there is a commit");
-    assert_eq!(e.run("print(n, #t, t.x, new, f(), count())"), "1\t3\tnil\tnil\t1\t2\n");
+    assert_eq!(
+        e.run("print(n, #t, t.x, new, f(), count())"),
+        "1\t3\tnil\tnil\t1\t2\n"
+    );
 }
 
 #[test]
 fn what_cannot_be_stored_is_named() {
     let mut e = Engine::new(10_000);
     let host = e.vm.register("host", "nameless", |vm| vm.ret_none());
-    let function = e.vm.heap.native_closure(host.bits as u32, &[]).expect("memory");
+    let function =
+        e.vm.heap
+            .native_closure(host.bits as u32, &[])
+            .expect("memory");
     let globals = e.vm.globals;
     let value = evermoon::heap::value::Value::native_closure(function);
-    e.vm.raw_set_name(globals, "outside", value).expect("memory");
+    e.vm.raw_set_name(globals, "outside", value)
+        .expect("memory");
     e.run("users = { {}, {}, { onclick = outside } } outside = nil");
     let error = e.commit().expect_err("it has no name");
     assert_eq!(error.path, "users[3].onclick", "{error}");
     e.run("users[3].onclick = nil");
     e.commit().expect("now it can");
     e.vm.set_permanent("click", value);
-    e.vm.raw_set_name(globals, "outside", value).expect("memory");
+    e.vm.raw_set_name(globals, "outside", value)
+        .expect("memory");
     e.commit().expect("it has a name");
     let mut e = e.reopen();
     let said = e.run("print(pcall(outside))");
@@ -132,7 +155,10 @@ fn large_tables_are_written_in_segments() {
     let bytes = e.commit().expect("it can be stored");
     assert!(bytes < 10_000, "{bytes}");
     let mut e = e.reopen();
-    assert_eq!(e.run("print(#big, big[2500], big[2501], big.k77, big.k78)"), "5000\tx\t2501\ty\t78\n");
+    assert_eq!(
+        e.run("print(#big, big[2500], big[2501], big.k77, big.k78)"),
+        "5000\tx\t2501\ty\t78\n"
+    );
     e.run("for i = 100, 5000 do big[i] = nil end for i = 1, 5000 do big['k' .. i] = nil end");
     e.commit().expect("it can be stored");
     let mut e = e.reopen();
