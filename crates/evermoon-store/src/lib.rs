@@ -30,6 +30,11 @@ pub use store::{
 };
 pub use world::{Commit, OnError, World, WorldError, WorldOptions};
 
+/// The guide's examples compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/stores.md")]
+struct Guide;
+
 /// Opens the world in the file at `path`, or makes a new one there.
 pub fn open(path: impl AsRef<Path>) -> Result<Box<dyn Store>> {
     Ok(Box::new(RedbStore::open(path, RedbOptions::default())?))

@@ -25,7 +25,7 @@ pub use chunk::{Chunk, ChunkMode};
 pub use convert::{FromLua, FromLuaMulti, IntoLua, IntoLuaMulti, Variadic};
 pub use error::{Error, IntoError, Result, ResultExt, RuntimeError};
 pub use function::Function;
-pub use lua::{Builder, Interrupter, Lua, StdLib};
+pub use lua::{Builder, Interrupter, Lua, OpenModule, StdLib};
 pub use run::{Event, HostCall, Run};
 pub use table::{Pairs, Sequence, Table};
 pub use thread::{Thread, ThreadStatus};

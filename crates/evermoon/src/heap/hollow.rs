@@ -276,7 +276,7 @@ impl Heap {
             }
             tag::LUA_CLOSURE => {
                 let (Some(proto), Some(dummy)) = (self.world.proto, self.world.upvalue) else {
-                    return Err(OutOfMemory { asked: 0 });
+                    return Err(OutOfMemory::new(0));
                 };
                 let mut c = self.lua_closure(proto, count as usize)?;
                 for i in 0..count as usize {

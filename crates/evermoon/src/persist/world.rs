@@ -152,7 +152,7 @@ impl Loader for World {
         match self.load_all(vm, object) {
             Ok(()) => Ok(()),
             Err(LoadError::Later) => Err(Throw::Fault),
-            Err(LoadError::Memory) => Err(Throw::Memory(crate::heap::OutOfMemory { asked: 0 })),
+            Err(LoadError::Memory) => Err(Throw::Memory(crate::heap::OutOfMemory::new(0))),
             Err(e) => Err(vm.fail(&e.to_string())),
         }
     }

@@ -271,7 +271,9 @@ impl Vm {
         self.collect_here();
         let frame = *self.exec.frame();
         let at = (self.exec.frame_count, frame.pc as usize);
-        if frame.kind != kind::LUA || self.memory_retry == at || self.heap.reserve(e.asked).is_err()
+        if frame.kind != kind::LUA
+            || self.memory_retry == at
+            || self.heap.reserve(e.asked()).is_err()
         {
             return false;
         }
