@@ -116,15 +116,23 @@ const CUTS: [Cut; 4] = [
     },
 ];
 
-/// `cargo xtask conformance [names] [--bin PATH] [--dev] [--limit SECONDS] [--whole]`.
+/// `cargo xtask conformance [names] [--bin PATH] [--dev | --checked] [--limit SECONDS] [--whole]`.
 pub fn conformance(given: &[String]) -> Result<bool> {
-    let args = Args::parse(given, &["dev", "whole", "verbose"], &["bin", "limit"])?;
+    let args = Args::parse(
+        given,
+        &["dev", "checked", "whole", "verbose"],
+        &["bin", "limit"],
+    )?;
     let profile = if args.has("dev") {
         Profile::Dev
     } else {
         Profile::Release
     };
-    let lua = workspace::binary(args.option("bin"), profile)?;
+    let lua = if args.has("checked") {
+        workspace::build(Profile::Dev, Some("checked"))?
+    } else {
+        workspace::binary(args.option("bin"), profile)?
+    };
     Ok(run_suite(&lua, &args)?.close())
 }
 
@@ -295,12 +303,13 @@ fn parts_that_need_t(dir: &Path, name: &str) -> Result<Option<String>> {
     })
 }
 
-/// The suite's directory, with the cuts made. Fetched once.
+/// The suite's directory, with the cuts made. Fetched once, and unpacked again when the list of cuts has changed.
 fn suite() -> Result<PathBuf> {
     let home = workspace::scratch("conformance")?;
     let dir = home.join("testes");
     let complete = home.join("complete");
-    if complete.is_file() {
+    let recipe = recipe();
+    if std::fs::read_to_string(&complete).is_ok_and(|made_by| made_by == recipe) {
         return Ok(dir);
     }
     let tarball = tarball(&home)?;
@@ -318,8 +327,20 @@ fn suite() -> Result<PathBuf> {
         let text = String::from_utf8(std::fs::read(&path)?)?;
         std::fs::write(&path, cut_from(&text, cut)?)?;
     }
-    std::fs::write(&complete, TARBALL_SHA256)?;
+    std::fs::write(&complete, recipe)?;
     Ok(dir)
+}
+
+/// What the suite's directory is made from: kept beside it, so that it is known to be of today's.
+fn recipe() -> String {
+    let mut text = format!("{TARBALL_SHA256}\n");
+    for cut in &CUTS {
+        text.push_str(&format!(
+            "--- {}: cut from\n{}\n--- to\n{}\n",
+            cut.file, cut.from, cut.to
+        ));
+    }
+    text
 }
 
 fn cut_from(text: &str, cut: &Cut) -> Result<String> {

@@ -41,17 +41,17 @@ const VERBS: [Verb; 14] = [
     ),
     (
         "test",
-        "all checks: fmt clippy rust lua reference conformance programs [parts] [--quick] [--only NAME]",
+        "all checks: fmt clippy rust lua checked reference conformance programs [parts] [--quick] [--only NAME]",
         verify::test,
     ),
     (
         "lua-tests",
-        "the programs of tests/lua [names] [--release] [--reference] [--features stress]",
+        "the programs of tests/lua [names] [--release] [--checked | --features stress | --reference]",
         lua_tests,
     ),
     (
         "conformance",
-        "the official suite of Lua 5.4.8 [names] [--whole] [--dev] [--limit SECONDS]",
+        "the official suite of Lua 5.4.8 [names] [--whole] [--dev | --checked] [--limit SECONDS]",
         conformance::conformance,
     ),
     (
@@ -76,7 +76,7 @@ const VERBS: [Verb; 14] = [
     ),
     (
         "fuzz",
-        "the fuzzers, one after the other [names] [--seconds N] [--seed S]",
+        "the fuzzers, one after the other [names] [--seconds N] [--seed S] [--checked]",
         fuzz::fuzz,
     ),
     (
@@ -134,9 +134,13 @@ fn help() {
     eprintln!("verbs that run Lua take --bin PATH for a binary other than ours (say --bin lua5.4)");
 }
 
-/// `cargo xtask lua-tests [names] [--bin PATH] [--release] [--reference] [--features stress]`.
+/// `cargo xtask lua-tests [names] [--bin PATH] [--release] [--reference] [--checked] [--features stress]`.
 fn lua_tests(given: &[String]) -> Result<bool> {
-    let args = args::Args::parse(given, &["release", "reference"], &["bin", "features"])?;
+    let args = args::Args::parse(
+        given,
+        &["release", "reference", "checked"],
+        &["bin", "features"],
+    )?;
     if args.has("reference") {
         return Ok(lua_programs::run_reference(&args.words, args.option("bin"))?.close());
     }
@@ -145,6 +149,12 @@ fn lua_tests(given: &[String]) -> Result<bool> {
     } else {
         workspace::Profile::Dev
     };
+    if args.has("checked") {
+        let lua = workspace::build(profile, Some("checked"))?;
+        return Ok(
+            lua_programs::run_all(&lua, &args.words, lua_programs::Subject::Evermoon)?.close(),
+        );
+    }
     let (lua, subject) = match args.option("features") {
         Some(features) => (
             workspace::build(profile, Some(features))?,

@@ -14,11 +14,12 @@ use crate::workspace::{self, Profile, cargo, on_path, shown};
 use crate::{conformance, lua_programs, real_programs};
 
 /// What the parts are called, in the order in which they run.
-const PARTS: [&str; 7] = [
+const PARTS: [&str; 8] = [
     "fmt",
     "clippy",
     "rust",
     "lua",
+    "checked",
     "reference",
     "conformance",
     "programs",
@@ -38,7 +39,7 @@ pub fn test(given: &[String]) -> Result<bool> {
     let quick = args.has("quick");
     let wants = |part: &str| {
         if args.words.is_empty() {
-            !(quick && ["reference", "conformance", "programs"].contains(&part))
+            !(quick && ["checked", "reference", "conformance", "programs"].contains(&part))
         } else {
             args.wants(part)
         }
@@ -73,6 +74,22 @@ pub fn test(given: &[String]) -> Result<bool> {
         part(&mut tally, "tests/lua", || {
             lua_programs::run_all(
                 &workspace::binary(args.option("bin"), Profile::Dev)?,
+                &only,
+                lua_programs::Subject::Evermoon,
+            )
+        });
+    }
+    if wants("checked") {
+        // The checker's own tests, and the programs under its eyes.
+        let mut own = cargo();
+        own.args(["test", "--package", "evermoon", "--lib", "--features"])
+            .args(["checked", "--target-dir"])
+            .arg(workspace::target().join("checked"))
+            .arg("heap::");
+        counted(&mut tally, "cargo test --features checked heap::", &mut own);
+        part(&mut tally, "tests/lua, checked", || {
+            lua_programs::run_all(
+                &workspace::build(Profile::Dev, Some("checked"))?,
                 &only,
                 lua_programs::Subject::Evermoon,
             )

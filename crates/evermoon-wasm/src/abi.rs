@@ -45,26 +45,12 @@ fn engine(number: u32) -> Option<&'static mut Engine> {
     }
 }
 
-/// A range of the module's memory, if it lies inside.
+/// A range of the module's memory, if it lies inside. An empty one may have any address.
 pub fn range<'a>(address: u32, len: u32) -> Option<&'a [u8]> {
-    let end = address as usize + len as usize;
-    if address == 0 && len > 0 || end > memory_bytes() {
-        return None;
-    }
     if len == 0 {
         return Some(&[]);
     }
-    // SAFETY: inside the memory, which is all initialised (wasm memory is zeroed); the host does not write during the call.
-    Some(unsafe { std::slice::from_raw_parts(address as usize as *const u8, len as usize) })
-}
-
-#[cfg(target_arch = "wasm32")]
-fn memory_bytes() -> usize {
-    core::arch::wasm32::memory_size(0) << 16
-}
-#[cfg(not(target_arch = "wasm32"))]
-fn memory_bytes() -> usize {
-    usize::MAX
+    crate::range::read(address, len)
 }
 
 /// `em_abi_version() -> version`

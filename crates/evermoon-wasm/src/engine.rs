@@ -300,6 +300,7 @@ impl Engine {
                 Err(Refusal::Memory) if !retried => {
                     retried = true;
                     self.vm.collect();
+                    memory::fill();
                 }
                 done => return done,
             }
