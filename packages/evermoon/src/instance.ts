@@ -120,7 +120,7 @@ export class Instance {
   }
 
   /** Gives the scratch area back, down to a mark. */
-  release(mark = 0): void {
+  releaseScratch(mark = 0): void {
     this.#used = mark;
     if (mark === 0 && this.#long.length > 0) {
       for (const { address, size } of this.#long) this.x.em_free(address, size);
