@@ -547,9 +547,7 @@ export class Core {
     if (!(error instanceof WebAssembly.RuntimeError)) return error;
     this.instance.dead = true;
     // What the engine can still be asked: whether the system had refused it memory.
-    return this.stat(Stat.Refused) > 0
-      ? new LuaMemoryError('the system refused the WebAssembly module memory; this instance cannot go on: create a new engine', '')
-      : trapped(error);
+    return trapped(error, this.stat(Stat.Refused) > 0);
   }
 
   stat(which: Stat): number {
@@ -574,5 +572,5 @@ export function isPlain(v: object): boolean {
   if (prototype === null || prototype === Object.prototype) return true;
   if (v instanceof Map || v instanceof Set) return true;
   // An object of another realm (an iframe, `vm`).
-  return Object.getPrototypeOf(prototype) === null && Object.prototype.toString.call(v) === '[object Object]' && Object.hasOwn(prototype, 'isPrototypeOf');
+  return Object.getPrototypeOf(prototype) === null && Object.prototype.toString.call(v) === '[object Object]';
 }
