@@ -11,6 +11,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 use crate::args::Args;
+use crate::bench_wasm;
 use crate::child::{Child, Finished};
 use crate::tools::{self, need};
 use crate::workspace::{self, Profile};
@@ -37,7 +38,7 @@ struct Best {
     peak_bytes: u64,
 }
 
-/// `cargo xtask bench [names] [--runs N] [--bin PATH] [--memory] [--start] [--compile]`.
+/// `cargo xtask bench [names] [--runs N] [--bin PATH] [--memory] [--start] [--compile]`; `--wasm` is in `bench_wasm.rs`.
 pub fn bench(given: &[String]) -> Result<bool> {
     let flags = [
         "memory",
@@ -46,10 +47,14 @@ pub fn bench(given: &[String]) -> Result<bool> {
         "system-time",
         "no-luajit",
         "wasm",
+        "no-speed",
+        "no-build",
+        "fengari",
+        "chromium",
     ];
-    let args = Args::parse(given, &flags, &["runs", "bin"])?;
+    let args = Args::parse(given, &flags, &["runs", "bin", "module"])?;
     if args.has("wasm") {
-        bail!("no wasm module to measure yet: it comes with the module itself");
+        return bench_wasm::bench(&args, &programs(&args)?);
     }
     let ours = workspace::binary(args.option("bin"), Profile::Release)?;
     let runs = args.number("runs", 5)?.max(1);

@@ -28,7 +28,7 @@ pub fn demo(given: &[String]) -> Result<bool> {
             .with_context(|| format!("--port {text}: a port is a number up to 65535"))?,
         None => PORT,
     };
-    let node = need(&tools::NODE)?;
+    need(&tools::NODE)?;
     let npm = on_path("npm")
         .context("'npm' is not on PATH (it comes with Node, or as the package 'npm')")?;
 
@@ -38,17 +38,7 @@ pub fn demo(given: &[String]) -> Result<bool> {
     }
     for package in ["packages/evermoon", "packages/playground"] {
         println!("\x1b[1m== {package}\x1b[0m");
-        let dir = root().join(package);
-        install(&npm, &dir)?;
-        run(Command::new(&npm)
-            .current_dir(&dir)
-            .args(["run", "--silent", "build"]))
-        .with_context(|| {
-            format!(
-                "{package} needs Node 20.19 or newer; {} is here",
-                version(&node)
-            )
-        })?;
+        build_package(&npm, &root().join(package))?;
     }
     let site = root().join("packages/playground/dist");
     if !site.join("index.html").is_file() {
@@ -63,6 +53,21 @@ pub fn demo(given: &[String]) -> Result<bool> {
     }
     page_server::serve(&site, port)?;
     Ok(true)
+}
+
+/// Installs what a package needs, and builds it.
+pub fn build_package(npm: &Path, dir: &Path) -> Result<()> {
+    install(npm, dir)?;
+    run(Command::new(npm)
+        .current_dir(dir)
+        .args(["run", "--silent", "build"]))
+    .with_context(|| {
+        let node = need(&tools::NODE).map_or_else(|_| "none".to_owned(), |node| version(&node));
+        format!(
+            "{} needs Node 20.19 or newer; {node} is here",
+            dir.display()
+        )
+    })
 }
 
 /// `npm ci`, unless what the lock file names is installed already.

@@ -4,6 +4,7 @@
 
 mod args;
 mod bench;
+mod bench_wasm;
 mod build_wasm;
 mod child;
 mod conformance;
@@ -12,6 +13,7 @@ mod demo;
 #[path = "../../tests/lua/expectations.rs"]
 mod expectations;
 mod fuzz;
+mod limits;
 mod lua_programs;
 mod page_server;
 mod real_programs;
@@ -41,7 +43,7 @@ const VERBS: [Verb; 14] = [
     ),
     (
         "test",
-        "all checks: fmt clippy rust lua checked reference conformance programs [parts] [--quick] [--only NAME]",
+        "all checks: fmt clippy rust lua checked reference conformance programs size [parts] [--quick] [--only NAME]",
         verify::test,
     ),
     (
@@ -61,7 +63,7 @@ const VERBS: [Verb; 14] = [
     ),
     (
         "bench",
-        "speed against lua5.4 and LuaJIT [names] [--runs N] [--memory | --start | --compile]",
+        "speed against lua5.4 and LuaJIT [names] [--runs N] [--memory | --start | --compile | --wasm [--no-speed] [--fengari] [--chromium]]",
         bench::bench,
     ),
     (

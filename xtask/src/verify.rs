@@ -11,10 +11,10 @@ use anyhow::{Context, Result};
 use crate::args::Args;
 use crate::tally::Tally;
 use crate::workspace::{self, Profile, cargo, on_path, shown};
-use crate::{conformance, lua_programs, real_programs};
+use crate::{build_wasm, conformance, lua_programs, real_programs};
 
 /// What the parts are called, in the order in which they run.
-const PARTS: [&str; 8] = [
+const PARTS: [&str; 9] = [
     "fmt",
     "clippy",
     "rust",
@@ -23,6 +23,7 @@ const PARTS: [&str; 8] = [
     "reference",
     "conformance",
     "programs",
+    "size",
 ];
 
 /// `cargo xtask test [parts] [--quick] [--bin PATH]`.
@@ -39,7 +40,7 @@ pub fn test(given: &[String]) -> Result<bool> {
     let quick = args.has("quick");
     let wants = |part: &str| {
         if args.words.is_empty() {
-            !(quick && ["checked", "reference", "conformance", "programs"].contains(&part))
+            !(quick && ["checked", "reference", "conformance", "programs", "size"].contains(&part))
         } else {
             args.wants(part)
         }
@@ -110,6 +111,9 @@ pub fn test(given: &[String]) -> Result<bool> {
         part(&mut tally, "real programs", || {
             real_programs::part_of_test(&workspace::binary(args.option("bin"), Profile::Release)?)
         });
+    }
+    if wants("size") {
+        part(&mut tally, "the module's size", build_wasm::size_check);
     }
     println!();
     Ok(tally.close())

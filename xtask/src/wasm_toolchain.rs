@@ -23,6 +23,12 @@ const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 const DEBIAN_CARGO: &str = "/usr/bin/cargo";
 const DEBIAN_SOURCE: &str = "/usr/lib/rustlib/src/rust/library/std";
 
+/// What a profile cannot say: a call is inlined only where that makes the code no larger. (`#[inline(always)]` is not asked; the interpreter has it
+/// where it counts.)
+const SMALL: &str = "-Cllvm-args=-inline-threshold=10 -Cllvm-args=-inlinehint-threshold=20";
+/// A panic is a trap and needs neither words nor places; for a standard library that is built with us.
+const MUTE_PANICS: &str = "-Zunstable-options -Cpanic=immediate-abort";
+
 enum Toolchain {
     Rustup,
     Debian { linker: PathBuf },
@@ -41,6 +47,7 @@ pub fn prepare() -> Result<String> {
 /// Builds a package's library (a `cdylib`) for wasm, in release, and returns the module's path.
 pub fn build(package: &str, features: &[&str]) -> Result<PathBuf> {
     let out = scratch("wasm")?;
+    let mut flags = vec![std::env::var("RUSTFLAGS").unwrap_or_default(), SMALL.to_owned()];
     let mut command = match find()? {
         Toolchain::Rustup => cargo(),
         Toolchain::Debian { linker } => {
@@ -57,6 +64,7 @@ pub fn build(package: &str, features: &[&str]) -> Result<PathBuf> {
                 .env_remove("RUSTDOC");
             command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker);
             command.arg("-Zbuild-std=std,panic_abort");
+            flags.push(MUTE_PANICS.to_owned());
             command
         }
     };
@@ -70,14 +78,9 @@ pub fn build(package: &str, features: &[&str]) -> Result<PathBuf> {
         package,
     ]);
     // Nothing of this machine in the module: the same bytes wherever it is built.
-    let flags = std::env::var("RUSTFLAGS").unwrap_or_default();
-    command.env(
-        "RUSTFLAGS",
-        format!(
-            "{flags} --remap-path-prefix={}=.",
-            workspace::root().display()
-        ),
-    );
+    let root = workspace::root();
+    flags.push(format!("--remap-path-prefix={}=.", root.display()));
+    command.env("RUSTFLAGS", flags.join(" "));
     command.arg("--target-dir").arg(&out);
     if !features.is_empty() {
         command.args(["--features", &features.join(",")]);

@@ -9,6 +9,7 @@
 #![deny(unsafe_code)]
 
 pub mod batch;
+pub mod care;
 #[cfg(feature = "conformance")]
 pub mod conformance;
 pub mod error;

@@ -18,10 +18,9 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use evermoon::persist::{Backing, Fetch, Statistics, Write};
+use evermoon::persist::{Backing, Fetch, Statistics};
 use evermoon::{Builder, Error, Event, FromLuaMulti, IntoLuaMulti, Lua, MultiValue, Pending, Run};
 
-use crate::batch::Batch;
 use crate::error::StoreError;
 use crate::store::{Durability, Store};
 
@@ -357,14 +356,8 @@ fn commit(lua: &Lua, store: &Shared, state: &Rc<RefCell<State>>) -> Result<Commi
             bytes: 0,
         });
     }
-    let mut batch = Batch::new();
-    for write in delta.writes {
-        match write {
-            Write::Put(key, value) => batch.put(key, value),
-            Write::Delete(key) => batch.delete(key),
-            Write::DeleteRange(from, to) => batch.delete_range(from, Some(to)),
-        }
-    }
+    let (objects, bytes) = (delta.objects, delta.bytes);
+    let batch = crate::care::to_batch(delta);
     let mut store = store.borrow_mut();
     let closed = || WorldError::Lost {
         why: "it is closed".into(),
@@ -376,8 +369,8 @@ fn commit(lua: &Lua, store: &Shared, state: &Rc<RefCell<State>>) -> Result<Commi
             lua.world_committed();
             let commit = Commit {
                 version,
-                objects: delta.objects,
-                bytes: delta.bytes,
+                objects,
+                bytes,
             };
             state.last = Some(commit);
             Ok(commit)

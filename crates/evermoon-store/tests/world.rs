@@ -134,3 +134,122 @@ fn a_world_larger_than_its_memory() {
     assert_eq!(sum, 40 * 2000 * 2001 / 2);
     assert!(world.lua().resident_memory() < 16 << 20);
 }
+
+fn go_on(_: evermoon_store::care::Progress) -> std::ops::ControlFlow<()> {
+    std::ops::ControlFlow::Continue(())
+}
+
+fn snapshot(world: World) -> (Vec<u8>, Box<dyn evermoon_store::Store>) {
+    let store = world.close().expect("open");
+    let mut file = Vec::new();
+    evermoon_store::care::export(store.as_ref(), &mut file, &mut go_on).expect("it is whole");
+    (file, store)
+}
+
+const PROGRAM: &str = "
+    local function counter() local n = 0 return function() n = n + 1 return n end end
+    a, b = counter(), counter() a() a() b()
+    co = coroutine.wrap(function() for i = 1, 10 do coroutine.yield(i) end end) co()
+    big = {} for i = 1, 3000 do big[i] = { i } big['k' .. i] = i end
+    text = ('long '):rep(1000) weak = setmetatable({}, { __mode = 'v' }) weak[1] = big[1]";
+
+#[test]
+fn a_snapshot_opens_elsewhere_and_equal_worlds_give_equal_bytes() {
+    let mut world = open(Box::new(MemoryStore::new()));
+    world.run(PROGRAM).expect("it runs");
+    let (first, _) = snapshot(world);
+    // The same state by another way: with garbage, restarts, and everything let go between.
+    let mut world = open(Box::new(MemoryStore::new()));
+    world
+        .run("garbage = {} for i = 1, 1000 do garbage[i] = { i } end")
+        .expect("it runs");
+    world.run("garbage = nil").expect("it runs");
+    let mut world = open(world.close().expect("open"));
+    world.evict();
+    let mut world = open(Box::new(MemoryStore::new()));
+    world.run(PROGRAM).expect("it runs");
+    let mut world = open(world.close().expect("open"));
+    world.evict();
+    world.commit().expect("nothing to do");
+    let (second, _) = snapshot(world);
+    assert_eq!(first.len(), second.len());
+    assert!(first == second);
+    let mut store = MemoryStore::new();
+    evermoon_store::care::import(&mut store, &mut &first[..], &mut go_on).expect("it is whole");
+    let mut world = open(Box::new(store));
+    let said: String = world
+        .eval("return table.concat({ a(), b(), co(), #big, big[2999][1], big.k3000, #text, weak[1] == big[1] and 1 or 0 }, ' ')")
+        .expect("it runs");
+    assert_eq!(said, "3 2 2 3000 2999 3000 5000 1");
+    for cut in [0, 7, 8, 100, first.len() - 1] {
+        let mut store = MemoryStore::new();
+        evermoon_store::care::import(&mut store, &mut &first[..cut], &mut go_on)
+            .expect_err("it is cut");
+    }
+    let mut damaged = first.clone();
+    damaged[first.len() / 2] ^= 4;
+    evermoon_store::care::import(&mut MemoryStore::new(), &mut &damaged[..], &mut go_on)
+        .expect_err("it is damaged");
+}
+
+#[test]
+fn garbage_is_removed_and_damage_is_named() {
+    let mut world = open(Box::new(MemoryStore::new()));
+    world.run("t = {} for i = 1, 500 do t[i] = { i } end users = { { name = 'ada' }, { name = 'bob' } }").expect("it runs");
+    world.run("t = nil").expect("it runs");
+    let mut store = world.close().expect("open");
+    let report = evermoon_store::care::verify(store.as_ref(), &mut go_on).expect("it reads");
+    assert!(
+        report.broken.is_empty() && report.garbage >= 500,
+        "{report:?}"
+    );
+    let freed = evermoon_store::care::remove_garbage(store.as_mut(), &mut go_on).expect("it goes");
+    assert!(freed.entries >= 500);
+    let report = evermoon_store::care::verify(store.as_ref(), &mut go_on).expect("it reads");
+    assert!(
+        report.broken.is_empty() && report.garbage == 0,
+        "{report:?}"
+    );
+    // Damage one user's record.
+    let mut ada = None;
+    store
+        .visit(evermoon_store::Scan::all(), &mut |key, value| {
+            if key[0] == b'o' && value.windows(3).any(|w| w == b"ada") {
+                ada = Some((key.to_vec(), value.to_vec()));
+            }
+            std::ops::ControlFlow::Continue(())
+        })
+        .expect("it reads");
+    let (key, mut value) = ada.expect("it is there");
+    value[3] ^= 1;
+    let epoch = store.lease().expect("ours");
+    let version = store.head().expect("ours").version;
+    let mut batch = evermoon_store::Batch::new();
+    batch.put(key, value);
+    store
+        .commit(version, epoch, &batch, evermoon_store::Durability::Durable)
+        .expect("ours");
+    let report = evermoon_store::care::verify(store.as_ref(), &mut go_on).expect("it reads");
+    assert_eq!(report.broken.len(), 1);
+    assert_eq!(report.broken[0].path, "users[1]", "{report:?}");
+    let mut world = open(store);
+    let error = world
+        .run("return users[1].name")
+        .expect_err("it is damaged");
+    assert!(error.to_string().contains("damaged record"), "{error}");
+    assert_eq!(
+        world
+            .eval::<String>("return users[2].name")
+            .expect("the rest works"),
+        "bob"
+    );
+    let mut store = world.close().expect("open");
+    evermoon_store::care::quarantine(store.as_mut(), &report.broken).expect("it is put aside");
+    let mut world = open(store);
+    assert_eq!(
+        world
+            .eval::<Option<String>>("return users[1].name")
+            .expect("it runs"),
+        None
+    );
+}

@@ -11,11 +11,11 @@ use crate::slot::{HostObject, Refusal, Slot};
 use evermoon::heap::object::Gc;
 use evermoon::heap::table::Table;
 use evermoon::heap::value::Value;
+use evermoon::ordered::Map;
 use evermoon::stdlib;
 use evermoon::vm::host::Host;
 use evermoon::vm::{Act, Exit, Limits, NativeResult, Throw, Vm};
 use std::cell::RefCell;
-use std::collections::BTreeMap;
 use std::rc::Rc;
 
 /// Output that makes a run come back to the host early.
@@ -74,7 +74,7 @@ pub struct Shared {
     pub output: Vec<u8>,
     pub reports: Vec<u8>,
     pub released: Vec<u32>,
-    live: BTreeMap<u32, u32>,
+    live: Map<u32, u32>,
 }
 
 impl Shared {
@@ -379,7 +379,7 @@ impl Engine {
         object.metatable = metatable;
         self.vm.heap.mark_for_finalization(object.header());
         let mut shared = self.shared.borrow_mut();
-        let count = shared.live.entry(number).or_insert(0);
+        let count = shared.live.get_or_insert_with(number, || 0);
         *count += 1;
         if *count == 1 {
             shared.released.retain(|n| *n != number);

@@ -21,9 +21,9 @@ use evermoon::heap::function::{LuaClosure, Upvalue};
 use evermoon::heap::object::Gc;
 use evermoon::heap::table::Table;
 use evermoon::heap::value::{Type, Value, tag as lua};
+use evermoon::ordered::Map;
 use evermoon::stdlib::{self, closure};
 use evermoon::vm::{Throw, Vm};
-use std::collections::BTreeMap;
 
 /// ESC, so that the original takes it for a bad chunk and reads nil.
 const HEAD: &[u8] = b"\x1bEvermoon function 1\n";
@@ -79,7 +79,7 @@ pub fn encode(vm: &mut Vm, v: Value, out: &mut Vec<u8>) -> Result<Result<(), Str
     let mut writer = Writer {
         out: HEAD.to_vec(),
         objects: Vec::new(),
-        numbers: BTreeMap::new(),
+        numbers: Map::new(),
     };
     if let Err(problem) = writer.write(vm, v)? {
         return Ok(Err(problem));
@@ -100,7 +100,7 @@ struct Writer {
     out: Vec<u8>,
     /// In the order of their numbers; those behind the one being written are still to come.
     objects: Vec<Object>,
-    numbers: BTreeMap<usize, u64>,
+    numbers: Map<usize, u64>,
 }
 
 impl Writer {
@@ -145,7 +145,7 @@ impl Writer {
             Object::Table(t) => t.address(),
         };
         let next = self.objects.len() as u64;
-        *self.numbers.entry(address).or_insert_with(|| {
+        *self.numbers.get_or_insert_with(address, || {
             self.objects.push(object);
             next
         })

@@ -1,7 +1,7 @@
 //! External tables in this module's memory.
 
 use super::backend::Backend;
-use std::collections::BTreeMap;
+use evermoon::ordered::Map;
 
 /// Bytes that all tables together may take.
 const BYTES_MAX: usize = 1 << 30;
@@ -11,7 +11,7 @@ const ENTRY_BYTES: usize = 96;
 /// Tables in memory. A nil (`00`) is a deletion here.
 #[derive(Default)]
 pub struct InMemory {
-    tables: BTreeMap<u32, BTreeMap<Vec<u8>, Vec<u8>>>,
+    tables: Map<u32, Map<Vec<u8>, Vec<u8>>>,
     bytes: usize,
 }
 
@@ -21,7 +21,7 @@ impl Backend for InMemory {
     }
 
     fn set(&mut self, table: u32, key: &[u8], value: &[u8]) -> bool {
-        let entries = self.tables.entry(table).or_default();
+        let entries = self.tables.get_or_insert_with(table, Map::new);
         let taken = |value: &[u8]| key.len() + value.len() + ENTRY_BYTES;
         let before = entries.get(key).map_or(0, |v| taken(v));
         if value == [super::codec::tag::NIL] {

@@ -206,7 +206,7 @@ fn forget_oldest(vm: &mut Vm, but: u32) -> Result<(), Throw> {
 fn warn_foreign(vm: &mut Vm, id: u32, key: &[u8]) {
     let host = host(vm);
     let warned = &mut host.state.warned;
-    if warned.len() >= WARNED_MAX || !warned.insert((id, key.to_vec())) {
+    if warned.len() >= WARNED_MAX || warned.insert((id, key.to_vec()), ()).is_some() {
         return;
     }
     let table = match id {

@@ -6,10 +6,11 @@ use super::output::Output;
 use evermoon::heap::object::Gc;
 use evermoon::heap::table::Table;
 use evermoon::heap::value::Value;
+use evermoon::ordered::Map;
 use evermoon::vm::Vm;
 use evermoon::vm::host::Host;
 use std::any::Any;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 /// The host object of such an engine.
 pub struct SeedHost {
@@ -42,12 +43,12 @@ pub struct State {
     /// For each id, a table whose keys are the keys that this instance has seen.
     pub seen: Gc<Table>,
     /// How many keys have been seen of each table, and in all.
-    pub seen_counts: BTreeMap<u32, usize>,
+    pub seen_counts: Map<u32, usize>,
     pub seen_total: usize,
     /// Tables in the order in which they were first seen.
     pub seen_order: VecDeque<u32>,
     /// Entries that a warning has been given for.
-    pub warned: BTreeSet<(u32, Vec<u8>)>,
+    pub warned: Map<(u32, Vec<u8>), ()>,
     /// The function that reading an unknown built-in gives.
     pub unsupported: Value,
 }

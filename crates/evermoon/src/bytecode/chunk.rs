@@ -13,7 +13,7 @@
 //! a mark in plain ASCII. A PUC Lua that is fed one of our chunks takes the mark for the size of a string, finds that it
 //! overflows, and refuses with a clean message; and a chunk made by PUC Lua fails at the mark here.
 
-use std::collections::{BTreeMap, BTreeSet};
+use crate::ordered::Map;
 use std::fmt;
 use std::sync::Arc;
 
@@ -191,7 +191,7 @@ const FUNCTION_SIZE_MIN: usize = 10;
 pub fn dump(proto: &Proto, strip: bool) -> Vec<u8> {
     let mut writer = Writer {
         out: Vec::new(),
-        strings: BTreeMap::new(),
+        strings: Map::new(),
     };
     // Functions stand before those that are nested in them, in the order of the source.
     let mut left: Vec<(&Proto, Option<&Proto>)> = vec![(proto, None)];
@@ -245,7 +245,7 @@ const fn unzigzag(value: u64) -> i64 {
 struct Writer<'a> {
     out: Vec<u8>,
     /// The strings written so far, numbered by first appearance.
-    strings: BTreeMap<&'a [u8], u64>,
+    strings: Map<&'a [u8], u64>,
 }
 
 impl<'a> Writer<'a> {
@@ -377,7 +377,7 @@ pub fn undump(bytes: &[u8], limits: &Limits) -> Result<Proto, ChunkError> {
         end: bytes.len(),
         function: None,
         strings: Vec::new(),
-        known: BTreeSet::new(),
+        known: Map::new(),
         bytes_left: limits.bytes_max,
         limits,
     };
@@ -401,7 +401,7 @@ struct Reader<'a> {
     /// The strings read so far, by number.
     strings: Vec<&'a [u8]>,
     /// The same, to find out that one is written twice.
-    known: BTreeSet<&'a [u8]>,
+    known: Map<&'a [u8], ()>,
     /// What is left of [`Limits::bytes_max`].
     bytes_left: usize,
     limits: &'a Limits,
@@ -515,7 +515,7 @@ impl<'a> Reader<'a> {
                 let size = self.unsigned()?;
                 // A size beyond usize is beyond the bytes left as well.
                 let string = self.take(usize::try_from(size).unwrap_or(usize::MAX))?;
-                if !self.known.insert(string) {
+                if self.known.insert(string, ()).is_some() {
                     return Err(self.error_at(start, ChunkProblem::NotCanonical("string")));
                 }
                 self.strings.push(string);

@@ -10,6 +10,7 @@
 #![allow(unsafe_code)]
 
 use super::object::Header;
+use crate::ordered::Map;
 use std::alloc::{Layout, alloc, alloc_zeroed, dealloc, realloc};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -150,8 +151,11 @@ impl Class {
 
     /// Gives the pages without a block in use back to the system.
     fn release_free_pages(&mut self, size: usize, system_bytes: &mut usize) {
-        let mut order: Vec<usize> = (0..self.pages.len()).collect();
-        order.sort_by_key(|&i| self.pages[i].start);
+        let mut by_start = Map::new();
+        for (i, page) in self.pages.iter().enumerate() {
+            by_start.insert(page.start as usize, i);
+        }
+        let order: Vec<usize> = by_start.values().copied().collect();
         let pages = &self.pages;
         let page_of =
             |block: *mut u8| order[order.partition_point(|&i| pages[i].start <= block) - 1];

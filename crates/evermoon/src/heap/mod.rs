@@ -20,12 +20,12 @@ pub mod userdata;
 pub mod value;
 
 use crate::bytecode::proto as plain;
+use crate::ordered::Map;
 use coroutine::{Coroutine, Exec, Status};
 use function::{
     CLOSURE_HEAD, Insn, LuaClosure, NATIVE_HEAD, NativeClosure, Proto, ProtoInfo, Upvalue,
 };
 use object::{Gc, Header, mark};
-use std::collections::BTreeMap;
 use string::{Interner, SLOT_BYTES, STR_HEAD, Str};
 use table::{TABLE_BYTES, Table};
 use userdata::Userdata;
@@ -66,7 +66,7 @@ pub struct Heap {
     /// The name `__mode`, which the collector looks up in metatables.
     pub(crate) mode_name: Option<Gc<Str>>,
     /// Numbers of objects whose identity has been printed, by address.
-    printed_ids: std::collections::BTreeMap<usize, u64>,
+    printed_ids: Map<usize, u64>,
     pub(crate) next_printed_id: u64,
     /// What a world has of this heap's objects: numbers, changes, absences.
     pub(crate) world: hollow::Objects,
@@ -412,13 +412,13 @@ impl Heap {
 
     /// Loads a verified prototype, nested ones included. Equal long strings of a chunk become one object.
     pub fn load_proto(&mut self, plain: &plain::Proto) -> Result<Gc<Proto>, OutOfMemory> {
-        self.load_proto_sharing(plain, &mut BTreeMap::new())
+        self.load_proto_sharing(plain, &mut Map::new())
     }
 
     fn load_proto_sharing<'p>(
         &mut self,
         plain: &'p plain::Proto,
-        long: &mut BTreeMap<&'p [u8], Gc<Str>>,
+        long: &mut Map<&'p [u8], Gc<Str>>,
     ) -> Result<Gc<Proto>, OutOfMemory> {
         let bytes = 128 + plain.code.len() * 12 + plain.consts.len() * 16 + plain.locals.len() * 24;
         self.reserve(bytes)?;

@@ -352,33 +352,60 @@ fn sort_array(vm: &mut Vm, mut t: Gc<Table>, length: usize) -> Result<bool, Thro
     vm.heap.barrier(t);
     let slice = &mut t.array_mut()[..length];
     match kind {
-        Kind::Ints => slice.sort_unstable_by_key(|v| v.raw_int()),
-        Kind::Numbers => slice.sort_unstable_by(|a, b| {
-            if number_less(*a, *b) {
-                Ordering::Less
-            } else if number_less(*b, *a) {
-                Ordering::Greater
-            } else {
-                Ordering::Equal
-            }
-        }),
-        Kind::Strings => sort_strings(slice),
+        Kind::Ints => sort_keyed(
+            slice,
+            |v| (v.raw_int() as u64) ^ 1 << 63,
+            |_, _| Ordering::Equal,
+        ),
+        // The nearest floats are in the order of the numbers; where they are equal the numbers themselves decide.
+        Kind::Numbers => sort_keyed(slice, float_rank, number_order),
+        Kind::Strings => sort_keyed(slice, prefix, |a, b| text(&a).cmp(text(&b))),
     }
     Ok(true)
 }
 
-/// Most comparisons are decided by the first eight bytes, which are kept beside the values.
-fn sort_strings(slice: &mut [Value]) {
-    let text = |v: &Value| v.as_str().map_or(&[][..], |s| s.as_bytes());
-    let prefix = |v: &Value| {
-        let bytes = text(v);
-        let mut first = [0; 8];
-        let n = bytes.len().min(8);
-        first[..n].copy_from_slice(&bytes[..n]);
-        u64::from_be_bytes(first)
+/// A number for a float (for an integer, the float nearest to it) that is in the same order as the floats. Zeros have one number.
+fn float_rank(v: Value) -> u64 {
+    let float = if v.is_int() {
+        v.raw_int() as f64
+    } else {
+        v.raw_float()
     };
-    let mut keyed: Vec<(u64, Value)> = slice.iter().map(|v| (prefix(v), *v)).collect();
-    keyed.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| text(&a.1).cmp(text(&b.1))));
+    let bits = (float + 0.0).to_bits();
+    if bits >> 63 == 0 {
+        bits ^ 1 << 63
+    } else {
+        !bits
+    }
+}
+
+fn number_order(a: Value, b: Value) -> Ordering {
+    if number_less(a, b) {
+        Ordering::Less
+    } else if number_less(b, a) {
+        Ordering::Greater
+    } else {
+        Ordering::Equal
+    }
+}
+
+fn text(v: &Value) -> &[u8] {
+    v.as_str().map_or(&[][..], |s| s.as_bytes())
+}
+
+/// The first eight bytes, which decide most comparisons of strings.
+fn prefix(v: Value) -> u64 {
+    let bytes = text(&v);
+    let mut first = [0; 8];
+    let n = bytes.len().min(8);
+    first[..n].copy_from_slice(&bytes[..n]);
+    u64::from_be_bytes(first)
+}
+
+/// Sorts by keys that are kept beside the values, and by `tie` where those are equal. Plain function pointers: the sort exists once.
+fn sort_keyed(slice: &mut [Value], key: fn(Value) -> u64, tie: fn(Value, Value) -> Ordering) {
+    let mut keyed: Vec<(u64, Value)> = slice.iter().map(|v| (key(*v), *v)).collect();
+    keyed.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| tie(a.1, b.1)));
     for (slot, (_, v)) in slice.iter_mut().zip(keyed) {
         *slot = v;
     }

@@ -7,11 +7,13 @@
 //! It may not change what a program sees: `heap/hollow.rs` says what that takes.
 
 pub mod bytes;
+pub mod care;
 mod decode;
 mod encode;
 pub mod key;
 pub mod meta;
 pub mod record;
+pub mod snapshot;
 pub mod value;
 pub mod world;
 
@@ -47,4 +49,21 @@ pub(crate) fn content_hash(bytes: &[u8]) -> ContentHash {
     let mut hash = [0; 16];
     hash.copy_from_slice(&digest[..16]);
     hash
+}
+
+/// The record of an empty table with this number: what takes the place of one that is damaged beyond use.
+pub fn empty_table(id: u32) -> Vec<u8> {
+    let mut out = Vec::new();
+    record::Record {
+        marks: record::Marks::default(),
+        body: record::Body::Table {
+            metatable: value::Stored::Nil,
+            array_cap: 0,
+            entry_cap: 0,
+            array: record::Part::Here(Vec::new()),
+            entries: record::Part::Here(Vec::new()),
+        },
+    }
+    .write(record::salt(id, None), &mut out);
+    out
 }

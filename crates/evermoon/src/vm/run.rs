@@ -1517,11 +1517,76 @@ fn call_at(vm: &mut Vm, func: usize, args: usize, results: i16) -> Exit {
             Err(throw) => return vm.settle(Err(throw)),
         }
     }
-    let step = vm.begin_call(func, args, results, 0);
-    if callee.tag == tag::LUA_CLOSURE && step.is_ok() {
-        return Exit::Continue;
+    if callee.tag == tag::LUA_CLOSURE {
+        // SAFETY: the callee is a Lua function, and its caller's frame is on top.
+        if unsafe {
+            enter_vararg(
+                vm,
+                func,
+                args,
+                results,
+                callee.bits as usize as *const LuaClosure,
+            )
+        } {
+            return Exit::Continue;
+        }
+        let step = vm.begin_call(func, args, results, 0);
+        if step.is_ok() {
+            return Exit::Continue;
+        }
+        return vm.settle(step);
     }
+    let step = vm.begin_call(func, args, results, 0);
     vm.settle(step)
+}
+
+/// The call of a vararg function by a Lua function, as `begin_call` does it, when there is room and nothing special. False: nothing was done.
+#[inline(always)]
+unsafe fn enter_vararg(
+    vm: &mut Vm,
+    func: usize,
+    args: usize,
+    results: i16,
+    closure: *const LuaClosure,
+) -> bool {
+    // SAFETY: a live function; the slots and the frame that are written lie in the room that was looked for.
+    unsafe {
+        let proto = (*closure).proto.as_ptr();
+        let (params, size) = ((*proto).num_params as usize, (*proto).max_stack as usize);
+        let exec = &mut vm.exec;
+        let room = (*proto).is_vararg
+            && !vm.tracing
+            && args < 64
+            && exec.top + size + params + 2 * SLACK <= exec.stack_cap
+            && exec.frame_count < exec.frame_cap;
+        if !room {
+            return false;
+        }
+        let first = exec.stack.add(func + 1);
+        for at in args..params {
+            Value::NIL.store(first.add(at));
+        }
+        let shift = args.max(params);
+        for at in 0..params {
+            copy(first.add(shift + at), first.add(at));
+            Value::NIL.store(first.add(at));
+        }
+        let base = func + 1 + shift;
+        let ci = exec.frames.add(exec.frame_count);
+        (*ci).pc = (*proto).code;
+        (*ci).k = (*proto).consts;
+        (*ci).closure = closure;
+        (*ci).base = base as u32;
+        (*ci).func = func as u32;
+        (*ci).top = (base + size) as u32;
+        (*ci).state = args.saturating_sub(params) as u32;
+        (*ci).aux = 0;
+        (*ci).results = results;
+        (*ci).kind = kind::LUA;
+        (*ci).flags = 0;
+        exec.frame_count += 1;
+        true
+    }
 }
 
 #[inline(never)]
@@ -1817,9 +1882,24 @@ fn make_closure(vm: &mut Vm, i: Instr) -> Result<(), Throw> {
 #[inline(never)]
 fn vararg(vm: &mut Vm, word: u32) -> Exit {
     let i = Instr(word);
-    let frame = *vm.exec.frame();
-    let have = frame.state as usize;
-    let a = frame.base as usize + i.a() as usize;
+    let frame = vm.exec.frame();
+    let (have, base) = (frame.state as usize, frame.base as usize);
+    let a = base + i.a() as usize;
+    if (1..64).contains(&i.c()) {
+        // SAFETY: verified registers; the variable arguments lie directly below the base.
+        unsafe {
+            let from = vm.exec.stack.add(base - have);
+            let to = vm.exec.stack.add(a);
+            for n in 0..i.c() as usize - 1 {
+                if n < have {
+                    copy(to.add(n), from.add(n));
+                } else {
+                    Value::NIL.store(to.add(n));
+                }
+            }
+        }
+        return Exit::Continue;
+    }
     let wanted = if i.c() == 0 {
         vm.exec.top = a;
         if let Err(throw) = vm.ensure_stack(have + SLACK) {
@@ -1832,7 +1912,7 @@ fn vararg(vm: &mut Vm, word: u32) -> Exit {
     };
     let n = have.min(wanted);
     vm.charge(n as u64 >> 6);
-    vm.exec.copy(frame.base as usize - have, a, n);
+    vm.exec.copy(base - have, a, n);
     for at in n..wanted {
         vm.exec.set(a + at, Value::NIL);
     }

@@ -394,7 +394,7 @@ export class FileStore implements Store {
     try {
       file = await this.#fs.promises.open(this.name, 'r+');
       // Somebody's `touch` is as good as no file.
-      if ((await file.stat()).size === 0) {
+      if (nodeFs.fstatSync(file.fd).size === 0) {
         await file.close();
         file = await this.#make();
       }
@@ -439,7 +439,7 @@ export class FileStore implements Store {
   }
 
   async #load(file: FileHandle, onCorrupt: 'fail' | 'cut'): Promise<void> {
-    const { size } = await file.stat();
+    const { size } = nodeFs.fstatSync(file.fd);
     const start = Buffer.alloc(HEADER);
     const { bytesRead } = await file.read(start, 0, HEADER, 0);
     const id = readHeader(start.subarray(0, bytesRead));

@@ -1,7 +1,7 @@
 // What the browser tests share: the package and these tests on localhost, and Debian's Chromium to look at them with.
 // `CHROMIUM` names another browser.
 import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { closeSync, existsSync, mkdtempSync, openSync, rmSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { tmpdir } from 'node:os';
@@ -83,10 +83,13 @@ export async function launchKept() {
 /** A Chromium process group of our own, for killing. */
 export function spawnBrowser(folder, url) {
   needBrowser();
-  const child = spawn(browserPath, ['--headless=new', ...ARGS, '--no-default-browser-check', `--user-data-dir=${folder}`, url], {
+  // What Chromium itself says of the last start, for when something is wrong.
+  const log = openSync(join(folder, 'chromium.log'), 'w');
+  const child = spawn(browserPath, ['--headless=new', ...ARGS, '--no-default-browser-check', '--enable-logging=stderr', `--user-data-dir=${folder}`, url], {
     detached: true,
-    stdio: 'ignore',
+    stdio: ['ignore', log, log],
   });
+  closeSync(log);
   const gone = new Promise((resolve) => child.once('exit', resolve));
   return {
     /** Like pulling the plug of the browser: no process of it runs another instruction. */

@@ -233,7 +233,6 @@ class Disk {
           if (name === path) disk.now = file;
           return {
             fd: handle.fd,
-            stat: () => handle.stat(),
             read: (...args) => handle.read(...args),
             close: () => handle.close(),
             // Only of the folder.

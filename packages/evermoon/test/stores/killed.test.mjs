@@ -1,6 +1,6 @@
 // Chromium killed with SIGKILL while it commits, again and again: what was acknowledged is there, whole.
 import assert from 'node:assert/strict';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -38,7 +38,7 @@ test(`killing Chromium ${rounds} times`, async (t) => {
         const before = acked;
         const { version, epoch, wrong } = await told;
         assert.deepEqual(wrong, [], `round ${round}: whole`);
-        assert.ok(version >= before, `round ${round}: version ${version}, but ${before} was acknowledged`);
+        if (version < before) assert.fail(`round ${round}: version ${version} and epoch ${epoch}, but ${before} was acknowledged\n${lookAround(folder)}`);
         assert.equal(epoch, round + 1, 'each lease has lasted');
         if (round < rounds) await new Promise((resolve) => setTimeout(resolve, 50 + rnd(600)));
         during += acked > before;
@@ -53,3 +53,13 @@ test(`killing Chromium ${rounds} times`, async (t) => {
     rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });
   }
 });
+
+/** What is left of the data on the disk, and what Chromium says of it. */
+function lookAround(folder) {
+  const files = readdirSync(folder, { recursive: true }).filter((name) => /IndexedDB|WebStorage|Local Storage/.test(name));
+  const sizes = files.map((name) => {
+    const stat = statSync(join(folder, name), { throwIfNoEntry: false });
+    return `${stat?.mtime.toISOString()} ${stat?.size} ${name}`;
+  });
+  return [...sizes, readFileSync(join(folder, 'chromium.log'), 'utf8').slice(-8000)].join('\n');
+}

@@ -54,7 +54,10 @@ fn seen(sweep_share: usize) -> String {
     }
     let cycles = vm.heap.cycles();
     assert!(cycles > 20, "{cycles} cycles show little");
-    let text = vm.task_results()[0].as_str().expect("it returns a text").to_text();
+    let text = vm.task_results()[0]
+        .as_str()
+        .expect("it returns a text")
+        .to_text();
     format!("{cycles} cycles\n{text}")
 }
 

@@ -1,0 +1,247 @@
+//! Whole worlds: export to a file, import from one, verify, and the removal of what no root reaches any more.
+
+use std::io::{Read, Write};
+use std::ops::ControlFlow;
+
+use evermoon::persist::care::{self, Broken, Walk, Walked};
+use evermoon::persist::snapshot::{Exporter, Importer, Step};
+use evermoon::persist::{Delta, Fetch, LoadError, Write as Change, key};
+
+use crate::batch::Batch;
+use crate::store::{Durability, Scan, Store};
+use crate::world::{Result, WorldError};
+
+pub use evermoon::persist::snapshot::Progress;
+
+/// Is told how far the work is; `Break` stops it.
+pub type OnProgress<'a> = dyn FnMut(Progress) -> ControlFlow<()> + 'a;
+
+/// What a check of all records has found.
+#[derive(Clone, Debug, Default)]
+pub struct Report {
+    /// Records of objects that the roots reach.
+    pub objects: u64,
+    /// Their bytes, keys included.
+    pub bytes: u64,
+    /// What is damaged or missing, by path.
+    pub broken: Vec<Broken>,
+    /// Entries that no root reaches.
+    pub garbage: u64,
+}
+
+/// What a removal of garbage has done.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Freed {
+    pub entries: u64,
+    pub bytes: u64,
+}
+
+/// Bytes of writes in one commit of an import or a removal.
+const PORTION: usize = 8 << 20;
+
+fn lost(why: impl std::fmt::Display) -> WorldError {
+    WorldError::Lost {
+        why: why.to_string(),
+    }
+}
+
+impl From<LoadError> for WorldError {
+    fn from(e: LoadError) -> Self {
+        WorldError::Lua(e.into())
+    }
+}
+
+fn io(error: std::io::Error) -> WorldError {
+    lost(format!("the file: {error}"))
+}
+
+fn fetch(store: &dyn Store, key: &[u8]) -> Fetch {
+    match store.get(key) {
+        Ok(Some(value)) => Fetch::Found(value),
+        Ok(None) => Fetch::Missing,
+        Err(error) => Fetch::Failed(error.to_string()),
+    }
+}
+
+fn stopped() -> WorldError {
+    lost("stopped")
+}
+
+/// Writes the world in a store as a snapshot, as of its last commit.
+pub fn export(
+    store: &dyn Store,
+    out: &mut dyn Write,
+    progress: &mut OnProgress<'_>,
+) -> Result<Progress> {
+    let mut exporter = Exporter::new();
+    loop {
+        let step = exporter.step(&mut |key| fetch(store, key))?;
+        out.write_all(&exporter.take()).map_err(io)?;
+        if progress(exporter.progress()).is_break() {
+            return Err(stopped());
+        }
+        match step {
+            Step::Done => break,
+            Step::More => {}
+            Step::Wait(_) => return Err(lost("the store answers later")),
+        }
+    }
+    out.flush().map_err(io)?;
+    Ok(exporter.progress())
+}
+
+/// The writes of a delta as a batch.
+pub(crate) fn to_batch(delta: Delta) -> Batch {
+    let mut batch = Batch::new();
+    for write in delta.writes {
+        match write {
+            Change::Put(key, value) => batch.put(key, value),
+            Change::Delete(key) => batch.delete(key),
+            Change::DeleteRange(from, to) => batch.delete_range(from, Some(to)),
+        }
+    }
+    batch
+}
+
+/// Reads a snapshot into a store, which must be empty. Only the last commit makes a world of it: one that is interrupted leaves none.
+pub fn import(
+    store: &mut dyn Store,
+    input: &mut dyn Read,
+    progress: &mut OnProgress<'_>,
+) -> Result<Progress> {
+    let epoch = store.lease()?;
+    let mut version = store.head()?.version;
+    if store.read(key::META, &mut |_| {})? {
+        return Err(lost(
+            "the store holds a world already; import into an empty one",
+        ));
+    }
+    let mut importer = Importer::new();
+    let mut buffer = vec![0; 1 << 20];
+    let mut batch = Batch::new();
+    // What an interrupted import has left.
+    batch.delete_range(Vec::new(), None);
+    let mut waiting = 0;
+    loop {
+        let count = input.read(&mut buffer).map_err(io)?;
+        if count == 0 {
+            break;
+        }
+        importer.feed(&buffer[..count])?;
+        let delta = importer.take();
+        waiting += delta.bytes;
+        for write in delta.writes {
+            if let Change::Put(key, value) = write {
+                batch.put(key, value);
+            }
+        }
+        if waiting > PORTION {
+            version = store.commit(version, epoch, &batch, Durability::Relaxed)?;
+            batch = Batch::new();
+            waiting = 0;
+        }
+        if progress(importer.progress()).is_break() {
+            return Err(stopped());
+        }
+    }
+    let last = importer.finish()?;
+    for write in last.writes {
+        if let Change::Put(key, value) = write {
+            batch.put(key, value);
+        }
+    }
+    store.commit(version, epoch, &batch, Durability::Durable)?;
+    Ok(importer.progress())
+}
+
+fn walk(store: &dyn Store, names: bool, progress: &mut OnProgress<'_>) -> Result<Walk> {
+    let meta = store
+        .get(key::META)?
+        .ok_or_else(|| lost("the store holds no world"))?;
+    let finalizers = store.get(key::FINALIZERS)?.unwrap_or_default();
+    let mut walk = Walk::new(&meta, &finalizers, names)?;
+    while walk.step(&mut |key| fetch(store, key), 4096)? != Walked::Done {
+        let now = Progress {
+            objects: walk.objects,
+            known: walk.objects,
+            payload: walk.bytes,
+        };
+        if progress(now).is_break() {
+            return Err(stopped());
+        }
+    }
+    Ok(walk)
+}
+
+/// Reads every record that the roots reach and checks it.
+pub fn verify(store: &dyn Store, progress: &mut OnProgress<'_>) -> Result<Report> {
+    let walk = walk(store, true, progress)?;
+    let mut garbage = 0;
+    store.visit(Scan::all(), &mut |key, _| {
+        garbage += care::is_garbage(&walk, key) as u64;
+        ControlFlow::Continue(())
+    })?;
+    Ok(Report {
+        objects: walk.objects,
+        bytes: walk.bytes,
+        broken: walk.broken,
+        garbage,
+    })
+}
+
+/// Puts what is broken aside: a damaged record goes under a key of the class `q`, and an empty table takes the place of a damaged table, so that
+/// the rest of the world can be used. What is damaged beyond that stays as it is. How many were put aside.
+pub fn quarantine(store: &mut dyn Store, broken: &[Broken]) -> Result<u64> {
+    let epoch = store.lease()?;
+    let version = store.head()?.version;
+    let mut batch = Batch::new();
+    for b in broken {
+        let aside = [b"q", &b.key[..]].concat();
+        if let Some(value) = store.get(&b.key)? {
+            batch.put(aside, value);
+        }
+        if let (Some(b'o'), Some(id)) = (b.key.first(), b.key.get(1..9)) {
+            let id = u64::from_be_bytes(id.try_into().unwrap_or([0; 8])) as u32;
+            batch.put(b.key.clone(), evermoon::persist::empty_table(id));
+        }
+    }
+    if batch.is_empty() {
+        return Ok(0);
+    }
+    store.commit(version, epoch, &batch, Durability::Durable)?;
+    Ok(broken.len() as u64)
+}
+
+/// Finds what no root reaches and deletes it, in commits of a bounded size. No engine may have the world open.
+pub fn remove_garbage(store: &mut dyn Store, progress: &mut OnProgress<'_>) -> Result<Freed> {
+    let epoch = store.lease()?;
+    let walk = walk(store, false, progress)?;
+    let mut freed = Freed::default();
+    let mut from = Vec::new();
+    loop {
+        let mut batch = Batch::new();
+        let mut next = None;
+        let mut seen = 0;
+        store.visit(Scan::range(&from, None), &mut |key, value| {
+            if seen == 100_000 {
+                next = Some(key.to_vec());
+                return ControlFlow::Break(());
+            }
+            seen += 1;
+            if care::is_garbage(&walk, key) {
+                freed.entries += 1;
+                freed.bytes += (key.len() + value.len()) as u64;
+                batch.delete(key.to_vec());
+            }
+            ControlFlow::Continue(())
+        })?;
+        if !batch.is_empty() {
+            let version = store.head()?.version;
+            store.commit(version, epoch, &batch, Durability::Durable)?;
+        }
+        match next {
+            Some(key) => from = key,
+            None => return Ok(freed),
+        }
+    }
+}

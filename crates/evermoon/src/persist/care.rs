@@ -1,0 +1,307 @@
+//! Care of a store: the mark that finds what no root reaches, and the check of every record. Both read records only; both go in steps.
+
+use super::decode::LoadError;
+use super::meta::Meta;
+use super::record::{Body, Record, salt};
+use super::value::Stored;
+use super::{Fetch, content_hash, key};
+use crate::bytecode::{chunk, verify};
+use crate::heap::hollow::{ContentHash, IdHasher};
+use std::collections::HashSet;
+use std::hash::BuildHasherDefault;
+
+/// A record that is not as it should be.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Broken {
+    pub key: Vec<u8>,
+    /// Where a program would find it, as far as the walk knows.
+    pub path: String,
+    pub what: String,
+}
+
+/// A walk over all records that the roots reach.
+pub struct Walk {
+    /// One bit an object.
+    marked: Vec<u64>,
+    contents: HashSet<ContentHash, BuildHasherDefault<IdHasher>>,
+    /// Objects to be read, with the name of the way there when names are wanted.
+    queue: Vec<(u32, String)>,
+    names: bool,
+    pub broken: Vec<Broken>,
+    pub objects: u64,
+    pub bytes: u64,
+    /// Numbers from here on were given after the walk began.
+    pub limit: u32,
+}
+
+/// Whether a walk is over.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Walked {
+    More,
+    /// The store answers later.
+    Wait,
+    Done,
+}
+
+impl Walk {
+    /// Begins at the meta record's roots. With `names`, what is broken is named by its path.
+    pub fn new(meta: &[u8], finalizers: &[u8], names: bool) -> Result<Walk, LoadError> {
+        let bad = |bad| LoadError::Damaged(format!("the meta record: {bad}"));
+        let meta = Meta::read(meta).map_err(bad)?;
+        let mut walk = Walk {
+            marked: Vec::new(),
+            contents: HashSet::default(),
+            queue: Vec::new(),
+            names,
+            broken: Vec::new(),
+            objects: 0,
+            bytes: 0,
+            limit: meta.next_id,
+        };
+        let roots = [
+            (&meta.registry, "(registry)"),
+            (&meta.main, "(main coroutine)"),
+            (&meta.globals, "_G"),
+        ];
+        for mt in &meta.type_metatables {
+            walk.meet_value(mt, || "(a type's metatable)".into());
+        }
+        for (_, v) in &meta.roots {
+            walk.meet_value(v, || "(root)".into());
+        }
+        for task in meta.tasks.iter().flatten() {
+            walk.meet(task.root, || "(program)".into());
+            walk.meet(task.current, || "(program)".into());
+        }
+        let mut from = super::bytes::Reader::new(finalizers);
+        while from.left() > 0 {
+            let count = from.count("finalizers").map_err(bad)?;
+            for _ in 0..count {
+                from.byte("finalizers").map_err(bad)?;
+                let id = from.u32("finalizers").map_err(bad)?;
+                walk.meet(id, || "(finalizers)".into());
+            }
+        }
+        for (v, name) in roots {
+            walk.meet_value(v, || name.into());
+        }
+        Ok(walk)
+    }
+
+    /// Whether an object has been reached.
+    pub fn is_marked(&self, id: u32) -> bool {
+        self.marked
+            .get(id as usize / 64)
+            .is_some_and(|word| word >> (id % 64) & 1 != 0)
+    }
+
+    /// Whether contents (of a prototype or a long string) have been met.
+    pub fn has_content(&self, hash: &[u8]) -> bool {
+        hash.try_into()
+            .is_ok_and(|hash: ContentHash| self.contents.contains(&hash))
+    }
+
+    /// An object that has been written since, or that an engine has in its hands: it is looked at (again).
+    pub fn note(&mut self, id: u32) {
+        self.mark(id);
+        self.queue.push((id, String::new()));
+    }
+
+    fn mark(&mut self, id: u32) -> bool {
+        let (at, bit) = (id as usize / 64, 1u64 << (id % 64));
+        if self.marked.len() <= at {
+            self.marked.resize(at + 1, 0);
+        }
+        let new = self.marked[at] & bit == 0;
+        self.marked[at] |= bit;
+        new
+    }
+
+    fn meet(&mut self, id: u32, name: impl FnOnce() -> String) {
+        if self.mark(id) {
+            let name = if self.names { name() } else { String::new() };
+            self.queue.push((id, name));
+        }
+    }
+
+    fn meet_value(&mut self, v: &Stored<'_>, name: impl FnOnce() -> String) {
+        if let Some(id) = v.object() {
+            self.meet(id, name);
+        }
+    }
+
+    /// Reads up to `budget` records.
+    pub fn step(
+        &mut self,
+        source: &mut dyn FnMut(&[u8]) -> Fetch,
+        budget: usize,
+    ) -> Result<Walked, LoadError> {
+        for _ in 0..budget {
+            let Some((id, path)) = self.queue.pop() else {
+                return Ok(Walked::Done);
+            };
+            let keyed = key::object(id);
+            let bytes = match source(&keyed) {
+                Fetch::Found(bytes) => bytes,
+                Fetch::Missing => {
+                    self.break_at(keyed, path, "there is no such record".into());
+                    continue;
+                }
+                Fetch::Later => {
+                    self.queue.push((id, path));
+                    return Ok(Walked::Wait);
+                }
+                Fetch::Failed(e) => return Err(LoadError::Store(e)),
+            };
+            self.objects += 1;
+            self.bytes += (keyed.len() + bytes.len()) as u64;
+            let mut record = match Record::read(salt(id, None), &bytes) {
+                Ok(record) => record,
+                Err(bad) => {
+                    self.break_at(keyed, path, bad.to_string());
+                    continue;
+                }
+            };
+            let (slots, pairs) = record.segments();
+            self.look(&mut record, &path, source, 0)?;
+            for index in (0..slots).chain((0..pairs).map(|n| n + key::ENTRY_SEGMENTS)) {
+                let keyed = key::segment(id, index);
+                let bytes = match source(&keyed) {
+                    Fetch::Found(bytes) => bytes,
+                    Fetch::Later => {
+                        self.queue.push((id, path));
+                        return Ok(Walked::Wait);
+                    }
+                    Fetch::Missing => {
+                        self.break_at(keyed, path.clone(), "there is no such segment".into());
+                        continue;
+                    }
+                    Fetch::Failed(e) => return Err(LoadError::Store(e)),
+                };
+                self.bytes += (keyed.len() + bytes.len()) as u64;
+                match Record::read(salt(id, Some(index)), &bytes) {
+                    Ok(mut record) => {
+                        let first = (index & (key::ENTRY_SEGMENTS - 1)) as usize;
+                        self.look(
+                            &mut record,
+                            &path,
+                            source,
+                            first * super::record::SEGMENT_SLOTS,
+                        )?;
+                    }
+                    Err(bad) => self.break_at(keyed, path.clone(), bad.to_string()),
+                }
+            }
+        }
+        Ok(Walked::More)
+    }
+
+    fn break_at(&mut self, key: Vec<u8>, path: String, what: String) {
+        self.broken.push(Broken { key, path, what });
+    }
+
+    /// Meets what a record refers to, and checks the contents that it names.
+    fn look(
+        &mut self,
+        record: &mut Record<'_>,
+        path: &str,
+        source: &mut dyn FnMut(&[u8]) -> Fetch,
+        first: usize,
+    ) -> Result<(), LoadError> {
+        let mut contents = Vec::new();
+        record.each_content(&mut |is_proto, hash| contents.push((is_proto, *hash)));
+        for (is_proto, hash) in contents {
+            if !self.contents.insert(hash) || !self.names {
+                continue;
+            }
+            let keyed = if is_proto {
+                key::proto(&hash)
+            } else {
+                key::blob(&hash)
+            };
+            match source(&keyed) {
+                Fetch::Found(bytes) => {
+                    self.bytes += (keyed.len() + bytes.len()) as u64;
+                    let whole = content_hash(&bytes) == hash;
+                    let runs = !is_proto
+                        || chunk::undump(&bytes, &chunk::Limits::default())
+                            .is_ok_and(|proto| verify::verify(&proto).is_ok());
+                    if !whole || !runs {
+                        let what = "its contents are not what their hash says";
+                        self.break_at(keyed, path.to_owned(), what.into());
+                    }
+                }
+                Fetch::Missing => {
+                    self.break_at(keyed, path.to_owned(), "there are no such contents".into())
+                }
+                Fetch::Later => {
+                    self.contents.remove(&hash);
+                }
+                Fetch::Failed(e) => return Err(LoadError::Store(e)),
+            }
+        }
+        if self.names {
+            self.meet_by_name(&record.body, path, first);
+        }
+        let mut all = Vec::new();
+        record.each_reference(&mut |id| all.push(*id));
+        for id in all {
+            self.meet(id, || format!("(something in {path})"));
+        }
+        Ok(())
+    }
+
+    fn meet_by_name(&mut self, body: &Body<'_>, path: &str, first: usize) {
+        use super::record::Part;
+        let prefix = if path == "_G" {
+            String::new()
+        } else {
+            path.to_owned()
+        };
+        let field = |k: &Stored<'_>| match k {
+            Stored::Text(name) if prefix.is_empty() => String::from_utf8_lossy(name).into_owned(),
+            Stored::Text(name) => format!("{prefix}.{}", String::from_utf8_lossy(name)),
+            Stored::Int(i) => format!("{path}[{i}]"),
+            _ => format!("{path}[?]"),
+        };
+        let slots = |walk: &mut Walk, values: &[Stored<'_>]| {
+            for (i, v) in values.iter().enumerate() {
+                walk.meet_value(v, || format!("{path}[{}]", first + i + 1));
+            }
+        };
+        let pairs = |walk: &mut Walk, pairs: &[(Stored<'_>, Stored<'_>)]| {
+            for (k, v) in pairs {
+                walk.meet_value(v, || field(k));
+            }
+        };
+        match body {
+            Body::Table { array, entries, .. } => {
+                if let Part::Here(values) = array {
+                    slots(self, values);
+                }
+                if let Part::Here(entries) = entries {
+                    pairs(self, entries);
+                }
+            }
+            Body::Slots(values) => slots(self, values),
+            Body::Pairs(entries) => pairs(self, entries),
+            Body::Closed(v) => self.meet_value(v, || path.to_owned()),
+            _ => {}
+        }
+    }
+}
+
+/// Whether the walk's end says that an entry of the store is garbage. Keys that are none of the world's objects and contents are not.
+pub fn is_garbage(walk: &Walk, key: &[u8]) -> bool {
+    match (key.first(), key.get(1..9)) {
+        (Some(b'o' | b's'), Some(id)) => {
+            let id: [u8; 8] = id.try_into().unwrap_or([0; 8]);
+            match u32::try_from(u64::from_be_bytes(id)) {
+                Ok(id) => id < walk.limit && !walk.is_marked(id),
+                Err(_) => false,
+            }
+        }
+        (Some(b'p' | b'b'), _) => !walk.has_content(&key[1..]),
+        _ => false,
+    }
+}
