@@ -26,6 +26,8 @@ pub enum Subject {
     Evermoon,
     /// Our own, built so that it collects or shrinks its limits at unusual times: those that watch the collector.
     Stressed,
+    /// The module, under a host that has no files and no clock: those that need them.
+    Wasm,
     /// The reference: those that are only Evermoon's, or that ask for a newer reference.
     Reference,
 }
@@ -38,8 +40,9 @@ pub fn run_all(lua: &Path, words: &[String], subject: Subject) -> Result<Tally> 
         String::new()
     };
     let mut tally = Tally::new();
-    let mut passed_over = 0;
-    for program in programs()? {
+    let mut passed_over: Vec<&str> = Vec::new();
+    let programs = programs()?;
+    for program in &programs {
         if !words.is_empty()
             && !words
                 .iter()
@@ -64,19 +67,19 @@ pub fn run_all(lua: &Path, words: &[String], subject: Subject) -> Result<Tally> 
         let passed_over_here = match subject {
             Subject::Evermoon => false,
             Subject::Stressed => expected.watches_collector,
+            Subject::Wasm => expected.needs_host,
             Subject::Reference => expected.evermoon_only.is_some() || newer(),
         };
         if passed_over_here {
-            passed_over += 1;
+            passed_over.push(&program.name);
             continue;
         }
         let done = run_one(lua, &program.path)?;
         tally.record_quietly(&program.name, check(&expected, &done));
     }
-    let note = if passed_over > 0 {
-        format!(", {passed_over} not for this one")
-    } else {
-        String::new()
+    let note = match passed_over.len() {
+        0 => String::new(),
+        count => format!(", {count} not for this one ({})", passed_over.join(", ")),
     };
     println!(
         "tests/lua under {}: {} passed, {} failed{note}",
@@ -138,6 +141,14 @@ fn programs() -> Result<Vec<Program>> {
 fn version_of(lua: &Path) -> Result<String> {
     let done = Child::new(lua).arg("-v").run()?;
     Ok(String::from_utf8_lossy(&done.stdout).into_owned() + &done.error_text())
+}
+
+/// Runs them through `dist/evermoon.wasm`, under the `lua` command that `crates/evermoon-wasm-host` makes of it.
+pub fn run_wasm(words: &[String]) -> Result<Tally> {
+    let module = workspace::wasm_module()?;
+    let host = workspace::build_example("evermoon-wasm-host", "lua")?;
+    println!("{} under wasmi", module.display());
+    run_all(&host, words, Subject::Wasm)
 }
 
 /// Asks the reference too: our expectations must be Lua's.

@@ -45,7 +45,7 @@ const VERBS: [Verb; 13] = [
     ),
     (
         "lua-tests",
-        "the programs of tests/lua [names] [--release] [--reference] [--features stress]",
+        "the programs of tests/lua [names] [--release] [--reference] [--wasm] [--features stress]",
         lua_tests,
     ),
     (
@@ -128,9 +128,16 @@ fn help() {
     eprintln!("verbs that run Lua take --bin PATH for a binary other than ours (say --bin lua5.4)");
 }
 
-/// `cargo xtask lua-tests [names] [--bin PATH] [--release] [--reference] [--features stress]`.
+/// `cargo xtask lua-tests [names] [--bin PATH] [--release] [--reference] [--wasm] [--features stress]`.
 fn lua_tests(given: &[String]) -> Result<bool> {
-    let args = args::Args::parse(given, &["release", "reference"], &["bin", "features"])?;
+    let args = args::Args::parse(
+        given,
+        &["release", "reference", "wasm"],
+        &["bin", "features"],
+    )?;
+    if args.has("wasm") {
+        return Ok(lua_programs::run_wasm(&args.words)?.close());
+    }
     if args.has("reference") {
         return Ok(lua_programs::run_reference(&args.words, args.option("bin"))?.close());
     }

@@ -17,8 +17,14 @@ pub struct Task {
     pub(crate) root: Gc<Coroutine>,
     pub(crate) current: Gc<Coroutine>,
     depth: u32,
-    /// It waits for the answer to a host call.
+    /// It waits for the answer to a host call, or to its yield.
     pub waiting: bool,
+    /// Its function may yield to the host.
+    yields: bool,
+    /// How many values it has yielded and not been resumed after.
+    yielded: Option<u32>,
+    /// What it was resumed with after a yield: so many values on top of its stack, or (false) an error there.
+    resumed: Option<(usize, bool)>,
 }
 
 /// Idle root coroutines kept for the next task.
@@ -37,6 +43,18 @@ impl Vm {
         args: &[Value],
         handler: Option<Value>,
     ) -> Result<usize, Throw> {
+        self.new_task_that(false, function, args, handler)
+    }
+
+    /// The same; with `yields`, one that may yield to the host, as a coroutine does to its resumer.
+    pub fn new_task_that(
+        &mut self,
+        yields: bool,
+        function: Value,
+        args: &[Value],
+        handler: Option<Value>,
+    ) -> Result<usize, Throw> {
+        let may_yield = yields || self.host_coroutine;
         let mut root = match self.idle_tasks.pop() {
             Some(co) => co,
             None => self.heap.coroutine()?,
@@ -57,7 +75,7 @@ impl Vm {
             exec.push(v);
         }
         exec.frame_count = 1;
-        exec.no_yield = if self.host_coroutine { 0 } else { 1 };
+        exec.no_yield = if may_yield { 0 } else { 1 };
         *exec.frame_mut() = Frame {
             pc: std::ptr::null(),
             k: std::ptr::null(),
@@ -69,11 +87,7 @@ impl Vm {
             aux: 0,
             results: ALL,
             kind: kind::ENTRY,
-            flags: if self.host_coroutine {
-                0
-            } else {
-                frame_flag::NO_YIELD
-            },
+            flags: if may_yield { 0 } else { frame_flag::NO_YIELD },
         };
         root.status = Status::Suspended;
         let task = Task {
@@ -81,6 +95,9 @@ impl Vm {
             current: root,
             depth: 0,
             waiting: false,
+            yields,
+            yielded: None,
+            resumed: None,
         };
         let id = match self.tasks.iter().position(Option::is_none) {
             Some(id) => {
@@ -103,10 +120,16 @@ impl Vm {
             return None;
         }
         let (current, depth) = (task.current, task.depth);
+        let (yields, resumed) = (task.yields, task.resumed.take());
         let mut outer = self.current;
         let (outer_status, outer_depth) = (outer.status, self.coroutine_depth);
+        let outer_yields = self.host_coroutine;
         outer.status = Status::Normal;
+        self.host_coroutine |= yields;
         self.swap_exec(current);
+        // A slice of its own, whatever is left of the one before: so many slices are always as much work.
+        self.settle_slice();
+        self.start_slice();
         self.current.status = Status::Running;
         self.coroutine_depth = depth;
         let fresh =
@@ -115,6 +138,17 @@ impl Vm {
         if fresh {
             let args = self.exec.top - 3;
             if let Err(throw) = self.begin_call(2, args, ALL, 0) {
+                exit = self.unwind(throw);
+            }
+        }
+        if let Some((count, ok)) = resumed {
+            let ended = if ok {
+                self.native_ends(count)
+            } else {
+                let error = self.pop();
+                Err(self.throw(error))
+            };
+            if let Err(throw) = ended {
                 exit = self.unwind(throw);
             }
         }
@@ -147,6 +181,7 @@ impl Vm {
         let depth = self.coroutine_depth;
         self.swap_exec(outer);
         outer.status = outer_status;
+        self.host_coroutine = outer_yields;
         self.coroutine_depth = outer_depth;
         if finished {
             if let Some(task) = self.tasks[id].take()
@@ -158,7 +193,8 @@ impl Vm {
         } else if let Some(task) = &mut self.tasks[id] {
             task.current = inner;
             task.depth = depth;
-            task.waiting = exit == Exit::HostCall;
+            task.waiting = matches!(exit, Exit::HostCall | Exit::Yielded);
+            task.yielded = (exit == Exit::Yielded).then_some(self.pending);
         }
         Some(exit)
     }
@@ -183,6 +219,9 @@ impl Vm {
     /// The host function (its number) that a waiting task calls, and the arguments.
     pub fn task_call(&self, id: usize) -> Option<(u32, Vec<Value>)> {
         let task = self.tasks.get(id)?.as_ref().filter(|t| t.waiting)?;
+        if task.yielded.is_some() {
+            return None;
+        }
         let exec = &task.current.exec;
         let frame = exec.frame();
         let args = (frame.base as usize..exec.top)
@@ -197,7 +236,15 @@ impl Vm {
         Some((number as u32, args))
     }
 
-    /// Answers a waiting task's call with results or an error value. False if it does not wait.
+    /// The values that a waiting task has yielded.
+    pub fn task_yield(&self, id: usize) -> Option<Vec<Value>> {
+        let task = self.tasks.get(id)?.as_ref()?;
+        let exec = &task.current.exec;
+        let first = exec.top.checked_sub(task.yielded? as usize)?;
+        Some((first..exec.top).map(|at| exec.get(at)).collect())
+    }
+
+    /// Answers a waiting task's call or yield with results or an error value. False if it does not wait.
     pub fn answer_task(&mut self, id: usize, answer: Result<&[Value], Value>) -> bool {
         let Some(task) = self
             .tasks
@@ -211,6 +258,7 @@ impl Vm {
         let mut co = task.current;
         let exec = &mut co.exec;
         let base = exec.frame().base as usize;
+        let yielded = task.yielded.take().is_some();
         exec.top = base;
         let values = match &answer {
             Ok(values) => values,
@@ -221,7 +269,11 @@ impl Vm {
             let change = exec.grow_stack(&mut self.heap.pools, needed);
             self.heap.account(change);
         }
-        exec.frame_mut().state = if answer.is_ok() { ANSWERED } else { REFUSED };
+        if yielded {
+            task.resumed = Some((values.len(), answer.is_ok()));
+        } else {
+            exec.frame_mut().state = if answer.is_ok() { ANSWERED } else { REFUSED };
+        }
         for &v in values.iter() {
             exec.push(v);
         }
@@ -263,6 +315,12 @@ impl Vm {
             return None;
         }
         Some(closure.upvals().first()?.as_int()? as u32)
+    }
+
+    /// Whether the collector wants to take a step.
+    #[inline]
+    pub fn collection_is_due(&self) -> bool {
+        self.heap.debt > 0
     }
 
     /// Takes a step of the collector if one is due. For embedders that make values without running anything: no values but held ones may
