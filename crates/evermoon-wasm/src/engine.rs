@@ -359,8 +359,10 @@ impl Engine {
         self.mailbox.task = task as u32 + 1;
         match exit {
             Some(Exit::Done) => {
-                let results = std::mem::take(self.vm.task_results_mut());
+                let mut results = std::mem::take(self.vm.task_results_mut());
                 self.set_results(&results);
+                // What the host does not keep by a handle is garbage from here on.
+                results.clear();
                 *self.vm.task_results_mut() = results;
                 self.publish(status::DONE)
             }
