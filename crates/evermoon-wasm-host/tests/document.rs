@@ -73,6 +73,7 @@ fn type_of(export: &ExternType) -> Option<String> {
 }
 
 #[test]
+#[cfg_attr(not(module_is_built), ignore = "needs dist/evermoon.wasm")]
 fn the_documents_exports_are_the_modules() {
     let wasm = Wasm::new();
     let mut exported = BTreeMap::new();

@@ -7,6 +7,7 @@ use host::{Lua, Mail, Status, Value};
 use wasmi::Val;
 
 #[test]
+#[cfg_attr(not(module_is_built), ignore = "needs dist/evermoon.wasm")]
 fn every_kind_crosses_and_comes_back() {
     let mut lua = Lua::new();
     let plain = [
@@ -53,6 +54,7 @@ fn every_kind_crosses_and_comes_back() {
 }
 
 #[test]
+#[cfg_attr(not(module_is_built), ignore = "needs dist/evermoon.wasm")]
 fn results_may_be_passed_straight_back() {
     let mut lua = Lua::new();
     let function = lua
@@ -75,6 +77,7 @@ fn results_may_be_passed_straight_back() {
 }
 
 #[test]
+#[cfg_attr(not(module_is_built), ignore = "needs dist/evermoon.wasm")]
 fn results_passed_back_survive_the_collection_that_makes_room() {
     let mut lua = Lua::new();
     let table = lua.call("em_table_new", &[0, 0]);
@@ -96,6 +99,7 @@ fn results_passed_back_survive_the_collection_that_makes_room() {
 }
 
 #[test]
+#[cfg_attr(not(module_is_built), ignore = "needs dist/evermoon.wasm")]
 fn tables_are_read_written_and_walked() {
     let mut lua = Lua::new();
     let table = lua.call("em_table_new", &[4, 100]);
@@ -171,6 +175,7 @@ fn tables_are_read_written_and_walked() {
 }
 
 #[test]
+#[cfg_attr(not(module_is_built), ignore = "needs dist/evermoon.wasm")]
 fn em_get_leaves_metamethods_to_lua() {
     let mut lua = Lua::new();
     let made = lua.eval(
@@ -199,6 +204,7 @@ fn em_get_leaves_metamethods_to_lua() {
 }
 
 #[test]
+#[cfg_attr(not(module_is_built), ignore = "needs dist/evermoon.wasm")]
 fn long_strings_cross_with_one_copy() {
     let mut lua = Lua::new();
     let handle = lua.call("em_string_new", &[100_000]);
@@ -218,6 +224,7 @@ fn long_strings_cross_with_one_copy() {
 }
 
 #[test]
+#[cfg_attr(not(module_is_built), ignore = "needs dist/evermoon.wasm")]
 fn freed_handles_stay_freed() {
     let mut lua = Lua::new();
     let first = lua.call("em_table_new", &[0, 0]);
@@ -239,6 +246,7 @@ fn freed_handles_stay_freed() {
 }
 
 #[test]
+#[cfg_attr(not(module_is_built), ignore = "needs dist/evermoon.wasm")]
 fn the_hosts_numbers_are_released_once_and_never_too_early() {
     let mut lua = Lua::new();
     let made = lua.eval(
@@ -262,6 +270,7 @@ fn the_hosts_numbers_are_released_once_and_never_too_early() {
 }
 
 #[test]
+#[cfg_attr(not(module_is_built), ignore = "needs dist/evermoon.wasm")]
 fn objects_have_the_hosts_metatable() {
     let mut lua = Lua::new();
     let table = lua.eval("return { __index = ... }", &[Value::Function(9)])[0].handle();
@@ -282,6 +291,7 @@ fn objects_have_the_hosts_metatable() {
 }
 
 #[test]
+#[cfg_attr(not(module_is_built), ignore = "needs dist/evermoon.wasm")]
 fn no_mistake_traps() {
     let mut lua = Lua::new();
     let table = lua.call("em_table_new", &[0, 0]);

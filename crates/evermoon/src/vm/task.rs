@@ -121,6 +121,9 @@ impl Vm {
         }
         let (current, depth) = (task.current, task.depth);
         let (yields, resumed) = (task.yields, task.resumed.take());
+        // From here on the running coroutine is a root as such, and refers to those that wait for it. The one that was current at the last
+        // leave is not: it may end and be garbage before the next, and a program can see whether it is.
+        task.current = task.root;
         let mut outer = self.current;
         let (outer_status, outer_depth) = (outer.status, self.coroutine_depth);
         let outer_yields = self.host_coroutine;
