@@ -5,6 +5,9 @@
 //! `_port` (what is not portable) is set. What still does not run is (a) what needs `T`, the C module of the
 //! reference's own debug build, and (b) C libraries; both are listed with every run.
 //!
+//! With `--wasm` the files run through the module and the npm package in Node (`packages/evermoon/test/lua.mjs`, a host without files): all but what
+//! needs them or the command, listed with reasons too.
+//!
 //! Each file runs in two ways: directly, and, for those that the suite's own `all.lua` treats so, through
 //! `string.dump` and `load`. A file passes when each of its ways does.
 
@@ -15,7 +18,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use crate::args::Args;
-use crate::child::{Child, Ending};
+use crate::child::{Child, Ending, Finished};
 use crate::tally::Tally;
 use crate::workspace::{self, Profile, run};
 use crate::{tools, workspace::on_path};
@@ -81,6 +84,16 @@ const NOT_RUN: [(&str, &str); 3] = [
     ),
 ];
 
+/// Files that are not run through the module either, and why.
+const NOT_RUN_IN_WASM: [(&str, &str); 3] = [
+    ("main", "tests the command: its options, and what it reads"),
+    ("files", "tests io: the module has no files"),
+    (
+        "attrib",
+        "tests require of files that it writes and of C libraries: the module has no files",
+    ),
+];
+
 /// Passages that are cut out before the run: exact text, so that another version of the suite is noticed.
 struct Cut {
     file: &'static str,
@@ -116,33 +129,134 @@ const CUTS: [Cut; 4] = [
     },
 ];
 
-/// `cargo xtask conformance [names] [--bin PATH] [--dev] [--limit SECONDS] [--whole]`.
+/// Cut out as well for a host without files.
+const CUTS_IN_WASM: [Cut; 6] = [
+    Cut {
+        file: "errors.lua",
+        from: "checkmessage(\"for i = io.stdin, 10 do end\"",
+        to: "\"FILE\")",
+        why: NO_STDIN,
+    },
+    Cut {
+        file: "errors.lua",
+        from: "checkmessage(\"math.sin(io.input())\"",
+        to: "got FILE*)\")",
+        why: NO_STDIN,
+    },
+    Cut {
+        file: "errors.lua",
+        from: "checkmessage(\"io.input(XX)\"",
+        to: "got My Type)\")",
+        why: NO_STDIN,
+    },
+    Cut {
+        file: "errors.lua",
+        from: "checkmessage(\"return ~io.stdin\"",
+        to: "FILE* value\")",
+        why: NO_STDIN,
+    },
+    Cut {
+        file: "errors.lua",
+        from: "checkmessage(\"return XX < io.stdin\"",
+        to: "with FILE*\")",
+        why: NO_STDIN,
+    },
+    Cut {
+        file: "errors.lua",
+        from: "checkmessage(\"getmetatable(io.stdin).__gc()\"",
+        to: "\"no value\")",
+        why: NO_STDIN,
+    },
+];
+const NO_STDIN: &str = "names the type of a file: the module has none";
+
+/// What the suite runs under.
+struct Subject {
+    program: PathBuf,
+    /// Its first arguments.
+    script: Vec<PathBuf>,
+    /// Through the module: no files, no command.
+    wasm: bool,
+}
+
+impl Subject {
+    fn native(lua: &Path) -> Subject {
+        Subject {
+            program: lua.to_path_buf(),
+            script: Vec::new(),
+            wasm: false,
+        }
+    }
+
+    /// The npm package in Node. It must have been built.
+    fn wasm() -> Result<Subject> {
+        let package = workspace::root().join("packages/evermoon");
+        if !package.join("dist/index.js").is_file() {
+            bail!(
+                "{} is not built: run 'cargo xtask test package' first",
+                package.display()
+            );
+        }
+        Ok(Subject {
+            program: tools::need(&tools::NODE)?,
+            script: vec![package.join("test/lua.mjs")],
+            wasm: true,
+        })
+    }
+
+    fn run(&self, arguments: &[String], dir: &Path, limit: Duration) -> Result<Finished> {
+        Child::new(&self.program)
+            .args(&self.script)
+            .args(arguments)
+            .dir(dir)
+            .limit(limit)
+            .run()
+    }
+}
+
+/// `cargo xtask conformance [names] [--bin PATH] [--dev] [--limit SECONDS] [--whole | --wasm]`.
 pub fn conformance(given: &[String]) -> Result<bool> {
-    let args = Args::parse(given, &["dev", "whole", "verbose"], &["bin", "limit"])?;
+    let args = Args::parse(
+        given,
+        &["dev", "whole", "verbose", "wasm"],
+        &["bin", "limit"],
+    )?;
+    if args.has("wasm") {
+        return Ok(run_suite(&Subject::wasm()?, &args)?.close());
+    }
     let profile = if args.has("dev") {
         Profile::Dev
     } else {
         Profile::Release
     };
     let lua = workspace::binary(args.option("bin"), profile)?;
-    Ok(run_suite(&lua, &args)?.close())
+    Ok(run_suite(&Subject::native(&lua), &args)?.close())
 }
 
 /// The suite for `cargo xtask test`.
 pub fn part_of_test(lua: &Path) -> Result<Tally> {
-    run_suite(lua, &Args::default())
+    run_suite(&Subject::native(lua), &Args::default())
 }
 
-fn run_suite(lua: &Path, args: &Args) -> Result<Tally> {
+/// The same through the module.
+pub fn part_of_test_in_wasm() -> Result<Tally> {
+    run_suite(&Subject::wasm()?, &Args::default())
+}
+
+fn run_suite(subject: &Subject, args: &Args) -> Result<Tally> {
     let limit = Duration::from_secs(args.number("limit", 300)? as u64);
     let pristine = suite()?;
     let mut tally = Tally::new();
     let mut skipped = Vec::new();
-    let asked: Vec<&File> = FILES.iter().filter(|file| args.wants(file.0)).collect();
+    let asked: Vec<&File> = FILES
+        .iter()
+        .filter(|file| args.wants(file.0))
+        .filter(|file| !(subject.wasm && NOT_RUN_IN_WASM.iter().any(|(name, _)| *name == file.0)))
+        .collect();
     for file in &asked {
         let start = Instant::now();
         let result = run_file(
-            lua,
+            subject,
             &pristine,
             file,
             limit,
@@ -153,12 +267,9 @@ fn run_suite(lua: &Path, args: &Args) -> Result<Tally> {
     }
     if args.has("whole") {
         let start = Instant::now();
-        let dir = fresh_copy(&pristine)?;
-        let done = Child::new(lua)
-            .args(["-e", "_port=false", "all.lua"])
-            .dir(&dir)
-            .limit(limit * 4)
-            .run()?;
+        let dir = fresh_copy(&pristine, subject.wasm)?;
+        let arguments = ["-e", "_port=false", "all.lua"].map(str::to_owned);
+        let done = subject.run(&arguments, &dir, limit * 4)?;
         let result = if done.success() {
             Ok(())
         } else {
@@ -174,8 +285,14 @@ fn run_suite(lua: &Path, args: &Args) -> Result<Tally> {
     for (file, why) in NOT_RUN {
         println!("    {file}: {why}");
     }
+    if subject.wasm {
+        for (file, why) in NOT_RUN_IN_WASM {
+            println!("    {file}.lua: {why}");
+        }
+    }
     println!("parts that do not run inside the files:");
-    for cut in &CUTS {
+    let more = if subject.wasm { &CUTS_IN_WASM[..] } else { &[] };
+    for cut in CUTS.iter().chain(more) {
         println!("    {}: cut: {}", cut.file, cut.why);
     }
     for note in skipped {
@@ -191,7 +308,7 @@ fn run_suite(lua: &Path, args: &Args) -> Result<Tally> {
 
 /// Runs one file in all its ways, each in a fresh copy of the suite (files write beside themselves).
 fn run_file(
-    lua: &Path,
+    subject: &Subject,
     pristine: &Path,
     file: &File,
     limit: Duration,
@@ -199,12 +316,8 @@ fn run_file(
     verbose: bool,
 ) -> Result<(), String> {
     for (way, arguments) in ways(file) {
-        let dir = fresh_copy(pristine).map_err(|error| format!("{error:#}"))?;
-        let done = Child::new(lua)
-            .args(&arguments)
-            .dir(&dir)
-            .limit(limit)
-            .run();
+        let dir = fresh_copy(pristine, subject.wasm).map_err(|error| format!("{error:#}"))?;
+        let done = subject.run(&arguments, &dir, limit);
         let done = done.map_err(|error| format!("{error:#}"))?;
         let stdout = String::from_utf8_lossy(&done.stdout);
         if verbose {
@@ -313,13 +426,18 @@ fn suite() -> Result<PathBuf> {
     tar.arg(format!("--strip-components={depth}"))
         .arg(TESTS_INSIDE);
     run(&mut tar)?;
-    for cut in &CUTS {
+    cut_all(&dir, &CUTS)?;
+    std::fs::write(&complete, TARBALL_SHA256)?;
+    Ok(dir)
+}
+
+fn cut_all(dir: &Path, cuts: &[Cut]) -> Result<()> {
+    for cut in cuts {
         let path = dir.join(cut.file);
         let text = String::from_utf8(std::fs::read(&path)?)?;
         std::fs::write(&path, cut_from(&text, cut)?)?;
     }
-    std::fs::write(&complete, TARBALL_SHA256)?;
-    Ok(dir)
+    Ok(())
 }
 
 fn cut_from(text: &str, cut: &Cut) -> Result<String> {
@@ -372,12 +490,15 @@ fn tarball(home: &Path) -> Result<PathBuf> {
 }
 
 /// A copy of the suite that a run may write into.
-fn fresh_copy(pristine: &Path) -> Result<PathBuf> {
+fn fresh_copy(pristine: &Path, wasm: bool) -> Result<PathBuf> {
     let dir = workspace::scratch("conformance")?.join("run");
     if dir.exists() {
         std::fs::remove_dir_all(&dir)?;
     }
     copy_all(pristine, &dir)?;
+    if wasm {
+        cut_all(&dir, &CUTS_IN_WASM)?;
+    }
     Ok(dir)
 }
 

@@ -50,7 +50,7 @@ const VERBS: [Verb; 13] = [
     ),
     (
         "conformance",
-        "the official suite of Lua 5.4.8 [names] [--whole] [--dev] [--limit SECONDS]",
+        "the official suite of Lua 5.4.8 [names] [--whole | --wasm] [--dev] [--limit SECONDS]",
         conformance::conformance,
     ),
     (

@@ -1,5 +1,5 @@
 // A `lua` command over the package: `node lua.mjs [-e code]... [file.lua]`. `cargo xtask conformance --wasm` runs the official suite under it, and the
-// programs of tests/lua. The host that it makes of Node: files to load and to require (not to open), io.write, a clock.
+// programs of tests/lua. The host that it makes of Node: files to load and to require (none to open but one to write, in memory), io.write, a clock.
 import { readFileSync, writeSync } from 'node:fs';
 import { Evermoon, LuaError, LuaSyntaxError } from '../dist/index.js';
 
@@ -13,11 +13,14 @@ function write(fd, bytes) {
   }
 }
 
+/** What programs have written by `io.output(name)`, in memory. */
+const written = new Map();
+
 /** A file's bytes without a first line for the shell, as `loadfile` reads it; undefined if there is none. */
 function source(name) {
-  let bytes;
+  let bytes = written.get(name);
   try {
-    bytes = readFileSync(name);
+    bytes ??= readFileSync(name);
   } catch {
     return undefined;
   }
@@ -28,8 +31,8 @@ function source(name) {
 }
 
 const PRELUDE = `
-local source, write, clock = ...
-local load, select, tostring, error = load, select, tostring, error
+local source, write, keep, clock, stdin = ...
+local load, select, tostring, type, error, concat = load, select, tostring, type, error, table.concat
 function loadfile(name, ...)
   local text = source(name)
   if not text then return nil, "cannot open " .. name end
@@ -40,11 +43,21 @@ function dofile(name)
   if not f then error(message, 0) end
   return f()
 end
-io = { stderr = {} }
+io = { stderr = {}, stdin = stdin }
+local file, parts
 function io.write(...)
-  for i = 1, select("#", ...) do write(1, tostring((select(i, ...)))) end
+  for i = 1, select("#", ...) do
+    local text = select(i, ...)
+    if type(text) ~= "string" and type(text) ~= "number" then
+      error("bad argument #" .. i .. " to 'io.write' (string expected, got " .. type(text) .. ")", 2)
+    end
+    text = tostring(text)
+    if file then parts[#parts + 1] = text else write(1, text) end
+  end
   return io
 end
+function io.output(name) file, parts = name, {} end
+function io.close() keep(file, concat(parts)) file = nil end
 function io.stderr:write(...)
   for i = 1, select("#", ...) do write(2, tostring((select(i, ...)))) end
   return self
@@ -54,6 +67,8 @@ os = {
   time = function() return clock() // 1 | 0 end,
   setlocale = function(name) if name == nil or name == "C" or name == "" then return "C" end end,
   getenv = function() end,
+  tmpname = function() return "temporary" end,
+  remove = function(name) keep(name) return true end,
 }
 package.loaded.io, package.loaded.os = io, os`;
 
@@ -66,7 +81,13 @@ try {
   await lua.run(PRELUDE, {
     name: '=prelude',
     strings: 'bytes',
-    args: [source, (fd, text) => write(fd, Buffer.from(text)), () => performance.now() / 1000],
+    args: [
+      source,
+      (fd, text) => write(fd, Buffer.from(text)),
+      (name, text) => (text === undefined ? written.delete(name) : written.set(name, Buffer.from(text)), undefined),
+      () => performance.now() / 1000,
+      lua.proxy({}),
+    ],
   });
   const args = process.argv.slice(2);
   while (args.length > 0) {
