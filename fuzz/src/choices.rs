@@ -39,7 +39,7 @@ impl Choices {
     pub fn byte(&mut self) -> u8 {
         if self.at == self.bytes.len() {
             match &mut self.rng {
-                Some(rng) => self.bytes.push((rng.next() >> 32) as u8),
+                Some(rng) => self.bytes.push((rng.number() >> 32) as u8),
                 None => return 0,
             }
         }
@@ -50,10 +50,10 @@ impl Choices {
     /// A number below `end`, which is not 0.
     pub fn below(&mut self, end: usize) -> usize {
         if end <= 256 {
-            return usize::from(self.byte()) * end >> 8;
+            return (usize::from(self.byte()) * end) >> 8;
         }
         let wide = u32::from_le_bytes([self.byte(), self.byte(), self.byte(), self.byte()]);
-        (wide as u64 * end as u64 >> 32) as usize
+        ((wide as u64 * end as u64) >> 32) as usize
     }
 
     pub fn between(&mut self, low: usize, high: usize) -> usize {
@@ -84,7 +84,7 @@ impl Rng {
         Rng(seed)
     }
 
-    pub fn next(&mut self) -> u64 {
+    pub fn number(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
         z = (z ^ z >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -93,7 +93,7 @@ impl Rng {
     }
 
     pub fn below(&mut self, end: usize) -> usize {
-        ((self.next() >> 11) % end as u64) as usize
+        ((self.number() >> 11) % end as u64) as usize
     }
 }
 

@@ -45,7 +45,8 @@ fn one(proto: &mut Proto, choices: &mut Choices) {
     let at = choices.below(length);
     let registers = usize::from(proto.max_stack).max(1);
     let word = proto.code[at].0;
-    let replaced = |field: u32, value: usize| Instr(word & !(0xff << field) | (value as u32 & 0xff) << field);
+    let replaced =
+        |field: u32, value: usize| Instr(word & !(0xff << field) | (value as u32 & 0xff) << field);
     match choices.below(24) {
         0 => proto.code[at] = Instr(word ^ 1 << choices.below(32)),
         1 | 2 => proto.code[at] = replaced(0, choices.below(TABLE.len())),
@@ -90,7 +91,12 @@ fn one(proto: &mut Proto, choices: &mut Choices) {
         18 => {
             proto.is_vararg = !proto.is_vararg;
             if proto.is_vararg {
-                let prepare = Instr::abc(evermoon::bytecode::op::Op::VARARGPREP, proto.num_params, 0, 0);
+                let prepare = Instr::abc(
+                    evermoon::bytecode::op::Op::VARARGPREP,
+                    proto.num_params,
+                    0,
+                    0,
+                );
                 insert(proto, 0, prepare);
             } else {
                 proto.code.remove(0);

@@ -111,19 +111,16 @@ impl Engine {
             Err(throw) => return self.thrown(throw),
         };
         let args: Vec<Value> = args.iter().map(|&arg| Value::int(arg)).collect();
-        if let Err(throw) = vm.enter(function, &args, None) {
-            return self.thrown(throw);
-        }
+        let task = match vm.new_task(function, &args, None, false) {
+            Ok(task) => task,
+            Err(throw) => return self.thrown(throw),
+        };
         loop {
-            match vm.run() {
-                Exit::Slice => {}
-                Exit::Done => {
-                    vm.leave();
-                    return End::Done;
-                }
-                Exit::Failed => {
+            match vm.run_task(task, 1) {
+                Some(Exit::Slice) => {}
+                Some(Exit::Done) => return End::Done,
+                Some(Exit::Failed) => {
                     let error = vm.error;
-                    vm.leave();
                     let shown = shown(vm, error);
                     return if shown == b"not enough memory" {
                         End::OutOfMemory
@@ -131,7 +128,7 @@ impl Engine {
                         End::Failed(shown)
                     };
                 }
-                Exit::OutOfFuel => return End::OutOfFuel,
+                Some(Exit::OutOfFuel) => return End::OutOfFuel,
                 exit => panic!("a run ended with {exit:?}"),
             }
         }
@@ -158,7 +155,10 @@ impl Engine {
         let end = self.run(probe.as_bytes(), "=probe", &[]);
         // A hook that was left may fail by itself.
         let hooked = !self.run(b"debug.sethook()", "=probe", &[]).is_done();
-        assert!(end.is_done() || hooked || self.run(probe.as_bytes(), "=probe", &[]).is_done(), "{end:?}");
+        assert!(
+            end.is_done() || hooked || self.run(probe.as_bytes(), "=probe", &[]).is_done(),
+            "{end:?}"
+        );
     }
 }
 

@@ -164,7 +164,12 @@ impl Maker<'_> {
     }
 
     fn variable(&mut self, wanted: impl Fn(&Var) -> bool) -> Option<Var> {
-        let mut found: Vec<Var> = self.visible().into_iter().filter(|var| wanted(var)).cloned().collect();
+        let mut found: Vec<Var> = self
+            .visible()
+            .into_iter()
+            .filter(|var| wanted(var))
+            .cloned()
+            .collect();
         if found.is_empty() {
             return None;
         }
@@ -226,7 +231,7 @@ impl Maker<'_> {
             22..=24 => self.protected(inner),
             25 | 26 => self.coroutine(inner),
             27 => self.object(inner),
-            28 => self.to_be_closed(inner),
+            28 => self.closed_variable(inner),
             _ => {
                 self.line("do");
                 self.scope(self.place, |m| m.block(inner, 4));
@@ -285,14 +290,16 @@ impl Maker<'_> {
     /// A value for an assignment, which must not grow with each turn of a loop.
     fn bounded(&mut self, kind: &Kind, depth: usize) -> String {
         let value = self.expr(kind, depth);
-        if *kind == Kind::Str && self.place.times > 1 || *kind == Kind::Str && self.place.functions > 0 {
+        if *kind == Kind::Str && (self.place.times > 1 || self.place.functions > 0) {
             return format!("({value}):sub(1, 60)");
         }
         value
     }
 
     fn assign(&mut self) {
-        let Some(var) = self.variable(|var| var.assignable && !matches!(var.kind, Kind::Fun(_) | Kind::Obj)) else {
+        let Some(var) =
+            self.variable(|var| var.assignable && !matches!(var.kind, Kind::Fun(_) | Kind::Obj))
+        else {
             return self.local();
         };
         // Any may hold a table that holds it: strings of it stay short, being `S` of it.
@@ -301,29 +308,29 @@ impl Maker<'_> {
     }
 
     fn change_table(&mut self) {
-        if self.choices.below(2) == 0 {
-            if let Some(var) = self.variable(|var| var.kind == Kind::Seq) {
-                let name = var.name;
-                let int = self.expr(&Kind::Int, 2);
-                let text = match self.choices.below(9) {
-                    0 | 1 => format!("table.insert({name}, {int})"),
-                    2 => format!("{name}[#{name} + 1] = {int}"),
-                    3 => format!("table.insert({name}, 1, {int})"),
-                    4 => format!("P(table.remove({name}))"),
-                    5 => format!("P(table.remove({name}, 1))"),
-                    6 => format!("table.sort({name})"),
-                    7 => format!("table.sort({name}, function(a, b) return a > b end)"),
-                    _ => {
-                        let at = self.expr(&Kind::Int, 1);
-                        format!("if #{name} > 0 then {name}[({at}) % #{name} + 1] = {int} end")
-                    }
-                };
-                // At most so many, wherever this stands.
-                if text.contains("insert") || text.contains("+ 1] =") {
-                    return self.line(&format!("if #{name} < 40 then {text} end"));
+        if self.choices.below(2) == 0
+            && let Some(var) = self.variable(|var| var.kind == Kind::Seq)
+        {
+            let name = var.name;
+            let int = self.expr(&Kind::Int, 2);
+            let text = match self.choices.below(9) {
+                0 | 1 => format!("table.insert({name}, {int})"),
+                2 => format!("{name}[#{name} + 1] = {int}"),
+                3 => format!("table.insert({name}, 1, {int})"),
+                4 => format!("P(table.remove({name}))"),
+                5 => format!("P(table.remove({name}, 1))"),
+                6 => format!("table.sort({name})"),
+                7 => format!("table.sort({name}, function(a, b) return a > b end)"),
+                _ => {
+                    let at = self.expr(&Kind::Int, 1);
+                    format!("if #{name} > 0 then {name}[({at}) % #{name} + 1] = {int} end")
                 }
-                return self.line(&text);
+            };
+            // At most so many, wherever this stands.
+            if text.contains("insert") || text.contains("+ 1] =") {
+                return self.line(&format!("if #{name} < 40 then {text} end"));
             }
+            return self.line(&text);
         }
         if let Some(var) = self.variable(|var| var.kind == Kind::Rec) {
             let field = self.field();
@@ -344,7 +351,19 @@ impl Maker<'_> {
 
     fn field(&mut self) -> String {
         self.choices
-            .pick(&[".a", ".b", ".c", ".v", "[1]", "[2]", "[\"a b\"]", "[true]", "[2.0]", "[1.5]", "[-1]"])
+            .pick(&[
+                ".a",
+                ".b",
+                ".c",
+                ".v",
+                "[1]",
+                "[2]",
+                "[\"a b\"]",
+                "[true]",
+                "[2.0]",
+                "[1.5]",
+                "[-1]",
+            ])
             .to_owned()
     }
 
@@ -383,7 +402,10 @@ impl Maker<'_> {
                     return self.line(&format!("{0}, G = {b}, {0}", a.name));
                 };
                 let (x, y) = (self.expr(&Kind::Int, 2), self.expr(&Kind::Int, 2));
-                self.line(&format!("{0}, {1}[{0}], {1}.w = {x}, {y}, {0}", a.name, seq.name));
+                self.line(&format!(
+                    "{0}, {1}[{0}], {1}.w = {x}, {y}, {0}",
+                    a.name, seq.name
+                ));
             }
             2 => {
                 let (x, list) = (self.name("m"), self.open_list());
@@ -457,10 +479,13 @@ impl Maker<'_> {
 
     /// Things of the library that fit nowhere else.
     fn oddity(&mut self) {
-        let text = match self.choices.below(16) {
+        let text = match self.choices.below(30) {
             0 => {
                 let s = self.expr(&Kind::Str, 1);
-                format!("for w in string.gmatch({s}, {}) do P(w) end", self.pattern())
+                format!(
+                    "for w in string.gmatch({s}, {}) do P(w) end",
+                    self.pattern()
+                )
             }
             1 => {
                 let s = self.expr(&Kind::Str, 1);
@@ -514,7 +539,9 @@ impl Maker<'_> {
             }
             5 => {
                 let n = self.expr(&Kind::Num, 2);
-                let f = self.choices.pick(&["floor", "ceil", "abs", "tointeger", "type", "modf"]);
+                let f = self
+                    .choices
+                    .pick(&["floor", "ceil", "abs", "tointeger", "type", "modf"]);
                 let text = format!("math.{f}({n})");
                 self.checked(&text)
             }
@@ -522,23 +549,38 @@ impl Maker<'_> {
                 let (a, b) = (self.expr(&Kind::Num, 2), self.expr(&Kind::Num, 2));
                 // `fmod` looks at its second argument first.
                 let f = self.choices.pick(&["fmod", "max", "min", "ult"]);
-                let b = if f == "fmod" { format!("({b}) or 3") } else { b };
+                let b = if f == "fmod" {
+                    format!("({b}) or 3")
+                } else {
+                    b
+                };
                 let text = format!("math.{f}({a}, {b})");
                 self.checked(&text)
             }
             7 => {
-                let format = self.choices.pick(&["i4", ">I2", "z", "s1", "d", "<j", "!4i1i8", "B", "s4 b"]).to_owned();
+                let format = self
+                    .choices
+                    .pick(&["i4", ">I2", "z", "s1", "d", "<j", "!4i1i8", "B", "s4 b"])
+                    .to_owned();
                 let value = match format.as_str() {
                     "z" | "s1" => self.expr(&Kind::Str, 1),
                     "d" => self.expr(&Kind::Num, 1),
                     _ => self.expr(&Kind::Int, 2),
                 };
-                let text = format!("string.unpack(\"{format}\", string.pack(\"{format}\", {value}))");
+                let text =
+                    format!("string.unpack(\"{format}\", string.pack(\"{format}\", {value}))");
                 self.checked(&text)
             }
             8 => {
                 let s = self.expr(&Kind::Str, 2);
-                let f = self.choices.pick(&["utf8.len", "utf8.codepoint", "#", "string.reverse", "tonumber", "string.len"]);
+                let f = self.choices.pick(&[
+                    "utf8.len",
+                    "utf8.codepoint",
+                    "#",
+                    "string.reverse",
+                    "tonumber",
+                    "string.len",
+                ]);
                 let text = format!("{f}({s})");
                 self.checked(&text)
             }
@@ -548,7 +590,8 @@ impl Maker<'_> {
                 let text = match self.choices.below(4) {
                     0 => format!("table.concat({seq}, \"-\", {i}, {j})"),
                     1 => format!("table.unpack({seq}, {i}, {j})"),
-                    2 => format!("table.move({seq}, {i}, {j}, 2)"),
+                    // Of a copy: it may make holes.
+                    2 => format!("table.move({{table.unpack({seq})}}, {i}, {j}, 2)"),
                     _ => format!("table.remove({seq}, {i})"),
                 };
                 self.checked(&text)
@@ -569,16 +612,146 @@ impl Maker<'_> {
                 self.checked(&text)
             }
             12 => "collectgarbage()".to_owned(),
-            13 => {
+            16 => {
+                let n = self.choices.between(1, 3);
+                let value = self.expr(&Kind::Any, 1).replace("...", "nil");
+                format!(
+                    "for v, w in coroutine.wrap(function() for i = 1, {n} do coroutine.yield(i, {value}) end end) do P(v, w) end"
+                )
+            }
+            17 => {
+                let value = self.expr(&Kind::Any, 1);
+                let field = self
+                    .choices
+                    .pick(&["x", "len", "y.z", "[1]", "__index"])
+                    .to_owned();
+                let field = if field.starts_with('[') {
+                    field
+                } else {
+                    format!(".{field}")
+                };
+                self.caught_call(&format!("local v = {value} return v{field}"))
+            }
+            18 => {
+                let (value, other) = (self.expr(&Kind::Any, 1), self.expr(&Kind::Any, 1));
+                self.caught_call(&format!("local v = {value} v.x = {other} return v"))
+            }
+            19 => {
+                let value = self.expr(&Kind::Any, 1);
+                self.caught_call(&format!("local v = {value} return v:m()"))
+            }
+            20 => {
+                let (a, b) = (self.expr(&Kind::Any, 1), self.expr(&Kind::Any, 1));
+                let operator = self
+                    .choices
+                    .pick(&["<", "<=", ">", "+", "..", "&", "<<", "//", "%", "^"]);
+                self.caught_call(&format!("local v, w = {a}, {b} return v {operator} w"))
+            }
+            21 if self.choices.chance(100) => {
+                "P(pcall(function() local function f() return 1 + f() end return f() end))"
+                    .to_owned()
+            }
+            22 => {
+                // Through a binary chunk, which has no upvalues of its own.
+                let (x, y) = (self.expr(&Kind::Int, 2), self.expr(&Kind::Str, 1));
+                let strip = self.choices.pick(&["", ", true"]).to_owned();
+                format!("P(pcall(load(string.dump(function(a, b, ...) local c = a local function g() c = c + 1 return c, b, ... and 1 end return g() end{strip})), {x}, {y}))")
+                    .replace(", ... and 1", "")
+            }
+            23 => {
+                // Closures of loops: each turn has its own variable.
+                let n = self.choices.between(1, 4);
+                let value = self.expr(&Kind::Int, 1);
+                format!(
+                    "do local fs = {{}} for i = 1, {n} do local k = i * 2 fs[i] = function(d) k = k + d i = i + 1 return i, k end end for i = 1, {n} do P(fs[i]({value}), fs[i](1)) end end"
+                )
+            }
+            24 => {
+                let (s, t) = (self.expr(&Kind::Str, 1), self.expr(&Kind::Str, 1));
+                let mode = self.choices.pick(&["k", "v", "kv"]).to_owned();
+                format!(
+                    "do local w = setmetatable({{}}, {{__mode = \"{mode}\"}}) w[{s}] = {t} w[1] = 2 collectgarbage() P(w) end"
+                )
+            }
+            25 => {
+                let s = self.expr(&Kind::Str, 1);
+                let f = self.choices.pick(&[
+                    "utf8.offset(s, 2)",
+                    "utf8.offset(s, -1)",
+                    "utf8.codepoint(s, 1, -1)",
+                    "utf8.len(s, -2)",
+                    "string.find(s, 'l', -3)",
+                    "string.match(s, '(.)(.)', 2)",
+                    "string.gsub(s, '()', '%1')",
+                    "string.format('%q', s)",
+                    "s:rep(2, s)",
+                    "s:byte(-3, -1)",
+                    "math.tointeger(s)",
+                    "tonumber(s, 16)",
+                    "tostring(s) == s, #s",
+                    "string.format('%-8s|%.2s|%5s', s, s, s)",
+                    "string.pack('s1z', s, 'x')",
+                    "(s .. s):find(s, 2, true)",
+                ]);
+                self.caught_call(&format!("local s = {s} return {f}"))
+            }
+            26 => {
+                let (x, y) = (self.expr(&Kind::Int, 2), self.expr(&Kind::Num, 2));
+                let f = self.choices.pick(&[
+                    "x < y, x <= y, x == y, y < x, y <= x",
+                    "math.ult(x, 3), x // 1 | 0",
+                    "math.floor(y), math.ceil(y)",
+                    "x == math.tointeger(y), math.type(y)",
+                    "({[y] = 1})[x], ({[x] = 1})[y]",
+                    "string.format('%d', y)",
+                    "1 << (x & 63), x >> 1, x >> -1, ~x",
+                    "y | 0",
+                    "x % 7, x // 7, x % -7, x // -7, -x % 7",
+                    "y % 3, y // 3, y % -3, y // -3",
+                    "math.abs(x), math.max(x, y), math.min(x, y)",
+                ]);
+                self.caught_call(&format!("local x, y = {x}, N({y}) return {f}"))
+            }
+            27 => {
+                let n = self.small_int();
+                let list = self.open_list();
+                self.checked(&format!("select({n}, {list})"))
+            }
+            28 => {
+                // Deep constructors and long lists.
+                let n = self.choices.between(45, 60);
+                let value = self.expr(&Kind::Int, 1);
+                let items = vec!["e"; n].join(", ");
+                format!("do local e = {value} local t = {{{items}, {items}}} P(#t, t[{n}]) end")
+            }
+            29 => {
+                let (a, b) = (self.expr(&Kind::Any, 1), self.expr(&Kind::Any, 1));
+                format!(
+                    "do local t = {{}} t.a, t.b, t[S({a})] = {b}, {a} P(t) local r = {{t, t}} r[1].a = nil P(r[2]) end"
+                )
+            }
+            13 | 14 => {
                 let (a, b) = (self.expr(&Kind::Any, 2), self.expr(&Kind::Any, 2));
                 format!("P(rawequal({a}, {b}), rawlen({{{a}}}) , next({{}}))")
             }
-            14 => {
+            15 => {
                 let n = self.small_int();
                 format!("P(pcall(utf8.char, {n}, 228 + {n}, 8364))")
             }
             _ => {
-                let f = self.choices.pick(&["tostring", "tonumber", "type", "ipairs", "select", "rawget", "setmetatable", "string.rep", "math.floor", "table.concat", "string.format"]);
+                let f = self.choices.pick(&[
+                    "tostring",
+                    "tonumber",
+                    "type",
+                    "ipairs",
+                    "select",
+                    "rawget",
+                    "setmetatable",
+                    "string.rep",
+                    "math.floor",
+                    "table.concat",
+                    "string.format",
+                ]);
                 let list = if self.choices.below(2) == 0 {
                     self.expr(&Kind::Any, 1)
                 } else {
@@ -625,7 +798,11 @@ impl Maker<'_> {
     }
 
     fn condition(&mut self) -> String {
-        let kind = if self.choices.chance(5) { Kind::Any } else { Kind::Bool };
+        let kind = if self.choices.chance(5) {
+            Kind::Any
+        } else {
+            Kind::Bool
+        };
         self.expr(&kind, 3)
     }
 
@@ -656,7 +833,15 @@ impl Maker<'_> {
             "math.maxinteger - 1, math.huge, 2",
             "1, 5, 0x7fffffffffffffff",
         ];
-        const WRONG: &[&str] = &["1, 10, 0", "'1', 2", "1, 'x'", "1, {}", "1, 2, nil", "nil, 1", "0.1, 1, 0.0"];
+        const WRONG: &[&str] = &[
+            "1, 10, 0",
+            "'1', 2",
+            "1, 'x'",
+            "1, {}",
+            "1, 2, nil",
+            "nil, 1",
+            "0.1, 1, 0.0",
+        ];
         let range = if self.place.caught && self.choices.chance(6) {
             self.choices.pick(WRONG)
         } else {
@@ -670,7 +855,11 @@ impl Maker<'_> {
             range = format!("{from_name}, {from_name} + {count}");
         }
         let float = range.contains('.') && !range.starts_with("1, ") && !range.starts_with("math");
-        let name = if self.choices.chance(3) { "i".to_owned() } else { self.common_name() };
+        let name = if self.choices.chance(3) {
+            "i".to_owned()
+        } else {
+            self.common_name()
+        };
         self.line(&format!("for {name} = {range} do"));
         let mut place = self.loop_place(4);
         let guard = range.contains("huge");
@@ -710,7 +899,7 @@ impl Maker<'_> {
                 let rec = self.expr(&Kind::Rec, 2);
                 let count = self.name("n");
                 self.line(&format!("local {count} = 0"));
-                self.line(&format!("for k, v in pairs({rec}) do {count} = {count} + (math.type(k) and k or 1) * (math.type(v) == \"integer\" and v or 1) end"));
+                self.line(&format!("for k, v in pairs({rec}) do {count} = {count} + (math.type(k) == \"integer\" and k or 1) * (math.type(v) == \"integer\" and v or 1) end"));
                 self.declare(&count, Kind::Any, true);
             }
             3 => {
@@ -755,7 +944,9 @@ impl Maker<'_> {
             }
             _ => {
                 let s = self.expr(&Kind::Str, 1);
-                self.line(&format!("for p, c in string.gmatch(({s}):sub(1, 9), \"()(.)\") do"));
+                self.line(&format!(
+                    "for p, c in string.gmatch(({s}):sub(1, 9), \"()(.)\") do"
+                ));
                 self.scope(place, |m| {
                     m.declare("p", Kind::Int, true);
                     m.declare("c", Kind::Str, true);
@@ -773,7 +964,9 @@ impl Maker<'_> {
         let condition = self.expr(&Kind::Bool, 2);
         let place = self.loop_place(times);
         if self.choices.below(2) == 0 {
-            self.line(&format!("while {count} < {times} and ({condition} or true) do"));
+            self.line(&format!(
+                "while {count} < {times} and ({condition} or true) do"
+            ));
             self.scope(place, |m| {
                 m.line(&format!("{count} = {count} + 1"));
                 m.block(depth, 3);
@@ -823,13 +1016,17 @@ impl Maker<'_> {
                     m.line(&format!("::{label}::"));
                     m.line(&format!("local c = {count} * 10"));
                     m.declare("c", Kind::Int, true);
-                    m.line(&format!("fs{count}[#fs{count} + 1] = function() c = c + 1 return c end"));
+                    m.line(&format!(
+                        "fs{count}[#fs{count} + 1] = function() c = c + 1 return c end"
+                    ));
                     m.line(&format!("{count} = {count} + 1"));
                     m.block(depth, 3);
                     m.line(&format!("if {count} < 3 then goto {label} end"));
                 });
                 self.line("end");
-                self.line(&format!("for i = 1, #fs{count} do P(fs{count}[i](), fs{count}[i]()) end"));
+                self.line(&format!(
+                    "for i = 1, #fs{count} do P(fs{count}[i](), fs{count}[i]()) end"
+                ));
             }
             // Out of two loops.
             _ => {
@@ -933,7 +1130,9 @@ impl Maker<'_> {
         match shape {
             0 => self.line(&format!("return {name}(n - 1, (acc or 0) + {step})")),
             1 => self.line(&format!("return {step} + {name}(n - 1)")),
-            2 => self.line(&format!("local t = {{{name}(n - 1)}} return n, {name}(n - 2), t[1]")),
+            2 => self.line(&format!(
+                "local t = {{{name}(n - 1)}} return n, {name}(n - 2), t[1]"
+            )),
             _ => self.line(&format!("return select(2, pcall({name}, n - 1)), n")),
         }
         self.indent -= 1;
@@ -951,7 +1150,11 @@ impl Maker<'_> {
                 // Turn the `end` into the end of the call.
                 self.out.truncate(self.out.len() - 1);
                 let args = self.arguments(&signature);
-                let args = if args.is_empty() { args } else { format!(", {args}") };
+                let args = if args.is_empty() {
+                    args
+                } else {
+                    format!(", {args}")
+                };
                 let _ = writeln!(self.out, "{args}))");
                 self.cost += self.place.times * signature.cost;
                 debug_assert!(start < self.out.len());
@@ -1036,7 +1239,9 @@ impl Maker<'_> {
             }
         }
         if !wrap && self.choices.below(2) == 0 {
-            self.line(&format!("P(coroutine.close({name}), coroutine.status({name}))"));
+            self.line(&format!(
+                "P(coroutine.close({name}), coroutine.status({name}))"
+            ));
         }
     }
 
@@ -1044,8 +1249,8 @@ impl Maker<'_> {
         let (class, name) = (self.name("C"), self.name("o"));
         self.line(&format!("local {class} = {{}}"));
         const BINARY: &[&str] = &[
-            "add", "sub", "mul", "div", "mod", "idiv", "pow", "band", "bor", "bxor", "shl", "shr", "concat", "lt", "le",
-            "eq",
+            "add", "sub", "mul", "div", "mod", "idiv", "pow", "band", "bor", "bxor", "shl", "shr",
+            "concat", "lt", "le", "eq",
         ];
         // Most events, a different answer for each.
         for event in BINARY {
@@ -1057,13 +1262,18 @@ impl Maker<'_> {
                     _ => format!("{}", self.choices.below(100)),
                 };
                 // Not where the other operand may be a string, whose metamethod is a function of the library.
-                let between = matches!(*event, "concat" | "lt" | "le" | "eq" | "band" | "bor" | "bxor" | "shl" | "shr");
+                let between = matches!(
+                    *event,
+                    "concat" | "lt" | "le" | "eq" | "band" | "bor" | "bxor" | "shl" | "shr"
+                );
                 let act = if self.choices.chance(6) && self.place.coroutine && between {
                     "coroutine.yield(\"in metamethod\") "
                 } else {
                     ""
                 };
-                self.line(&format!("{class}.__{event} = function(a, b) {act}return {answer} end"));
+                self.line(&format!(
+                    "{class}.__{event} = function(a, b) {act}return {answer} end"
+                ));
             }
         }
         for (event, body) in [
@@ -1079,25 +1289,38 @@ impl Maker<'_> {
             }
         }
         match self.choices.below(4) {
-            0 => self.line(&format!("{class}.__index = function(t, k) return S(k) .. \"?\" end")),
+            0 => self.line(&format!(
+                "{class}.__index = function(t, k) return S(k) .. \"?\" end"
+            )),
             1 => self.line(&format!("{class}.__index = {{a = 1, b = \"two\"}}")),
             2 => {
                 self.line(&format!("{class}.__index = {class}"));
                 // A method.
                 let kind = self.kind();
-                let signature = self.body(&format!("function {class}:m"), depth.min(1), &kind, self.place.caught);
+                let signature = self.body(
+                    &format!("function {class}:m"),
+                    depth.min(1),
+                    &kind,
+                    self.place.caught,
+                );
                 let args = self.arguments(&signature);
                 let value = self.expr(&Kind::Int, 2);
-                self.line(&format!("P(setmetatable({{v = {value}}}, {class}):m({args}))"));
+                self.line(&format!(
+                    "P(setmetatable({{v = {value}}}, {class}):m({args}))"
+                ));
                 self.cost += self.place.times * signature.cost;
             }
-            _ => self.line(&format!("{class}.__index = setmetatable({{}}, {{__index = function(_, k) return k end}})")),
+            _ => self.line(&format!(
+                "{class}.__index = setmetatable({{}}, {{__index = function(_, k) return k end}})"
+            )),
         }
         if self.choices.chance(3) {
             self.line(&format!("{class}.__name = \"Class\""));
         }
         let value = self.expr(&Kind::Int, 2);
-        self.line(&format!("local {name} = setmetatable({{v = {value}}}, {class})"));
+        self.line(&format!(
+            "local {name} = setmetatable({{v = {value}}}, {class})"
+        ));
         self.declare(&name, Kind::Obj, false);
         for _ in 0..self.choices.below(4) {
             let use_ = self.object_use(&name);
@@ -1115,7 +1338,8 @@ impl Maker<'_> {
         match self.choices.below(10) {
             0..=4 => {
                 let operator = self.choices.pick(&[
-                    "+", "-", "*", "/", "%", "//", "^", "&", "|", "~", "<<", ">>", "..", "<", "<=", ">", ">=", "==", "~=",
+                    "+", "-", "*", "/", "%", "//", "^", "&", "|", "~", "<<", ">>", "..", "<", "<=",
+                    ">", ">=", "==", "~=",
                 ]);
                 if self.choices.below(2) == 0 {
                     format!("{name} {operator} {other}")
@@ -1131,7 +1355,7 @@ impl Maker<'_> {
         }
     }
 
-    fn to_be_closed(&mut self, depth: usize) {
+    fn closed_variable(&mut self, depth: usize) {
         self.line("do");
         self.scope(self.place, |m| {
             for _ in 0..m.choices.between(1, 2) {
@@ -1201,7 +1425,9 @@ impl Maker<'_> {
 
     fn small_int(&mut self) -> String {
         self.choices
-            .pick(&["1", "2", "0", "-1", "3", "-2", "5", "10", "-10", "1.0", "\"2\""])
+            .pick(&[
+                "1", "2", "0", "-1", "3", "-2", "5", "10", "-10", "1.0", "\"2\"",
+            ])
             .to_owned()
     }
 
@@ -1278,7 +1504,9 @@ impl Maker<'_> {
             }
         }
         if self.place.caught && self.choices.chance(8) {
-            let bad = self.choices.pick(&["%y", "%", "%123d", "%#i", "%d %d", "%-q", "%.123f", "%c"]);
+            let bad = self
+                .choices
+                .pick(&["%y", "%", "%123d", "%#i", "%d %d", "%-q", "%.123f", "%c"]);
             format.push_str(bad);
         }
         if args.is_empty() {
@@ -1345,7 +1573,11 @@ impl Maker<'_> {
 
     /// Between an operator and its operands; lines break there now and then.
     fn gap(&mut self) -> &'static str {
-        if self.choices.below(24) == 23 { "\n" } else { " " }
+        if self.choices.below(24) == 23 {
+            "\n"
+        } else {
+            " "
+        }
     }
 
     fn binary(&mut self, operator: &str, left: String, right: String) -> String {
@@ -1380,13 +1612,19 @@ impl Maker<'_> {
         ];
         if depth == 0 || self.choices.below(4) == 0 {
             // Small ones more often.
-            let end = if self.choices.below(3) < 2 { 8 } else { LITERALS.len() };
+            let end = if self.choices.below(3) < 2 {
+                8
+            } else {
+                LITERALS.len()
+            };
             return LITERALS[self.choices.below(end)].to_owned();
         }
         let depth = depth - 1;
         match self.choices.below(20) {
             0..=8 => {
-                let operator = self.choices.pick(&["+", "-", "*", "&", "|", "~", "<<", ">>"]);
+                let operator = self
+                    .choices
+                    .pick(&["+", "-", "*", "&", "|", "~", "<<", ">>"]);
                 let (x, y) = (self.expr(&Kind::Int, depth), self.expr(&Kind::Int, depth));
                 self.binary(operator, x, y)
             }
@@ -1396,7 +1634,9 @@ impl Maker<'_> {
                 let y = if self.place.caught && self.choices.chance(4) {
                     self.expr(&Kind::Int, depth)
                 } else {
-                    self.choices.pick(&["2", "3", "-1", "-3", "7", "10", "256", "math.mininteger"]).to_owned()
+                    self.choices
+                        .pick(&["2", "3", "-1", "-3", "7", "10", "256", "math.mininteger"])
+                        .to_owned()
                 };
                 self.binary(operator, x, y)
             }
@@ -1432,8 +1672,31 @@ impl Maker<'_> {
 
     fn num(&mut self, depth: usize) -> String {
         const LITERALS: &[&str] = &[
-            "0.5", "1.0", "2.0", "-0.0", "0.1", "3.0", "1e15", "2^53", "1e100", "1e308", "math.huge", "-math.huge", "(0/0)",
-            "-7.25", "1e-300", "0x1p-1022", "123456.789", "9007199254740992.0", "math.pi",
+            "0.5",
+            "1.0",
+            "2.0",
+            "-0.0",
+            "0.1",
+            "3.0",
+            "1e15",
+            "2^53",
+            "1e100",
+            "1e308",
+            "math.huge",
+            "-math.huge",
+            "(0/0)",
+            "-7.25",
+            "1e-300",
+            "0x1p-1022",
+            "123456.789",
+            "9007199254740992.0",
+            "math.pi",
+            "2^63",
+            "-(2^63)",
+            "9223372036854774784.0",
+            "4503599627370496.5",
+            "0x.8p-1074",
+            "1e16",
         ];
         if depth == 0 || self.choices.below(4) == 0 {
             if self.choices.below(3) == 0 {
@@ -1448,7 +1711,9 @@ impl Maker<'_> {
                 let x = self.expr(&Kind::Num, depth);
                 // Integers divided by zero fail.
                 let y = if matches!(operator, "//" | "%") && !self.place.caught {
-                    self.choices.pick(&["2", "0.5", "-3", "3.7", "-1e10", "math.huge", "0.0"]).to_owned()
+                    self.choices
+                        .pick(&["2", "0.5", "-3", "3.7", "-1e10", "math.huge", "0.0"])
+                        .to_owned()
                 } else {
                     self.expr(&Kind::Num, depth)
                 };
@@ -1466,7 +1731,9 @@ impl Maker<'_> {
             7 => format!("-{}", self.expr(&Kind::Num, depth)).replace("--", "- -"),
             8 => {
                 let x = self.expr(&Kind::Num, depth);
-                let f = self.choices.pick(&["math.floor", "math.ceil", "math.abs", "math.sqrt"]);
+                let f = self
+                    .choices
+                    .pick(&["math.floor", "math.ceil", "math.abs", "math.sqrt"]);
                 format!("{f}({x})")
             }
             9 => {
@@ -1475,7 +1742,14 @@ impl Maker<'_> {
             }
             10 => {
                 // Strings that are numbers.
-                let s = self.choices.pick(&["\"10\"", "\"0x10\"", "\" 7 \"", "\"1e1\"", "\"-3.5\"", "\"9223372036854775808\""]);
+                let s = self.choices.pick(&[
+                    "\"10\"",
+                    "\"0x10\"",
+                    "\" 7 \"",
+                    "\"1e1\"",
+                    "\"-3.5\"",
+                    "\"9223372036854775808\"",
+                ]);
                 let x = self.expr(&Kind::Num, depth);
                 let operator = self.choices.pick(&["+", "-", "*", "/"]);
                 self.binary(operator, s.to_owned(), x)
@@ -1503,6 +1777,14 @@ impl Maker<'_> {
             "\"a string that is longer than the forty bytes of a short one\"",
             "\"__index\"",
             "\"%d%s\"",
+            "\"0x1p4\"",
+            "\"1e\"",
+            "\"0x\"",
+            "\"inf\"",
+            "\"1 2\"",
+            "\"-0\"",
+            "\"9223372036854775808\"",
+            "\"a\\u{1F600}\\z\n   b\"",
         ];
         if depth == 0 || self.choices.below(4) == 0 {
             return self.choices.pick(LITERALS).replace("'it''s'", "'it\\'s'");
@@ -1580,7 +1862,11 @@ impl Maker<'_> {
         let depth = depth - 1;
         match self.choices.below(10) {
             0..=2 => {
-                let kind = if self.choices.below(2) == 0 { Kind::Int } else { Kind::Num };
+                let kind = if self.choices.below(2) == 0 {
+                    Kind::Int
+                } else {
+                    Kind::Num
+                };
                 let operator = self.choices.pick(&["<", "<=", ">", ">=", "==", "~="]);
                 let (x, y) = (self.expr(&kind, depth), self.expr(&kind, depth));
                 self.binary(operator, x, y)
@@ -1638,7 +1924,17 @@ impl Maker<'_> {
         let mut list = Vec::new();
         for _ in 0..self.choices.below(4) {
             let value = self.expr(&Kind::Any, depth.saturating_sub(1));
-            let key = self.choices.pick(&["a", "b", "c", "v", "[1]", "[2]", "[\"a b\"]", "[true]", "[1.5]"]);
+            let key = self.choices.pick(&[
+                "a",
+                "b",
+                "c",
+                "v",
+                "[1]",
+                "[2]",
+                "[\"a b\"]",
+                "[true]",
+                "[1.5]",
+            ]);
             list.push(format!("{key} = {value}"));
         }
         if self.choices.chance(4) {

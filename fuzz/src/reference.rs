@@ -26,7 +26,8 @@ struct Running {
 impl Reference {
     /// `lua` is a program's path or name.
     pub fn new(lua: &str) -> std::io::Result<Reference> {
-        let driver = std::env::temp_dir().join(format!("evermoon-reference-{}.lua", std::process::id()));
+        let driver =
+            std::env::temp_dir().join(format!("evermoon-reference-{}.lua", std::process::id()));
         std::fs::write(&driver, DRIVER)?;
         Ok(Reference {
             lua: lua.to_owned(),

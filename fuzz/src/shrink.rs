@@ -3,7 +3,12 @@
 
 /// The smallest that was found. `shows` says whether a program still shows it; it is asked at most `tries` times. What the
 /// program begins with, `prelude`, stays.
-pub fn shrink(source: &str, prelude: &str, tries: usize, mut shows: impl FnMut(&str) -> bool) -> String {
+pub fn shrink(
+    source: &str,
+    prelude: &str,
+    tries: usize,
+    mut shows: impl FnMut(&str) -> bool,
+) -> String {
     let Some(body) = source.strip_prefix(prelude) else {
         return source.to_owned();
     };
@@ -21,7 +26,12 @@ pub fn shrink(source: &str, prelude: &str, tries: usize, mut shows: impl FnMut(&
     }
 }
 
-fn attempt(best: &mut String, candidate: String, left: &mut usize, shows: &mut impl FnMut(&str) -> bool) -> bool {
+fn attempt(
+    best: &mut String,
+    candidate: String,
+    left: &mut usize,
+    shows: &mut impl FnMut(&str) -> bool,
+) -> bool {
     if *left == 0 || candidate.len() >= best.len() {
         return false;
     }
@@ -69,7 +79,9 @@ fn unwrap_blocks(best: &mut String, left: &mut usize, shows: &mut impl FnMut(&st
         let last = (at + 1..all.len()).find(|&i| indent(all[i]) <= depth);
         if let Some(last) = last.filter(|&last| last > at + 1) {
             let whole = [&all[..at], &all[last + 1..]].concat().join("\n");
-            let inside = [&all[..at], &all[at + 1..last], &all[last + 1..]].concat().join("\n");
+            let inside = [&all[..at], &all[at + 1..last], &all[last + 1..]]
+                .concat()
+                .join("\n");
             if attempt(best, whole, left, shows) || attempt(best, inside, left, shows) {
                 continue;
             }
@@ -101,9 +113,15 @@ fn groups(best: &mut String, left: &mut usize, shows: &mut impl FnMut(&str) -> b
             let cut = format!("{}{}", &inside[..from], &inside[to..]);
             let (open, close) = (&best[start..=start], &best[end..=end]);
             candidates.push(format!("{before}{open}{cut}{close}{after}"));
-            candidates.push(format!("{before}{open}{}{close}{after}", inside[from..to].trim_matches([',', ' '])));
+            candidates.push(format!(
+                "{before}{open}{}{close}{after}",
+                inside[from..to].trim_matches([',', ' '])
+            ));
         }
-        if candidates.into_iter().any(|candidate| attempt(best, candidate, left, shows)) {
+        if candidates
+            .into_iter()
+            .any(|candidate| attempt(best, candidate, left, shows))
+        {
             at = start.saturating_sub(1);
             while !best.is_char_boundary(at) {
                 at -= 1;

@@ -21,16 +21,31 @@ copyFileSync(wasm, 'dist/evermoon.wasm');
 copyFileSync(legacyWasm, 'dist/lua.wasm');
 
 const bytes = readFileSync(wasm);
-const common = { bundle: true, format: 'esm', target: 'es2022', outdir: 'dist', logLevel: 'warning', legalComments: 'none' };
+// Lua's own parts of libraries go without their comments and indentation.
+const lua = {
+  name: 'lua',
+  setup(b) {
+    b.onLoad({ filter: /\.lua$/ }, ({ path }) => ({ contents: readFileSync(path, 'utf8').replace(/^\s*(--.*)?\n|^ +/gm, ''), loader: 'text' }));
+  },
+};
+// Names of the package's own that no user sees are shortened, the same way in every file.
+const internal =
+  'instance engine view refusal mail sink slices deadline defaults u32 u8 f64 handleAt refs sent objectNumber writeHandle writeNumber slots metered ' +
+  'fuelStart cancelled onCancel owner simple failed ownSink limited op newString newBytes isObject readText proxies functionNumber referenceCount ' +
+  'defaultRun quiet late trap drain setmetatable newindex dead use pass results release stat doHandle';
+const common = {
+  mangleProps: new RegExp(`^(${internal.replaceAll(' ', '|')})$`), plugins: [lua], bundle: true, format: 'esm', target: 'es2022', outdir: 'dist', logLevel: 'warning', legalComments: 'none' };
 // Shared chunks, so that the classes of '.' and './inline' are the same.
-await build({
+const { mangleCache } = await build({
   ...common,
-  entryPoints: ['src/index.ts', 'src/inline.ts', 'src/cu-api.ts', 'src/worker.ts', 'src/cli.ts'].filter((f) => existsSync(f)),
+  mangleCache: {},
+  entryPoints: ['src/index.ts', 'src/inline.ts', 'src/cu-api.ts', 'src/libs.ts', 'src/worker.ts', 'src/cli.ts', 'src/stores/index.ts', 'src/stores/node.ts'].filter((f) => existsSync(f)),
   splitting: true,
   chunkNames: 'chunk-[hash]',
   minifySyntax: true,
   external: ['node:*'],
   plugins: [
+    lua,
     {
       name: 'wasm-bytes',
       setup(b) {
@@ -40,4 +55,6 @@ await build({
     },
   ],
 });
+// The worker's script is one file: bundlers make of it what they make of any worker, and no import of it can fail.
+await build({ ...common, mangleCache, entryPoints: ['src/worker-script.ts'], minifySyntax: true, external: ['node:*'] });
 console.log(`dist: evermoon.wasm ${statSync('dist/evermoon.wasm').size} bytes`);

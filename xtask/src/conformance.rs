@@ -5,8 +5,7 @@
 //! `_port` (what is not portable) is set. What still does not run is (a) what needs `T`, the C module of the
 //! reference's own debug build, and (b) C libraries; both are listed with every run.
 //!
-//! With `--wasm` the files run through the module and the npm package in Node (`packages/evermoon/test/lua.mjs`, a host without files): all but what
-//! needs them or the command, listed with reasons too.
+//! With `--wasm` the files run through the module: under the npm package's command in Node (`packages/evermoon/dist/cli.js`).
 //!
 //! Each file runs in two ways: directly, and, for those that the suite's own `all.lua` treats so, through
 //! `string.dump` and `load`. A file passes when each of its ways does.
@@ -21,7 +20,7 @@ use crate::args::Args;
 use crate::child::{Child, Ending, Finished};
 use crate::tally::Tally;
 use crate::workspace::{self, Profile, run};
-use crate::{tools, workspace::on_path};
+use crate::{packages, tools, workspace::on_path};
 
 const DISTRIBUTION: &str = "lupa==2.8";
 const TARBALL: &str = "lupa-2.8.tar.gz";
@@ -129,84 +128,30 @@ const CUTS: [Cut; 4] = [
     },
 ];
 
-/// Cut out as well for a host without files.
-const CUTS_IN_WASM: [Cut; 6] = [
-    Cut {
-        file: "errors.lua",
-        from: "checkmessage(\"for i = io.stdin, 10 do end\"",
-        to: "\"FILE\")",
-        why: NO_STDIN,
-    },
-    Cut {
-        file: "errors.lua",
-        from: "checkmessage(\"math.sin(io.input())\"",
-        to: "got FILE*)\")",
-        why: NO_STDIN,
-    },
-    Cut {
-        file: "errors.lua",
-        from: "checkmessage(\"io.input(XX)\"",
-        to: "got My Type)\")",
-        why: NO_STDIN,
-    },
-    Cut {
-        file: "errors.lua",
-        from: "checkmessage(\"return ~io.stdin\"",
-        to: "FILE* value\")",
-        why: NO_STDIN,
-    },
-    Cut {
-        file: "errors.lua",
-        from: "checkmessage(\"return XX < io.stdin\"",
-        to: "with FILE*\")",
-        why: NO_STDIN,
-    },
-    Cut {
-        file: "errors.lua",
-        from: "checkmessage(\"getmetatable(io.stdin).__gc()\"",
-        to: "\"no value\")",
-        why: NO_STDIN,
-    },
-];
-const NO_STDIN: &str = "names the type of a file: the module has none";
-
 /// What the suite runs under.
 struct Subject {
-    program: PathBuf,
-    /// Its first arguments.
-    script: Vec<PathBuf>,
-    /// Through the module: no files, no command.
+    command: Vec<PathBuf>,
+    /// Through the module.
     wasm: bool,
 }
 
 impl Subject {
     fn native(lua: &Path) -> Subject {
         Subject {
-            program: lua.to_path_buf(),
-            script: Vec::new(),
+            command: vec![lua.to_path_buf()],
             wasm: false,
         }
     }
 
-    /// The npm package in Node. It must have been built.
     fn wasm() -> Result<Subject> {
-        let package = workspace::root().join("packages/evermoon");
-        if !package.join("dist/index.js").is_file() {
-            bail!(
-                "{} is not built: run 'cargo xtask test package' first",
-                package.display()
-            );
-        }
         Ok(Subject {
-            program: tools::need(&tools::NODE)?,
-            script: vec![package.join("test/lua.mjs")],
+            command: packages::command()?,
             wasm: true,
         })
     }
 
     fn run(&self, arguments: &[String], dir: &Path, limit: Duration) -> Result<Finished> {
-        Child::new(&self.program)
-            .args(&self.script)
+        Child::of(&self.command)
             .args(arguments)
             .dir(dir)
             .limit(limit)
@@ -267,7 +212,7 @@ fn run_suite(subject: &Subject, args: &Args) -> Result<Tally> {
     }
     if args.has("whole") {
         let start = Instant::now();
-        let dir = fresh_copy(&pristine, subject.wasm)?;
+        let dir = fresh_copy(&pristine)?;
         let arguments = ["-e", "_port=false", "all.lua"].map(str::to_owned);
         let done = subject.run(&arguments, &dir, limit * 4)?;
         let result = if done.success() {
@@ -291,8 +236,7 @@ fn run_suite(subject: &Subject, args: &Args) -> Result<Tally> {
         }
     }
     println!("parts that do not run inside the files:");
-    let more = if subject.wasm { &CUTS_IN_WASM[..] } else { &[] };
-    for cut in CUTS.iter().chain(more) {
+    for cut in &CUTS {
         println!("    {}: cut: {}", cut.file, cut.why);
     }
     for note in skipped {
@@ -316,7 +260,7 @@ fn run_file(
     verbose: bool,
 ) -> Result<(), String> {
     for (way, arguments) in ways(file) {
-        let dir = fresh_copy(pristine, subject.wasm).map_err(|error| format!("{error:#}"))?;
+        let dir = fresh_copy(pristine).map_err(|error| format!("{error:#}"))?;
         let done = subject.run(&arguments, &dir, limit);
         let done = done.map_err(|error| format!("{error:#}"))?;
         let stdout = String::from_utf8_lossy(&done.stdout);
@@ -426,18 +370,13 @@ fn suite() -> Result<PathBuf> {
     tar.arg(format!("--strip-components={depth}"))
         .arg(TESTS_INSIDE);
     run(&mut tar)?;
-    cut_all(&dir, &CUTS)?;
-    std::fs::write(&complete, TARBALL_SHA256)?;
-    Ok(dir)
-}
-
-fn cut_all(dir: &Path, cuts: &[Cut]) -> Result<()> {
-    for cut in cuts {
+    for cut in &CUTS {
         let path = dir.join(cut.file);
         let text = String::from_utf8(std::fs::read(&path)?)?;
         std::fs::write(&path, cut_from(&text, cut)?)?;
     }
-    Ok(())
+    std::fs::write(&complete, TARBALL_SHA256)?;
+    Ok(dir)
 }
 
 fn cut_from(text: &str, cut: &Cut) -> Result<String> {
@@ -454,7 +393,7 @@ fn cut_from(text: &str, cut: &Cut) -> Result<String> {
 }
 
 /// The distribution: what is there already, or by `pip`, whose hash check and ours must both agree.
-fn tarball(home: &Path) -> Result<PathBuf> {
+pub fn tarball(home: &Path) -> Result<PathBuf> {
     let path = home.join(TARBALL);
     if !path.is_file() {
         println!("fetching the official test suite ({DISTRIBUTION} from PyPI)");
@@ -490,15 +429,12 @@ fn tarball(home: &Path) -> Result<PathBuf> {
 }
 
 /// A copy of the suite that a run may write into.
-fn fresh_copy(pristine: &Path, wasm: bool) -> Result<PathBuf> {
+fn fresh_copy(pristine: &Path) -> Result<PathBuf> {
     let dir = workspace::scratch("conformance")?.join("run");
     if dir.exists() {
         std::fs::remove_dir_all(&dir)?;
     }
     copy_all(pristine, &dir)?;
-    if wasm {
-        cut_all(&dir, &CUTS_IN_WASM)?;
-    }
     Ok(dir)
 }
 

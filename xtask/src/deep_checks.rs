@@ -1,9 +1,9 @@
-//! The checks that need more than stable Rust: Miri, AddressSanitizer, the fuzzers; and `bless`, which rewrites the
+//! The checks that need more than stable Rust: Miri, AddressSanitizer; and `bless`, which rewrites the
 //! files that tests compare with. Each says plainly when its tool is missing.
 
 use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 
 use crate::args::Args;
 use crate::lua_programs;
@@ -58,6 +58,9 @@ pub fn asan(given: &[String]) -> Result<bool> {
             "--tests",
             "--target",
             ASAN_TARGET,
+            // The pools say which of their blocks are in use.
+            "--features",
+            "evermoon/asan",
         ])
         .args(&args.words);
     with_sanitizer(&mut tests);
@@ -70,6 +73,8 @@ pub fn asan(given: &[String]) -> Result<bool> {
         "evermoon-cli",
         "--target",
         ASAN_TARGET,
+        "--features",
+        "evermoon/asan",
     ]);
     with_sanitizer(&mut build);
     run(&mut build)?;
@@ -81,65 +86,32 @@ pub fn asan(given: &[String]) -> Result<bool> {
     Ok(tally.close())
 }
 
-/// `cargo xtask fuzz [targets] [--seconds N]`: each fuzzer of `fuzz/` for a while, with the number of its executions.
-pub fn fuzz(given: &[String]) -> Result<bool> {
-    let args = Args::parse(given, &[], &["seconds"])?;
-    let seconds = args.number("seconds", 60)?;
-    if on_path("cargo-fuzz").is_none() {
-        bail!("cargo-fuzz is not installed here: cargo install cargo-fuzz");
+/// `cargo xtask faults [parts] [--images N] [--kills N] [--races N] [--errors N] [--seed S] [--dir D]`: what `cargo test` does to
+/// the stores in short, at length. Unoptimised on purpose: redb's own assertions run along.
+pub fn faults(given: &[String]) -> Result<bool> {
+    const LONG: [(&str, &str); 6] = [
+        ("images", "100000"),
+        ("kills", "300"),
+        ("races", "10000"),
+        ("errors", "8"),
+        ("stride", "1"),
+        ("seed", "1"),
+    ];
+    let mut names: Vec<&str> = LONG.iter().map(|(name, _)| *name).collect();
+    names.push("dir");
+    let args = Args::parse(given, &[], &names)?;
+    let mut tests = cargo();
+    tests.args(["test", "--quiet", "--package", "evermoon-store"]);
+    tests.args(["--test", "faults", "--"]).args(&args.words);
+    for (name, value) in LONG {
+        let value = args.option(name).unwrap_or(value);
+        tests.args([&format!("--{name}"), value]);
     }
-    let home = workspace::root().join("fuzz");
-    let mut found_nothing = true;
-    for source in workspace::files_in(&home.join("fuzz_targets"), "rs")? {
-        let name = source
-            .file_stem()
-            .context("a fuzzer has a name")?
-            .to_string_lossy()
-            .into_owned();
-        if !args.wants(&name) {
-            continue;
-        }
-        println!("== {name}, {seconds} s");
-        let mut command = nightly_cargo()?;
-        command.current_dir(workspace::root());
-        command.args([
-            "fuzz",
-            "run",
-            &name,
-            "--",
-            "-print_final_stats=1",
-            "-max_len=4096",
-        ]);
-        command.arg(format!("-max_total_time={seconds}"));
-        // libFuzzer talks on standard error: a line a second, and the numbers at the end.
-        let output = command
-            .output()
-            .with_context(|| format!("cannot run {}", workspace::shown(&command)))?;
-        let text = String::from_utf8_lossy(&output.stderr);
-        let executions = text
-            .lines()
-            .find_map(|line| line.strip_prefix("stat::number_of_executed_units:"));
-        if output.status.success() {
-            println!(
-                "ok      {name}: {} executions",
-                executions.unwrap_or("?").trim()
-            );
-        } else {
-            found_nothing = false;
-            println!("FAILED  {name} ({})", output.status);
-            for line in text
-                .lines()
-                .rev()
-                .take(40)
-                .collect::<Vec<_>>()
-                .into_iter()
-                .rev()
-            {
-                println!("        {line}");
-            }
-        }
+    if let Some(directory) = args.option("dir") {
+        tests.args(["--dir", directory]);
     }
-    Ok(found_nothing)
+    run(&mut tests)?;
+    Ok(true)
 }
 
 /// `cargo xtask bless [filters]`: runs the tests so that each golden file becomes what the code now says. Read the
@@ -159,7 +131,7 @@ pub fn bless(given: &[String]) -> Result<bool> {
 }
 
 /// Cargo of rustup's nightly toolchain.
-fn nightly_cargo() -> Result<Command> {
+pub fn nightly_cargo() -> Result<Command> {
     let Some(rustup) = on_path("rustup") else {
         bail!("this needs rustup and its nightly toolchain")
     };

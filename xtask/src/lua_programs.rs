@@ -11,7 +11,7 @@ use anyhow::{Context, Result};
 use crate::child::{Child, Ending, Finished};
 use crate::expectations::{Expectations, Outcome};
 use crate::tally::Tally;
-use crate::{tools, workspace};
+use crate::{packages, tools, workspace};
 
 /// A program and its name as people type it: `strings/format_quoted`.
 struct Program {
@@ -26,14 +26,24 @@ pub enum Subject {
     Evermoon,
     /// Our own, built so that it collects or shrinks its limits at unusual times: those that watch the collector.
     Stressed,
-    /// The module, under a host that has no files and no clock: those that need them.
-    Wasm,
+    /// The module, under a host without files, clock or command: those that need them.
+    Bare,
+    /// The npm package's command: those that need what it has not.
+    Node,
     /// The reference: those that are only Evermoon's, or that ask for a newer reference.
     Reference,
 }
 
+/// Programs that the npm package's command does not run, and why.
+const NOT_IN_NODE: [(&str, &str); 0] = [];
+
 /// Runs all programs whose name has one of the words.
 pub fn run_all(lua: &Path, words: &[String], subject: Subject) -> Result<Tally> {
+    run_command(&[lua.to_path_buf()], words, subject)
+}
+
+/// The same under a command with arguments.
+fn run_command(lua: &[PathBuf], words: &[String], subject: Subject) -> Result<Tally> {
     let version = if subject == Subject::Reference {
         version_of(lua)?
     } else {
@@ -67,7 +77,8 @@ pub fn run_all(lua: &Path, words: &[String], subject: Subject) -> Result<Tally> 
         let passed_over_here = match subject {
             Subject::Evermoon => false,
             Subject::Stressed => expected.watches_collector,
-            Subject::Wasm => expected.needs_host,
+            Subject::Bare => expected.needs_host,
+            Subject::Node => NOT_IN_NODE.iter().any(|(name, _)| *name == program.name),
             Subject::Reference => expected.evermoon_only.is_some() || newer(),
         };
         if passed_over_here {
@@ -83,17 +94,22 @@ pub fn run_all(lua: &Path, words: &[String], subject: Subject) -> Result<Tally> 
     };
     println!(
         "tests/lua under {}: {} passed, {} failed{note}",
-        lua.display(),
+        shown(lua),
         tally.passed,
         tally.failed
     );
     Ok(tally)
 }
 
-fn run_one(lua: &Path, path: &Path) -> Result<Finished> {
+fn shown(command: &[PathBuf]) -> String {
+    let words: Vec<_> = command.iter().map(|path| path.to_string_lossy()).collect();
+    words.join(" ")
+}
+
+fn run_one(lua: &[PathBuf], path: &Path) -> Result<Finished> {
     let dir = path.parent().context("a program has a directory")?;
     let file = path.file_name().context("a program has a name")?;
-    Child::new(lua)
+    Child::of(lua)
         .arg(file)
         .dir(dir)
         .limit(Duration::from_secs(120))
@@ -138,17 +154,25 @@ fn programs() -> Result<Vec<Program>> {
     Ok(programs)
 }
 
-fn version_of(lua: &Path) -> Result<String> {
-    let done = Child::new(lua).arg("-v").run()?;
+fn version_of(lua: &[PathBuf]) -> Result<String> {
+    let done = Child::of(lua).arg("-v").run()?;
     Ok(String::from_utf8_lossy(&done.stdout).into_owned() + &done.error_text())
 }
 
 /// Runs them through `dist/evermoon.wasm`, under the `lua` command that `crates/evermoon-wasm-host` makes of it.
 pub fn run_wasm(words: &[String]) -> Result<Tally> {
     let module = workspace::wasm_module()?;
-    let host = workspace::build_example("evermoon-wasm-host", "lua")?;
-    println!("{} under wasmi", module.display());
-    run_all(&host, words, Subject::Wasm)
+    println!("{} under wasmi:", module.display());
+    run_all(
+        &workspace::build_example("evermoon-wasm-host", "lua")?,
+        words,
+        Subject::Bare,
+    )
+}
+
+/// Runs them through the npm package's command in Node.
+pub fn run_node(words: &[String]) -> Result<Tally> {
+    run_command(&packages::command()?, words, Subject::Node)
 }
 
 /// Asks the reference too: our expectations must be Lua's.

@@ -11,7 +11,9 @@ mod deep_checks;
 mod demo;
 #[path = "../../tests/lua/expectations.rs"]
 mod expectations;
+mod fuzz;
 mod lua_programs;
+mod packages;
 mod page_server;
 mod real_programs;
 mod tally;
@@ -27,7 +29,7 @@ use anyhow::Result;
 /// A verb: its name, the line of help, and what runs it (true: all is well).
 type Verb = (&'static str, &'static str, fn(&[String]) -> Result<bool>);
 
-const VERBS: [Verb; 13] = [
+const VERBS: [Verb; 14] = [
     (
         "setup",
         "installs what the other verbs need and is missing",
@@ -40,7 +42,7 @@ const VERBS: [Verb; 13] = [
     ),
     (
         "test",
-        "all checks: fmt clippy rust lua reference conformance programs [parts] [--quick] [--only NAME]",
+        "all checks: fmt clippy wasm rust lua reference conformance programs host package node page [parts] [--quick] [--only NAME]",
         verify::test,
     ),
     (
@@ -75,8 +77,13 @@ const VERBS: [Verb; 13] = [
     ),
     (
         "fuzz",
-        "the fuzzers [names] [--seconds N]",
-        deep_checks::fuzz,
+        "the fuzzers, one after the other [names] [--seconds N] [--seed S]",
+        fuzz::fuzz,
+    ),
+    (
+        "faults",
+        "the stores in a hostile world, at length: [crash errors kill race] [--images N] [--kills N] [--races N] [--seed S]",
+        deep_checks::faults,
     ),
     (
         "bless",

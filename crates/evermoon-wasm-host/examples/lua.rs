@@ -28,17 +28,13 @@ fn main() -> ExitCode {
     let mut lua = Lua::new();
     // Taken before the program can replace it.
     let tostring = lua.eval("return tostring", &[])[0].handle();
-    // All of `io` that there is.
-    let io = lua.eval("return { write = ... }", &[Value::Function(WRITE)]);
-    lua.set_global("io", io[0].clone());
-    lua.call("em_handle_free", &[io[0].handle()]);
     let mut failed = None;
     match lua.load(&source, &format!("@{path}")) {
         Err(message) => failed = Some(message),
         Ok(function) => {
             let task = lua.start(function, &[]);
             lua.call("em_handle_free", &[function]);
-            if let Err((value, traceback)) = finish(&mut lua, task, tostring) {
+            if let Err((value, traceback)) = finish(&mut lua, task) {
                 let mut text = describe(&mut lua, value, tostring);
                 if let Value::Text(traceback) = traceback {
                     text.push(b'\n');
@@ -54,7 +50,7 @@ fn main() -> ExitCode {
         if task == 0 {
             break;
         }
-        let _ = finish(&mut lua, task, tostring);
+        let _ = finish(&mut lua, task);
     }
     assert_eq!(lua.call("em_engine_free", &[]), 1);
     match failed {
@@ -66,48 +62,38 @@ fn main() -> ExitCode {
     }
 }
 
-/// The number of `io.write`.
-const WRITE: u32 = 1;
-
 /// Runs a task to its end, passing its output on; the error and its traceback.
-fn finish(lua: &mut Lua, task: u32, tostring: u32) -> Result<(), (Value, Value)> {
+fn finish(lua: &mut Lua, task: u32) -> Result<(), (Value, Value)> {
     loop {
         let status = lua.run(task, 100);
-        let values = lua.slots();
-        pass_on(lua);
-        match status {
-            Status::Done => return Ok(()),
-            Status::Error => return Err((values[0].clone(), values[1].clone())),
-            Status::Slice => {}
-            Status::HostCall => {
-                assert_eq!(lua.mail(host::Mail::Function), WRITE);
-                for value in values {
-                    let text = match value {
-                        Value::Text(text) => text,
-                        Value::Int(n) => n.to_string().into_bytes(),
-                        // The task that called waits; another one runs meanwhile.
-                        other => to_text(lua, other, tostring),
-                    };
-                    print(&text);
-                }
-                assert_eq!(lua.answer(task, Ok(&[])), Status::Done);
-            }
+        let ended = match status {
+            Status::Done => Some(Ok(())),
+            Status::Error => Some(Err((lua.slot(0), lua.slot(1)))),
+            Status::Slice => None,
             other => panic!("{other:?}: {}", lua.message()),
+        };
+        pass_on(lua);
+        if let Some(ended) = ended {
+            return ended;
         }
     }
 }
 
+/// Passes the output on, and what was reported.
 fn pass_on(lua: &mut Lua) {
-    let (output, released) = lua.drain();
-    // A program may throw `io` away; its number stays what it is.
-    assert!(released.iter().all(|number| *number == WRITE));
-    print(&output);
-}
-
-fn print(bytes: &[u8]) {
+    let reports = lua.reports();
+    let (output, _) = lua.drain();
     std::io::stdout()
-        .write_all(bytes)
+        .write_all(&output)
         .expect("standard output takes it");
+    for (is_warning, text) in reports {
+        let text = String::from_utf8_lossy(&text);
+        if is_warning {
+            eprintln!("Lua warning: {text}");
+        } else {
+            eprint!("{text}");
+        }
+    }
 }
 
 /// What Lua's `tostring` makes of a value.

@@ -85,6 +85,8 @@ pub enum Mail {
     ReleasedLen = 32,
     Message = 36,
     MessageLen = 40,
+    Reports = 44,
+    ReportsLen = 48,
 }
 
 /// An instance of the module.
@@ -397,6 +399,21 @@ impl Lua {
         let status = self.with_slots("em_raw_set", &[Value::text(name), value], &[globals, 2]);
         assert_eq!(status, Status::Done);
         self.call("em_handle_free", &[globals]);
+    }
+
+    /// What was reported since `drain`: whether it is a warning, and the text.
+    pub fn reports(&self) -> Vec<(bool, Vec<u8>)> {
+        let mut at = self.mail(Mail::Reports);
+        let end = at + self.mail(Mail::ReportsLen);
+        let mut reports = Vec::new();
+        while at < end {
+            let head = self.wasm.u32(at);
+            let len = head >> 1;
+            reports.push((head & 1 == 1, self.wasm.bytes(at + 4, len).to_vec()));
+            at += 4 + len.next_multiple_of(4);
+        }
+        assert_eq!(at, end);
+        reports
     }
 
     /// Takes the output and the released numbers.

@@ -123,12 +123,13 @@ fn a_coroutine_of_the_hosts_yields() {
     assert_eq!(lua.answer(task, Ok(&[])), Status::Misuse, "once is enough");
     assert_eq!(lua.run(task, MANY), Status::Yielded);
     assert_eq!(lua.slots(), []);
-    assert_eq!(lua.answer(task, Err(Value::text("no"))), Status::Done);
+    assert_eq!(lua.answer(task, Err(Value::text("no"))), Status::Misuse);
+    assert_eq!(lua.answer(task, Ok(&[Value::text("yes")])), Status::Done);
     assert_eq!(lua.run(task, MANY), Status::Done);
     let expected = [
         Value::text("a"),
-        Value::Bool(false),
-        Value::text("no"),
+        Value::Bool(true),
+        Value::text("yes"),
         Value::text("inner"),
         Value::Bool(true),
     ];
@@ -314,11 +315,11 @@ fn output_is_captured_in_order_and_makes_a_run_pause() {
     let mut lua = Lua::new();
     let task = task(
         &mut lua,
-        "warn '@on' print('a', 1) warn 'careful' for i = 1, 3000 do print(('x'):rep(99)) end return 'end'",
+        "print('a', 1) for i = 1, 3000 do print(('x'):rep(99)) end return 'end'",
     );
     assert_eq!(lua.run(task, MANY), Status::Slice);
     let (first, _) = lua.drain();
-    assert!(first.starts_with(b"a\t1\nLua warning: careful\nxxx"));
+    assert!(first.starts_with(b"a\t1\nxxx"));
     assert!(
         first.len() > 64 << 10 && first.len() < 70 << 10,
         "{}",
@@ -336,7 +337,24 @@ fn output_is_captured_in_order_and_makes_a_run_pause() {
         }
         assert_eq!(status, Status::Slice);
     }
-    assert_eq!(length, 300_000 + "a\t1\nLua warning: careful\n".len());
+    assert_eq!(length, 300_000 + "a\t1\n".len());
+}
+
+#[test]
+#[cfg_attr(not(module_is_built), ignore = "needs dist/evermoon.wasm")]
+fn warnings_are_reported_beside_the_output() {
+    let mut lua = Lua::new();
+    lua.eval("warn '@on' print 'out' warn('care', 'ful') warn 'x'", &[]);
+    lua.eval("io.stderr:write('to', ' it')", &[]);
+    let expected = [
+        (true, b"careful".to_vec()),
+        (true, b"x".to_vec()),
+        (false, b"to".to_vec()),
+        (false, b" it".to_vec()),
+    ];
+    assert_eq!(lua.reports(), expected);
+    assert_eq!(lua.drain().0, b"out\n");
+    assert_eq!(lua.mail(Mail::ReportsLen), 0);
 }
 
 #[test]
@@ -391,7 +409,9 @@ fn finalizers_run_at_the_end() {
         }
         ended.push(lua.run(task, MANY));
     }
-    assert_eq!(ended, [Status::Done, Status::Error, Status::Done]);
+    // Those of io's files are among them.
+    assert_eq!(ended[..3], [Status::Done, Status::Error, Status::Done]);
+    assert!(ended[3..].iter().all(|status| *status == Status::Done));
     assert_eq!(lua.drain().0, b"3\n2\n1\n");
     assert_eq!(lua.call("em_engine_free", &[]), 1);
     assert_eq!(lua.call("em_engine_free", &[]), 0);

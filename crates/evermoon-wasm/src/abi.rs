@@ -12,11 +12,13 @@
 //! back), so the table of engines is never borrowed twice. Ranges from the host are checked against the size of the memory before use.
 
 use crate::engine::{Engine, Mailbox, status};
+use crate::memory;
 use crate::slot::{Refusal, Slot};
 use evermoon::heap::object::Gc;
 use evermoon::heap::table::Table;
 use evermoon::heap::value::Value;
 use evermoon::stdlib::load::{self, Mode};
+use evermoon::vm::task::{Answer, Stage};
 
 /// Version of this interface; raised when something here changes its meaning. Additions do not count.
 pub const ABI_VERSION: u32 = 1;
@@ -89,6 +91,7 @@ pub unsafe extern "C" fn em_free(address: *mut u8, size: u32) {
 /// 0 when there is no memory.
 #[unsafe(no_mangle)]
 pub extern "C" fn em_engine_new(memory_max: f64) -> u32 {
+    memory::fill();
     let Some(new) = Engine::new(memory_max.clamp(0.0, usize::MAX as f64 / 2.0) as usize) else {
         return 0;
     };
@@ -162,6 +165,7 @@ pub extern "C" fn em_output_taken(number: u32) {
     if let Some(e) = engine(number) {
         let mut shared = e.shared.borrow_mut();
         shared.output.clear();
+        shared.reports.clear();
         shared.released.clear();
         drop(shared);
         let status = e.mailbox.status;
@@ -229,9 +233,12 @@ pub extern "C" fn em_collect(number: u32) {
 }
 
 /// `em_stat(engine, which) -> f64`: 0 heap bytes in use, 1 heap cap, 2 completed collections, 3 fuel used, 4 handles held,
-/// 5 tasks, 6 bytes taken from the module's allocator.
+/// 5 tasks, 6 bytes taken from the module's allocator, 7 requests for memory that the system has refused the module.
 #[unsafe(no_mangle)]
 pub extern "C" fn em_stat(number: u32, which: u32) -> f64 {
+    if which == 7 {
+        return memory::refused() as f64;
+    }
     let Some(e) = engine(number) else { return -1.0 };
     match which {
         0 => e.vm.heap.bytes() as f64,
@@ -657,8 +664,8 @@ pub extern "C" fn em_call(number: u32, function: u32, count: u32, slices: u32) -
     }
 }
 
-/// `em_answer(engine, task, count, ok) -> status`: answers a task's host call or yield with the first `count` slots as results, or (ok = 0)
-/// raises slot 0 as an error there. Then `em_run` goes on. `MEMORY`: the task still waits.
+/// `em_answer(engine, task, count, ok) -> status`: answers a task's host call or yield with the first `count` slots as results, or (ok = 0,
+/// host calls only) raises slot 0 as an error there. Then `em_run` goes on. `MEMORY`: the task still waits.
 #[unsafe(no_mangle)]
 pub extern "C" fn em_answer(number: u32, task: u32, count: u32, ok: u32) -> u32 {
     let Some(e) = engine(number) else {
@@ -666,12 +673,19 @@ pub extern "C" fn em_answer(number: u32, task: u32, count: u32, ok: u32) -> u32 
     };
     let answered = e.with_arguments(count as usize, |e, values| {
         let answer = if ok != 0 {
-            Ok(values)
+            Answer::Values(values)
         } else {
-            Err(values.first().copied().unwrap_or(Value::NIL))
+            Answer::Error(values.first().copied().unwrap_or(Value::NIL))
         };
-        match task.checked_sub(1) {
-            Some(task) if e.vm.answer_task(task as usize, answer) => Ok(()),
+        let Some(task) = task.checked_sub(1).map(|task| task as usize) else {
+            return Err(Refusal::Misuse("there is no task 0"));
+        };
+        match e.vm.task_stage(task) {
+            Some(Stage::Asked) if e.vm.answer_task(task, answer)? => Ok(()),
+            Some(Stage::Yielded) if ok == 0 => Err(Refusal::Misuse(
+                "the task has yielded: it can be given values, not an error",
+            )),
+            Some(Stage::Yielded) if e.vm.resume_task(task, values)? => Ok(()),
             _ => Err(Refusal::Misuse("the task does not wait for an answer")),
         }
     });

@@ -6,6 +6,7 @@
 //!    the host has read the list, n is taken off it. So the host never drops a number that Lua refers to.
 //! 2. Nothing here keeps a value of the program but in the registry or a handle.
 
+use crate::memory;
 use crate::slot::{HostObject, Refusal, Slot, kind};
 use evermoon::heap::object::Gc;
 use evermoon::heap::table::Table;
@@ -46,6 +47,10 @@ pub struct Mailbox {
     /// The last misuse, as text.
     pub message: u32,
     pub message_len: u32,
+    /// What was reported since it was last taken, in order: for each a word with its length times 2 (plus 1 for a warning, else it is text for
+    /// the standard error stream), then the bytes, padded to whole words.
+    pub reports: u32,
+    pub reports_len: u32,
 }
 
 /// Statuses.
@@ -72,8 +77,20 @@ pub mod status {
 #[derive(Default)]
 pub struct Shared {
     pub output: Vec<u8>,
+    pub reports: Vec<u8>,
     pub released: Vec<u32>,
     live: BTreeMap<u32, u32>,
+}
+
+impl Shared {
+    fn report(&mut self, bytes: &[u8], is_warning: u32) {
+        let len = bytes.len().min(u32::MAX as usize >> 1);
+        self.reports
+            .extend_from_slice(&((len as u32) << 1 | is_warning).to_le_bytes());
+        self.reports.extend_from_slice(&bytes[..len]);
+        self.reports
+            .resize(self.reports.len().next_multiple_of(4), 0);
+    }
 }
 
 struct WasmHost {
@@ -85,10 +102,14 @@ impl Host for WasmHost {
         self.shared.borrow_mut().output.extend_from_slice(bytes);
     }
     fn wants_pause(&mut self) -> bool {
-        self.shared.borrow().output.len() > OUTPUT_PAUSE
+        let shared = self.shared.borrow();
+        shared.output.len() + shared.reports.len() > OUTPUT_PAUSE
     }
     fn report(&mut self, bytes: &[u8]) {
-        self.shared.borrow_mut().output.extend_from_slice(bytes);
+        self.shared.borrow_mut().report(bytes, 0);
+    }
+    fn warning(&mut self, text: &[u8]) {
+        self.shared.borrow_mut().report(text, 1);
     }
     fn as_any(&mut self) -> Option<&mut dyn std::any::Any> {
         Some(&mut self.shared)
@@ -164,6 +185,7 @@ impl Engine {
             shared: shared.clone(),
         });
         stdlib::open(&mut vm).ok()?;
+        stdlib::io::open_output(&mut vm).ok()?;
         evermoon_bigint::preload(&mut vm).ok()?;
         let handler = stdlib::traceback_handler(&mut vm);
         let release = vm.register("host", "release", release);
@@ -237,6 +259,8 @@ impl Engine {
         m.released_len = shared.released.len() as u32;
         m.message = self.message.as_ptr() as usize as u32;
         m.message_len = self.message.len() as u32;
+        m.reports = shared.reports.as_ptr() as usize as u32;
+        m.reports_len = shared.reports.len() as u32;
         status
     }
 
@@ -334,7 +358,7 @@ impl Engine {
     /// Starts a task.
     pub fn start(&mut self, yields: bool, function: Value, count: usize) -> Result<usize, Refusal> {
         self.with_arguments(count, |e, args| {
-            Ok(e.vm.new_task_that(yields, function, args, e.handler)?)
+            Ok(e.vm.new_task(function, args, e.handler, yields)?)
         })
     }
 
@@ -350,12 +374,13 @@ impl Engine {
             finalizer,
             &[object],
             self.handler,
+            false,
         )?))
     }
 
     /// Runs a task and publishes what came of it.
     pub fn run(&mut self, task: usize, slices: u32) -> u32 {
-        let exit = self.vm.run_task(task, slices);
+        let exit = self.run_slices(task, slices);
         self.mailbox.task = task as u32 + 1;
         match exit {
             Some(Exit::Done) => {
@@ -374,7 +399,7 @@ impl Engine {
             Some(Exit::OutOfFuel) => self.empty(status::OUT_OF_FUEL),
             Some(Exit::HostCall) => match self.vm.task_call(task) {
                 Some((function, args)) => {
-                    self.mailbox.function = function;
+                    self.mailbox.function = function.as_int().unwrap_or(0) as u32;
                     self.set_results(&args);
                     self.publish(status::HOST_CALL)
                 }
@@ -391,6 +416,26 @@ impl Engine {
             None => self.refuse(Refusal::Misuse(
                 "there is no such task, or it waits for an answer",
             )),
+        }
+    }
+
+    /// Runs a task, and looks between two slices whether the system still gives memory: a program that it gives none to, even after a
+    /// collection, gets `not enough memory`.
+    fn run_slices(&mut self, task: usize, slices: u32) -> Option<Exit> {
+        let mut left = slices;
+        loop {
+            let exit = self.vm.run_task(task, 1);
+            left -= 1;
+            // Much output: the host wants to have it.
+            if !matches!(exit, Some(Exit::Slice)) || left == 0 || self.vm.host.wants_pause() {
+                return exit;
+            }
+            if memory::is_low() {
+                self.vm.collect();
+                if memory::is_low() {
+                    self.vm.set_interrupt("not enough memory");
+                }
+            }
         }
     }
 
@@ -440,7 +485,9 @@ impl Engine {
             return Ok(known);
         }
         let companion = self.companion(number, Some(self.companion_metatable))?;
-        let value = self.vm.host_function(number, companion)?;
+        let value = self
+            .vm
+            .host_function(&[Value::int(number as i64), companion])?;
         self.vm.raw_set_int(self.functions, number as i64, value)?;
         Ok(value)
     }

@@ -9,6 +9,8 @@
 pub mod abi;
 #[cfg(not(feature = "legacy"))]
 pub mod engine;
+#[cfg(not(feature = "legacy"))]
+pub mod memory;
 mod range;
 pub mod seed;
 #[cfg(not(feature = "legacy"))]

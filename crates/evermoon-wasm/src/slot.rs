@@ -154,7 +154,7 @@ impl Engine {
                 {
                     return slot(object.0 as u64, kind::HOST_OBJECT);
                 }
-                if let Some(number) = self.vm.host_function_number(v) {
+                if let Some(number) = self.vm.host_function_key(v).and_then(|n| n.as_int()) {
                     return slot(number as u64, kind::HOST_FUNCTION);
                 }
                 let detail = match v.type_of() {

@@ -6,6 +6,7 @@ pub mod bytecode;
 pub mod compile;
 #[allow(unsafe_code)]
 pub mod heap;
+pub mod persist;
 #[path = "lib/mod.rs"]
 pub mod stdlib;
 pub mod syntax;

@@ -21,25 +21,26 @@ fn run(source: &str, portion: u64, portions_max: u64) -> Option<(String, u64, u6
     let function = chunk.expect("there is room").expect("the source compiles");
     let before = vm.fuel_used();
     vm.set_fuel(Some(portion));
-    vm.enter(function, &[], None).expect("there is room");
+    let task = vm.new_task(function, &[], None, false);
+    let task = task.expect("there is room");
     let mut portions = 1;
     let mut text = Vec::new();
     loop {
-        match vm.run() {
-            Exit::Slice => {}
-            Exit::OutOfFuel if portions == portions_max => return None,
-            Exit::OutOfFuel => {
+        match vm.run_task(task, 1) {
+            Some(Exit::Slice) => {}
+            Some(Exit::OutOfFuel) if portions == portions_max => return None,
+            Some(Exit::OutOfFuel) => {
                 portions += 1;
                 vm.set_fuel(Some(portion));
             }
-            Exit::Done => {
-                for value in vm.leave() {
+            Some(Exit::Done) => {
+                for value in vm.task_results().to_vec() {
                     vm.display(value, &mut text);
                     text.push(b' ');
                 }
                 break;
             }
-            Exit::Failed => {
+            Some(Exit::Failed) => {
                 let error = vm.error;
                 vm.display(error, &mut text);
                 break;

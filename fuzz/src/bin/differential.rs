@@ -48,7 +48,10 @@ fn options() -> Result<Options, String> {
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         let mut value = || args.next().ok_or(format!("{arg} needs a value"));
-        let number = |text: String| text.parse::<u64>().map_err(|_| format!("'{text}' is no number"));
+        let number = |text: String| {
+            text.parse::<u64>()
+                .map_err(|_| format!("'{text}' is no number"))
+        };
         match arg.as_str() {
             "--seconds" => options.seconds = number(value()?)?,
             "--seed" => options.seed = number(value()?)?,
@@ -67,7 +70,10 @@ enum Verdict {
     Same,
     /// One of the two ran out of what it was given.
     Skipped,
-    Different { ours: String, theirs: String },
+    Different {
+        ours: String,
+        theirs: String,
+    },
 }
 
 #[derive(Default)]
@@ -84,9 +90,12 @@ fn run(options: Options) -> Result<bool, String> {
     let mut well = true;
     if !options.files.is_empty() {
         for file in &options.files {
-            let source = std::fs::read_to_string(file).map_err(|error| format!("{file}: {error}"))?;
+            let source =
+                std::fs::read_to_string(file).map_err(|error| format!("{file}: {error}"))?;
             for way in 0..WAYS {
-                if let Verdict::Different { ours, theirs } = compare(&source, way, &mut reference, &mut counts)? {
+                if let Verdict::Different { ours, theirs } =
+                    compare(&source, way, &mut reference, &mut counts)?
+                {
                     println!("== {file}, way {way}\n-- ours\n{ours}\n-- reference\n{theirs}");
                     well = false;
                 }
@@ -105,7 +114,9 @@ fn run(options: Options) -> Result<bool, String> {
             return Ok(true);
         }
         let way = seed % WAYS;
-        let Verdict::Different { ours, theirs } = compare(&source, way, &mut reference, &mut counts)? else {
+        let Verdict::Different { ours, theirs } =
+            compare(&source, way, &mut reference, &mut counts)?
+        else {
             continue;
         };
         if !seen.insert(signature(&ours, &theirs)) {
@@ -115,16 +126,25 @@ fn run(options: Options) -> Result<bool, String> {
         // What does not compile any more would be another finding.
         let refused = |text: &str| text.starts_with("refused");
         let was_refused = refused(&ours) || refused(&theirs);
-        let small = shrink(&source, program::PRELUDE, 3_000, |candidate| {
-            match compare(candidate, way, &mut reference, &mut Counts::default()) {
-                Ok(Verdict::Different { ours, theirs }) => was_refused || !refused(&ours) && !refused(&theirs),
-                _ => false,
+        let small = shrink(&source, program::PRELUDE, 3_000, |candidate| match compare(
+            candidate,
+            way,
+            &mut reference,
+            &mut Counts::default(),
+        ) {
+            Ok(Verdict::Different { ours, theirs }) => {
+                was_refused || !refused(&ours) && !refused(&theirs)
             }
+            _ => false,
         });
-        let Verdict::Different { ours: less, theirs: least } =
-            compare(&small, way, &mut reference, &mut Counts::default())?
+        let Verdict::Different {
+            ours: less,
+            theirs: least,
+        } = compare(&small, way, &mut reference, &mut Counts::default())?
         else {
-            println!("== seed {seed}, way {way}: seen once, and not again\n-- ours\n{ours}\n-- reference\n{theirs}");
+            println!(
+                "== seed {seed}, way {way}: seen once, and not again\n-- ours\n{ours}\n-- reference\n{theirs}"
+            );
             continue;
         };
         if !seen.insert(signature(&less, &least)) {
@@ -147,7 +167,11 @@ fn run(options: Options) -> Result<bool, String> {
         counts.lines,
         counts.failed,
         counts.skipped,
-        if well { "no difference".to_owned() } else { format!("{} differences", seen.len().div_ceil(2)) }
+        if well {
+            "no difference".to_owned()
+        } else {
+            format!("{} differences", seen.len().div_ceil(2))
+        }
     );
     Ok(well)
 }
@@ -155,14 +179,21 @@ fn run(options: Options) -> Result<bool, String> {
 /// Ways in which a program is run here.
 const WAYS: u64 = 8;
 
-fn compare(source: &str, way: u64, reference: &mut Reference, counts: &mut Counts) -> Result<Verdict, String> {
+fn compare(
+    source: &str,
+    way: u64,
+    reference: &mut Reference,
+    counts: &mut Counts,
+) -> Result<Verdict, String> {
     counts.programs += 1;
     // First here, where fuel ends what does not end by itself.
     let Some(ours) = ours(source, way) else {
         counts.skipped += 1;
         return Ok(Verdict::Skipped);
     };
-    reference.send(source.as_bytes()).map_err(|error| error.to_string())?;
+    reference
+        .send(source.as_bytes())
+        .map_err(|error| error.to_string())?;
     let Some(theirs) = reference.receive() else {
         counts.skipped += 1;
         return Ok(Verdict::Skipped);
@@ -223,7 +254,11 @@ fn ours(source: &str, way: u64) -> Option<Vec<u8>> {
 
 /// Without what may differ: addresses, and the sign of a NaN.
 fn normal(text: &[u8]) -> String {
-    let text = text.escape_ascii().to_string().replace("\\n", "\n").replace("\\t", "\t");
+    let text = text
+        .escape_ascii()
+        .to_string()
+        .replace("\\n", "\n")
+        .replace("\\t", "\t");
     let mut out = String::new();
     let mut rest = text.replace("builtin: ", "");
     for sign in ["-nan", " nan", "+nan"] {
@@ -232,7 +267,10 @@ fn normal(text: &[u8]) -> String {
         }
     }
     while let Some(at) = rest.find(": 0x") {
-        let digits = rest[at + 4..].bytes().take_while(u8::is_ascii_hexdigit).count();
+        let digits = rest[at + 4..]
+            .bytes()
+            .take_while(u8::is_ascii_hexdigit)
+            .count();
         out.push_str(&rest[..at]);
         // Of a real address only: a number in hexadecimal may follow a colon too.
         if digits < 6 {

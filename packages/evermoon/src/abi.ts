@@ -52,38 +52,40 @@ export interface Exports {
 }
 
 /** What a call that runs came back for. */
-export const Status = { Done: 0, Error: 1, Slice: 2, OutOfFuel: 3, HostCall: 4, Misuse: 5, Memory: 6, Yielded: 7, Metamethod: 8 } as const;
+export const enum Status { Done = 0, Error = 1, Slice = 2, OutOfFuel = 3, HostCall = 4, Misuse = 5, Memory = 6, Yielded = 7, Metamethod = 8 }
 
 /** Kinds of a slot. */
-export const Kind = {
-  Nil: 0,
-  False: 1,
-  True: 2,
-  Int: 3,
-  Float: 4,
-  String: 5,
-  Handle: 6,
-  HostObject: 7,
-  Light: 8,
-  HostFunction: 9,
-} as const;
+export const enum Kind {
+  Nil = 0,
+  False = 1,
+  True = 2,
+  Int = 3,
+  Float = 4,
+  String = 5,
+  Handle = 6,
+  HostObject = 7,
+  Light = 8,
+  HostFunction = 9,
+}
 
 /** What a handle holds. */
-export const Holds = { Table: 1, Function: 2, Thread: 3, Userdata: 4 } as const;
+export const enum Holds { Table = 1, Function = 2, Thread = 3, Userdata = 4 }
 
 /** Fields of the mailbox, in words of 4 bytes. */
-export const Mail = {
-  Status: 0,
-  Count: 1,
-  Slots: 2,
-  Task: 3,
-  Function: 4,
-  Output: 5,
-  OutputLen: 6,
-  Released: 7,
-  ReleasedLen: 8,
-  Message: 9,
-  MessageLen: 10,
-} as const;
+export const enum Mail {
+  Status = 0,
+  Count = 1,
+  Slots = 2,
+  Task = 3,
+  Function = 4,
+  Output = 5,
+  OutputLen = 6,
+  Released = 7,
+  ReleasedLen = 8,
+  Message = 9,
+  MessageLen = 10,
+  Reports = 11,
+  ReportsLen = 12,
+}
 
-export const Stat = { HeapBytes: 0, HeapMax: 1, Collections: 2, FuelUsed: 3, Handles: 4, Tasks: 5 } as const;
+export const enum Stat { HeapBytes = 0, HeapMax = 1, Collections = 2, FuelUsed = 3, Handles = 4, Tasks = 5, Refused = 7 }

@@ -3,9 +3,10 @@
  * stack; each object is copied once, so that cycles and sharing keep their shape.
  */
 import { Holds, Kind, Mail, Status } from './abi.js';
-import { asBytes, type Core, isPlain } from './core.js';
+import { type Core, isPlain, scalar } from './core.js';
 import { LuaConversionError } from './errors.js';
 import { Handle } from './handles.js';
+import { asBytes } from './instance.js';
 import type { Strings, ToJSOptions } from './types.js';
 
 const SLOT = 16;
@@ -40,11 +41,8 @@ export function copyIn(core: Core, root: object, path: string): number {
   const prepare = (v: unknown, where: () => string): unknown => {
     switch (typeof v) {
       case 'symbol':
-        throw new LuaConversionError(`a symbol (${String(v)}) cannot cross to Lua, at ${where()}`, where());
       case 'bigint':
-        if (BigInt.asIntN(64, v) !== v) {
-          throw new LuaConversionError(`the bigint ${v} does not fit Lua's 64-bit integers, at ${where()}: pass it as a string`, where());
-        }
+        scalar(v, where());
         return v;
       case 'string':
         if (v.length <= 1024) return v;

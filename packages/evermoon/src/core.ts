@@ -13,7 +13,7 @@ import { type Exports, Holds, Kind, Mail, Stat, Status } from './abi.js';
 import { copyIn } from './copy.js';
 import { EvermoonError, LuaConversionError, LuaDisposedError, LuaMemoryError } from './errors.js';
 import { Handle, LuaFunction, LuaTable, LuaThread, LuaUserdata } from './handles.js';
-import { type Instance, trapped, utf8Length } from './instance.js';
+import { asBytes, type Instance, trapped, utf8Length } from './instance.js';
 import { Method, Multi, Proxied, Thrown } from './marks.js';
 import { proxyFunctions } from './proxy.js';
 import type { Sink } from './output.js';
@@ -99,14 +99,23 @@ export class Core {
     if (this.engine === 0) throw new LuaMemoryError('not enough memory for an engine, or too many engines in one instance', '');
     this.mail = x.em_mailbox(this.engine) >>> 2;
     engines.register(this, { x, engine: this.engine }, this);
-    const status = this.compile(OPERATORS, '=evermoon');
-    if (status !== Status.Done) throw this.failed(status);
-    const main = this.handleAt(0);
-    if (x.em_call(this.engine, main, 0, 1) !== Status.Done) throw this.refusal(Status.Misuse);
-    instance.view();
+    this.own(OPERATORS, []);
     const [index, newindex, length, tostring, st, resume, setmetatable] = [0, 1, 2, 3, 4, 5, 6].map((i) => this.handleAt(i));
     this.op = { index, newindex, length, tostring, status: st, resume, setmetatable } as Operators;
-    x.em_handle_free(this.engine, main);
+  }
+
+  /** Runs Lua code of the package's own to its end; its results are in the slots. */
+  own(code: string, args: readonly unknown[]): void {
+    let status = this.compile(code, '=evermoon');
+    if (status === Status.Done) {
+      const main = this.handleAt(0);
+      this.pass(args);
+      status = this.x.em_call(this.engine, main, args.length, 1000);
+      this.sent();
+      this.x.em_handle_free(this.engine, main);
+    }
+    this.instance.view();
+    if (status !== Status.Done) throw status === Status.Error ? new EvermoonError('bug', String(this.first('text'))) : this.refusal(status);
   }
 
   dispose(): void {
@@ -143,7 +152,8 @@ export class Core {
   /** There is nothing to drain. */
   get quiet(): boolean {
     const { u32 } = this.instance;
-    return (u32[this.mail + Mail.OutputLen]! | u32[this.mail + Mail.ReleasedLen]!) === 0;
+    const m = this.mail;
+    return (u32[m + Mail.OutputLen]! | u32[m + Mail.ReleasedLen]! | u32[m + Mail.ReportsLen]!) === 0;
   }
 
   // ---- slots ----
@@ -261,7 +271,8 @@ export class Core {
         this.#writeReference(w, this.functionNumber(v as (...args: unknown[]) => unknown), Kind.HostFunction);
         return true;
       case 'symbol':
-        throw new LuaConversionError(`a symbol (${String(v)}) cannot cross to Lua: pass its description`, String(v));
+        scalar(v, 'the value');
+        return false;
       default:
         return this.#simpleObject(at, v as object | null);
     }
@@ -344,9 +355,7 @@ export class Core {
   }
 
   #writeBigint(w: number, v: bigint): void {
-    if (BigInt.asIntN(64, v) !== v) {
-      throw new LuaConversionError(`the bigint ${v} does not fit Lua's 64-bit integers: pass it as a string`, String(v));
-    }
+    scalar(v, 'the value');
     const { u32 } = this.instance;
     u32[w] = Number(BigInt.asUintN(32, v));
     u32[w + 1] = Number(BigInt.asUintN(32, v >> 32n));
@@ -502,40 +511,42 @@ export class Core {
   proxies(): void {
     if (this.#proxies) return;
     this.#proxies = true;
-    const status = this.compile(
+    this.own(
       `local index, newindex, length, call, pairs, tostring = ...
-       return { __index = index, __newindex = newindex, __len = length, __call = call, __pairs = pairs, __tostring = tostring,
-         __name = 'JavaScript object', __metatable = false }`,
-      '=evermoon',
+return { __index = index, __newindex = newindex, __len = length, __call = call, __pairs = pairs, __tostring = tostring,
+  __name = 'JavaScript object', __metatable = false }`,
+      proxyFunctions((object) => this.objectNumber(object)),
     );
-    if (status !== Status.Done) throw this.failed(status);
-    const main = this.handleAt(0);
-    const functions = proxyFunctions(this);
-    const at = this.slots(functions.length);
-    functions.forEach((f, i) => this.simple(at + i * SLOT, f));
-    const ran = this.x.em_call(this.engine, main, functions.length, 1);
-    this.instance.view();
-    if (ran !== Status.Done) throw this.failed(ran);
     const table = this.handleAt(0);
     this.x.em_object_metatable(this.engine, table);
     this.x.em_handle_free(this.engine, table);
-    this.x.em_handle_free(this.engine, main);
   }
 
   // ---- after a call ----
 
-  /** Takes the output and the released numbers, if there are any. */
+  /** Takes the output, the reports and the released numbers, if there are any. */
   drain(sink: Sink): void {
+    if (this.quiet) return;
     const { u32, u8 } = this.instance;
     const m = this.mail;
-    const output = u32[m + Mail.OutputLen]!;
-    const released = u32[m + Mail.ReleasedLen]!;
-    if ((output | released) === 0) return;
-    const numbers = released > 0 ? u32.slice(u32[m + Mail.Released]! >>> 2, (u32[m + Mail.Released]! >>> 2) + released) : undefined;
-    const bytes = output > 0 ? u8.slice(u32[m + Mail.Output]!, u32[m + Mail.Output]! + output) : undefined;
+    /** A copy of what a field and the one behind it name, in units of the view. */
+    const copy = <T extends Uint8Array | Uint32Array>(view: T, field: number, shift: number) => {
+      const at = u32[m + field]! >>> shift;
+      return view.slice(at, at + u32[m + field + 1]!) as T;
+    };
+    const output = copy(u8, Mail.Output, 0);
+    const reports = copy(u8, Mail.Reports, 0);
+    const released = copy(u32, Mail.Released, 2);
     this.x.em_output_taken(this.engine);
-    if (numbers) for (const number of numbers) this.#forget(number);
-    if (bytes) sink.write(bytes);
+    for (const number of released) this.#forget(number);
+    if (output.length > 0) sink.write(output);
+    const words = new Uint32Array(reports.buffer);
+    for (let at = 0; at < reports.length; ) {
+      const head = words[at >>> 2]!;
+      const end = at + 4 + (head >>> 1);
+      sink.report(reports.subarray(at + 4, end), (head & 1) !== 0);
+      at = (end + 3) & ~3;
+    }
   }
 
   /** The error for a call that was refused. */
@@ -548,12 +559,6 @@ export class Core {
     return new EvermoonError('misuse', text);
   }
 
-  /** The error of a run or a load that failed: status `Error`, or a refusal. */
-  failed(status: number): Error {
-    if (status !== Status.Error) return this.refusal(status);
-    return new EvermoonError('bug', `the package's own Lua code failed: ${String(this.first('text'))}`);
-  }
-
   /** What a trap in the module becomes. */
   trap(error: unknown): unknown {
     if (!(error instanceof WebAssembly.RuntimeError)) return error;
@@ -561,19 +566,19 @@ export class Core {
     return trapped(error);
   }
 
-  stat(which: (typeof Stat)[keyof typeof Stat]): number {
+  stat(which: Stat): number {
     return this.x.em_stat(this.engine, which);
   }
 }
 
 const encoder = new TextEncoder();
 
-/** The bytes of a view or buffer. */
-export function asBytes(v: object): Uint8Array | undefined {
-  if (v instanceof Uint8Array) return v;
-  if (ArrayBuffer.isView(v)) return new Uint8Array(v.buffer, v.byteOffset, v.byteLength);
-  if (v instanceof ArrayBuffer) return new Uint8Array(v);
-  return undefined;
+/** Throws for a symbol, and for a bigint that is no integer of Lua's. */
+export function scalar(v: bigint | symbol, path: string): void {
+  if (typeof v === 'symbol') throw new LuaConversionError(`a symbol (${String(v)}) cannot cross to Lua, at ${path}: pass its description`, path);
+  if (BigInt.asIntN(64, v) !== v) {
+    throw new LuaConversionError(`the bigint ${v} does not fit Lua's 64-bit integers, at ${path}: pass it as a string`, path);
+  }
 }
 
 /** Whether an object is plain data that is copied: an array, an object of no class, a map or set. */

@@ -1,4 +1,5 @@
 /** The errors of the package. Each has a stable `code`; every message says what happened and, where we know it, what to do. */
+import type { StoreErrorCode } from './stores/errors.js';
 
 export type ErrorCode =
   | 'runtime'
@@ -12,7 +13,8 @@ export type ErrorCode =
   | 'sync'
   | 'load'
   | 'misuse'
-  | 'bug';
+  | 'bug'
+  | StoreErrorCode;
 
 /** What all have. */
 export class EvermoonError extends Error {

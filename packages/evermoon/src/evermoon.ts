@@ -45,6 +45,7 @@ export class Evermoon implements types.LuaEngine {
     seed(core.x, core.engine, options.seed);
     const lua = new Evermoon(core);
     if (options.modules) installModules(core, options.modules);
+    for (const library of options.libs ?? []) (library as (lua: Evermoon) => void)(lua);
     for (const [name, value] of Object.entries(options.globals ?? {})) lua.globals.set(name, value);
     return lua;
   }
@@ -62,9 +63,8 @@ export class Evermoon implements types.LuaEngine {
   runSync<R extends unknown[] = types.LuaValue[]>(code: string | Uint8Array, options: types.RunOptions = {}): R {
     const core = this.#core;
     const fn = this.load(code, options.name);
-    const limited =
-      options.fuel !== undefined || options.timeout !== undefined || options.signal || options.onPrint || options.onOutput;
-    const run = limited ? new RunState(core, options, core.defaults) : undefined;
+    const { args: _args, name: _name, strings: _strings, ...control } = options;
+    const run = Object.keys(control).length > 0 ? new RunState(core, options, core.defaults) : undefined;
     try {
       return callNow(core, fn.use(core), options.args ?? [], options.strings ?? core.strings, run) as R;
     } finally {

@@ -15,9 +15,9 @@ const SCRATCH = 64 << 10;
 
 export class Instance {
   readonly x: Exports;
-  u8: Uint8Array;
-  u32: Uint32Array;
-  f64: Float64Array;
+  u8!: Uint8Array;
+  u32!: Uint32Array;
+  f64!: Float64Array;
   #scratch: number;
   #used = 0;
   /** Memory of long strings, to be freed with the scratch. */
@@ -35,9 +35,7 @@ export class Instance {
       );
     }
     this.x = exports;
-    this.u8 = new Uint8Array(exports.memory.buffer);
-    this.u32 = new Uint32Array(exports.memory.buffer);
-    this.f64 = new Float64Array(exports.memory.buffer);
+    this.#renew();
     this.#scratch = this.alloc(SCRATCH);
   }
 
@@ -145,6 +143,14 @@ export class Instance {
     }
     return decoder.decode(u8.subarray(address, address + length));
   }
+}
+
+/** The bytes of a view or buffer. */
+export function asBytes(v: object): Uint8Array | undefined {
+  if (v instanceof Uint8Array) return v;
+  if (ArrayBuffer.isView(v)) return new Uint8Array(v.buffer, v.byteOffset, v.byteLength);
+  if (v instanceof ArrayBuffer || Object.prototype.toString.call(v) === '[object ArrayBuffer]') return new Uint8Array(v as ArrayBuffer);
+  return undefined;
 }
 
 /** Length of a string in UTF-8 (a lone surrogate counts as U+FFFD). */

@@ -1,7 +1,9 @@
 /** From whatever the user has to a compiled module, with errors that say what to do. Importing this does no work. */
 import { EvermoonLoadError } from './errors.js';
-import { Instance } from './instance.js';
+import { asBytes, Instance } from './instance.js';
 import type { WasmSource } from './types.js';
+
+const GIVEN = 'the bytes given';
 
 const modules = new WeakMap<object, Promise<WebAssembly.Module>>();
 const byAddress = new Map<string, Promise<WebAssembly.Module>>();
@@ -25,38 +27,31 @@ export function instantiate(module: WebAssembly.Module, isolate: boolean): Insta
 /** Compiles what was given; the same source is compiled once. */
 export async function compile(source: WasmSource): Promise<WebAssembly.Module> {
   if (source instanceof WebAssembly.Module) return source;
-  if (typeof source === 'string' || source instanceof URL) {
-    const address = String(source);
-    let found = byAddress.get(address);
-    if (!found) {
-      found = fetchModule(address);
-      byAddress.set(address, found);
-      // A failure is not remembered: the next try may find the network back.
-      found.catch(() => byAddress.delete(address));
-    }
-    return found;
-  }
-  let found = modules.get(source);
+  const isAddress = typeof source === 'string' || source instanceof URL;
+  const key = isAddress ? String(source) : source;
+  const known = (isAddress ? byAddress : modules) as Map<unknown, Promise<WebAssembly.Module>>;
+  let found = known.get(key);
   if (!found) {
-    found = isBytes(source) ? compileBytes(source, 'the bytes given') : compileResponse(await source);
-    modules.set(source, found);
-    found.catch(() => modules.delete(source));
+    found = isAddress ? fetchModule(String(source)) : compileGiven(source as Exclude<WasmSource, string | URL | WebAssembly.Module>);
+    known.set(key, found);
+    // A failure is not remembered: the next try may find the network back.
+    found.catch(() => known.delete(key));
   }
   return found;
 }
 
-function isBytes(source: object): source is BufferSource {
-  return ArrayBuffer.isView(source) || Object.prototype.toString.call(source) === '[object ArrayBuffer]';
+async function compileGiven(source: BufferSource | Response | Promise<Response>): Promise<WebAssembly.Module> {
+  return asBytes(source) ? compileBytes(source as BufferSource, GIVEN) : compileResponse(await (source as Promise<Response>));
 }
 
 /** The same at once, where only bytes or a module can be had. */
 export function compileSync(source: BufferSource | WebAssembly.Module): WebAssembly.Module {
   if (source instanceof WebAssembly.Module) return source;
-  check(source, 'the bytes given');
+  check(source, GIVEN);
   try {
     return new WebAssembly.Module(source);
   } catch (error) {
-    throw explain(error, 'the bytes given');
+    throw explain(error, GIVEN);
   }
 }
 
@@ -107,7 +102,7 @@ async function compileBytes(bytes: BufferSource, from: string): Promise<WebAssem
 
 /** Says what is wrong with bytes that are no module. */
 function check(source: BufferSource, from: string): void {
-  const view = ArrayBuffer.isView(source) ? new Uint8Array(source.buffer, source.byteOffset, source.byteLength) : new Uint8Array(source);
+  const view = asBytes(source) ?? new Uint8Array();
   if (view[0] === 0x3c) {
     throw new EvermoonLoadError(
       `your bundler or server served a page in place of the wasm: ${from} begins with '<'. ` +
@@ -139,6 +134,12 @@ type NodeProcess = { versions?: { node?: string }; getBuiltinModule?: (name: str
 export function isNode(): boolean {
   const { process, Deno } = globalThis as { process?: NodeProcess; Deno?: unknown };
   return Deno === undefined && typeof process?.versions?.node === 'string';
+}
+
+/** Where a file of the package may be: beside the code, or where Vite's dev server has it when it has moved only the code. */
+export function siblings(name: string): string[] {
+  const { url } = import.meta;
+  return [...new Set([url, url.replace(/[^/]*\/deps(_temp[^/]*)?\/[^/]*$/, 'evermoon/dist/x')])].map((base) => new URL(name, base).href);
 }
 
 /** One of Node's own modules, by a way that no bundler follows. */

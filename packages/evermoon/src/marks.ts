@@ -17,6 +17,19 @@ export class Method {
   ) {}
 }
 
+/** An object of JavaScript's that is elsewhere: what Lua does to it is asked there (`proxy.ts` has the list). */
+export abstract class Elsewhere {
+  abstract ask(operation: number, args: unknown[]): Promise<unknown>;
+}
+
+const bytes = new WeakSet<object>();
+/** Marks a function: strings come to it as `Uint8Array`, whatever the engine's `strings` says. */
+export function takesBytes<F extends object>(fn: F): F {
+  bytes.add(fn);
+  return fn;
+}
+export const isForBytes = (fn: object): boolean => bytes.has(fn);
+
 /** An exception on its way through Lua. */
 export class Thrown {
   constructor(readonly error: Error) {}

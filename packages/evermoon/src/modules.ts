@@ -1,8 +1,6 @@
 /** `require` through the host: one more searcher, before those that look for files. */
-import { Status } from './abi.js';
 import type { Core } from './core.js';
 import { EvermoonError } from './errors.js';
-import { callNow } from './run.js';
 import type { Modules } from './types.js';
 
 const SEARCHER = `
@@ -17,28 +15,21 @@ table.insert(package.searchers, 2, function(name)
 end)`;
 
 export function installModules(core: Core, modules: Modules): void {
-  const status = core.compile(SEARCHER, '=evermoon');
-  if (status !== Status.Done) throw core.failed(status);
-  const main = core.handleAt(0);
-  callNow(core, main, [finder(modules)], 'text');
-  core.x.em_handle_free(core.engine, main);
+  core.own(SEARCHER, [finder(modules)]);
 }
 
-type Found = string | Uint8Array | undefined | null;
-
 function finder(modules: Modules): (name: string) => unknown {
-  const checked = (name: string, source: unknown): Found => {
+  const find: (name: string) => unknown =
+    typeof modules === 'function'
+      ? modules
+      : modules instanceof Map
+        ? (name) => modules.get(name) as unknown
+        : (name) => (Object.hasOwn(modules, name) ? (modules as Record<string, unknown>)[name] : undefined);
+  const checked = (name: string, source: unknown): unknown => {
     if (source === undefined || source === null) return undefined;
     if (typeof source === 'string' || source instanceof Uint8Array) return source;
+    if (source instanceof Promise) return source.then((found) => checked(name, found));
     throw new EvermoonError('misuse', `the loader gave ${typeof source} for the module '${name}': a string or a Uint8Array is needed`);
   };
-  if (typeof modules === 'function') {
-    return (name) => {
-      const source = modules(name);
-      return source instanceof Promise ? source.then((s) => checked(name, s)) : checked(name, source);
-    };
-  }
-  if (modules instanceof Map) return (name) => checked(name, modules.get(name));
-  const record = modules as Readonly<Record<string, Found>>;
-  return (name) => (Object.hasOwn(record, name) ? checked(name, record[name]) : undefined);
+  return (name) => checked(name, find(name));
 }

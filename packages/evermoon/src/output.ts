@@ -1,40 +1,64 @@
 /** A program's output on its way to the user: bytes become lines, in order, and a last line without an end is kept until the run is over. */
 import type { Output } from './types.js';
 
-export class Sink {
+/** Makes lines of bytes. */
+class Lines {
   readonly #decoder = new TextDecoder('utf-8', { ignoreBOM: true });
   #rest = '';
+
+  constructor(private readonly put: (line: string) => void) {}
+
+  write(bytes: Uint8Array): void {
+    const lines = (this.#rest + this.#decoder.decode(bytes, { stream: true })).split('\n');
+    this.#rest = lines.pop()!;
+    for (const line of lines) this.put(line);
+  }
+
+  end(): void {
+    const rest = this.#rest + this.#decoder.decode();
+    this.#rest = '';
+    if (rest !== '') this.put(rest);
+  }
+}
+
+const decoder = new TextDecoder();
+
+export class Sink {
+  readonly #out: Lines;
+  readonly #err: Lines;
   #written = false;
 
-  constructor(private readonly to: Output) {}
+  constructor(private readonly to: Output) {
+    this.#out = new Lines(to.onPrint ?? ((line) => console.log(line)));
+    this.#err = new Lines(to.onStderr ?? ((line) => console.error(line)));
+  }
 
-  /** Takes bytes; the view is good only during the call. */
+  /** Takes output. The bytes are the sink's own. */
   write(bytes: Uint8Array): void {
-    const { onOutput, onPrint } = this.to;
-    this.#written = true;
-    if (onOutput) {
-      onOutput(bytes.slice());
-      return;
+    if (this.to.onOutput) this.to.onOutput(bytes);
+    else {
+      this.#written = true;
+      this.#out.write(bytes);
     }
-    const text = this.#rest + this.#decoder.decode(bytes, { stream: true });
-    let from = 0;
-    for (let end = text.indexOf('\n'); end >= 0; end = text.indexOf('\n', from)) {
-      const line = text.slice(from, end);
-      from = end + 1;
-      if (onPrint) onPrint(line);
-      else console.log(line);
+  }
+
+  /** Takes what went to the standard error stream, or a warning. */
+  report(bytes: Uint8Array, isWarning: boolean): void {
+    if (isWarning) {
+      const text = decoder.decode(bytes);
+      if (this.to.onWarn) this.to.onWarn(text);
+      else console.warn(`Lua warning: ${text}`);
+    } else {
+      this.#written = true;
+      this.#err.write(bytes);
     }
-    this.#rest = text.slice(from);
   }
 
   /** The run is over: hands out what has no line end. */
   end(): void {
     if (!this.#written) return;
     this.#written = false;
-    const rest = this.#rest + this.#decoder.decode();
-    this.#rest = '';
-    if (rest === '') return;
-    if (this.to.onPrint) this.to.onPrint(rest);
-    else if (!this.to.onOutput) console.log(rest);
+    this.#out.end();
+    this.#err.end();
   }
 }

@@ -5,9 +5,9 @@
  * from 1. The ways from an object to the JavaScript around it (`constructor`, `__proto__`) are closed, because a sandboxed program must
  * not find `Function`.
  */
-import { isPlain, type Core } from './core.js';
+import { isPlain } from './core.js';
 import { EvermoonError } from './errors.js';
-import { Method, Multi, Proxied } from './marks.js';
+import { Elsewhere, Method, Multi, Proxied } from './marks.js';
 
 const CLOSED = new Set(['constructor', '__proto__', '__defineGetter__', '__defineSetter__', '__lookupGetter__', '__lookupSetter__']);
 
@@ -33,7 +33,7 @@ function byReference(owner: object, value: unknown): unknown {
 }
 
 /** `__index`, `__newindex`, `__len`, `__call`, `__pairs`, `__tostring`. */
-export function proxyFunctions(core: Core): ((...args: never[]) => unknown)[] {
+export function proxyFunctions(numberOf: (object: object) => number): ((...args: unknown[]) => unknown)[] {
   const index = (object: object, key: unknown) => {
     if (object instanceof Map && !(typeof key === 'string' && key in object)) return byReference(object, object.get(key));
     const name = keyOf(object, key);
@@ -71,7 +71,11 @@ export function proxyFunctions(core: Core): ((...args: never[]) => unknown)[] {
     if (object instanceof Error) return `${object.name}: ${object.message}`;
     const own = (object as { toString?: unknown }).toString;
     if (typeof own === 'function' && own !== Object.prototype.toString) return String(object);
-    return `JavaScript ${Object.prototype.toString.call(object).slice(8, -1)}: ${core.objectNumber(object)}`;
+    return `JavaScript ${Object.prototype.toString.call(object).slice(8, -1)}: ${numberOf(object)}`;
   };
-  return [index, newindex, length, call, pairs, tostring];
+  return [index, newindex, length, call, pairs, tostring].map(
+    (f, i) =>
+      (object, ...args) =>
+        object instanceof Elsewhere ? object.ask(i, args) : (f as (...args: unknown[]) => unknown)(object, ...args),
+  );
 }

@@ -14,10 +14,13 @@ export type {
   RemoteFunction,
   RemoteHandle,
   RemoteTable,
+  RemoteThread,
+  RemoteUserdata,
   RunOptions,
   Stats,
   Strings,
   ToJSOptions,
   WasmSource,
   WorkerEngine,
+  WorkerOptions,
 } from './types.js';

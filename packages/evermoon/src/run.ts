@@ -17,7 +17,7 @@ import {
   LuaTimeoutError,
 } from './errors.js';
 import { Handle } from './handles.js';
-import { Multi, Thrown } from './marks.js';
+import { isForBytes, Multi, Thrown } from './marks.js';
 import { Sink } from './output.js';
 import type { Control, RunOptions, Strings } from './types.js';
 
@@ -45,7 +45,7 @@ export class RunState {
   onCancel: ((error: Error) => void) | undefined;
 
   constructor(core: Core, options: Control & RunOptions, defaults: Control) {
-    this.ownSink = options.onPrint !== undefined || options.onOutput !== undefined;
+    this.ownSink = (options.onPrint ?? options.onOutput ?? options.onWarn ?? options.onStderr) !== undefined;
     this.sink = this.ownSink ? new Sink(options) : (core.current?.sink ?? core.sink);
     this.fuel = this.fuelStart = options.fuel ?? defaults.fuel;
     this.timeout = options.timeout ?? defaults.timeout ?? Infinity;
@@ -118,7 +118,7 @@ function isThenable(v: unknown): v is PromiseLike<unknown> {
 function callHost(core: Core, run: RunState | undefined): Answer | PromiseLike<unknown> {
   const { u32 } = core.instance;
   const reference = core.refs[u32[core.mail + Mail.Function]!];
-  let args = core.results(core.strings);
+  let args = core.results(reference && isForBytes(reference.object) ? 'bytes' : core.strings);
   core.drain(run?.sink ?? core.sink);
   const before = core.current;
   core.current = run;
@@ -207,6 +207,27 @@ function messageOf(core: Core, value: unknown, text: unknown): string {
   return `(error object is a ${typeof value === 'object' ? 'userdata' : typeof value} value)`;
 }
 
+// ---- the end ----
+
+/** All results of a run that is done; throws for any other end. Slots are read before any code of the user's runs. */
+function ended(core: Core, status: number, run: RunState | undefined, strings: Strings): unknown[] {
+  let error: Error | undefined;
+  let values: unknown[] = [];
+  if (status === Status.Done) values = core.results(strings);
+  else if (status === Status.Error) error = failure(core);
+  else if (status === Status.OutOfFuel) error = new LuaFuelError(`out of fuel: the budget of ${run?.fuelStart} ran out`);
+  else error = core.refusal(status);
+  core.drain(run?.sink ?? core.sink);
+  if (error) throw error;
+  return values;
+}
+
+/** Drops a task that is not at its end. After Error and Done it is gone; its number may already be another's. */
+function stopped(core: Core, status: number, task: number, error: unknown): unknown {
+  if (status > Status.Error && task !== 0 && !core.disposed && !core.instance.dead) core.x.em_drop(core.engine, task);
+  return core.trap(error);
+}
+
 // ---- at once ----
 
 /** Calls a Lua function to its end; all results. */
@@ -227,7 +248,7 @@ export function callNow(core: Core, handle: number, args: readonly unknown[], st
   }
 }
 
-/** Sees a call that has been entered through to its end; all results. Slots are read before any code of the user's runs. */
+/** Sees a call that has been entered through to its end; all results. */
 export function finishNow(core: Core, first: number, run: RunState | undefined, strings: Strings): unknown[] {
   let status = first;
   const task = core.instance.u32[core.mail + Mail.Task]!;
@@ -235,16 +256,6 @@ export function finishNow(core: Core, first: number, run: RunState | undefined, 
   try {
     for (;;) {
       switch (status) {
-        case Status.Done: {
-          const values = core.results(strings);
-          core.drain(sink);
-          return values;
-        }
-        case Status.Error: {
-          const error = failure(core);
-          core.drain(sink);
-          throw error;
-        }
         case Status.HostCall: {
           let answer = callHost(core, run);
           if (isThenable(answer)) {
@@ -265,17 +276,12 @@ export function finishNow(core: Core, first: number, run: RunState | undefined, 
           settle(core, run);
           core.instance.view();
           break;
-        case Status.OutOfFuel:
-          core.drain(sink);
-          throw new LuaFuelError(`out of fuel: the budget of ${run?.fuelStart} ran out`);
         default:
-          throw core.refusal(status);
+          return ended(core, status, run, strings);
       }
     }
   } catch (error) {
-    // After Error the task is gone; its number may already be another's.
-    if (status !== Status.Error && status !== Status.Done && !core.disposed && !core.instance.dead) core.x.em_drop(core.engine, task);
-    throw core.trap(error);
+    throw stopped(core, status, task, error);
   }
 }
 
@@ -289,8 +295,7 @@ export async function callAsync(core: Core, handle: () => number, options: RunOp
   run.check();
   core.runs.add(run);
   let task = 0;
-  let status: number = Status.Done;
-  let ended = false;
+  let status: number = Status.Slice;
   try {
     core.pass(options.args ?? []);
     task = core.x.em_start(core.engine, handle(), options.args?.length ?? 0);
@@ -302,18 +307,6 @@ export async function callAsync(core: Core, handle: () => number, options: RunOp
     let calls = 0;
     for (;;) {
       switch (status) {
-        case Status.Done: {
-          ended = true;
-          const values = core.results(strings);
-          core.drain(run.sink);
-          return values;
-        }
-        case Status.Error: {
-          ended = true;
-          const error = failure(core);
-          core.drain(run.sink);
-          throw error;
-        }
         case Status.HostCall: {
           let answer = callHost(core, run);
           if (isThenable(answer)) {
@@ -344,16 +337,12 @@ export async function callAsync(core: Core, handle: () => number, options: RunOp
           status = enter(core, run, () => core.x.em_run(core.engine, task, run.slices));
           break;
         }
-        case Status.OutOfFuel:
-          core.drain(run.sink);
-          throw new LuaFuelError(`out of fuel: the budget of ${run.fuelStart} ran out`);
         default:
-          throw core.refusal(status);
+          return ended(core, status, run, strings);
       }
     }
   } catch (error) {
-    if (!ended && task !== 0 && !core.disposed && !core.instance.dead) core.x.em_drop(core.engine, task);
-    throw core.trap(error);
+    throw stopped(core, status, task, error);
   } finally {
     core.runs.delete(run);
     run.sink.end();

@@ -79,6 +79,10 @@ export interface Output {
   onPrint?: (line: string) => void;
   /** Called with the bytes as they are written, instead of `onPrint`. They are yours. */
   onOutput?: (bytes: Uint8Array) => void;
+  /** Called for each warning: `warn(…)` once the program has switched them on (`warn('@on')`), an error in a `__gc`. Default: `console.warn`. */
+  onWarn?: (message: string) => void;
+  /** Called for each line that goes to `io.stderr`. Default: `console.error`. */
+  onStderr?: (line: string) => void;
 }
 
 /** How long a run may go on. */
@@ -107,6 +111,8 @@ export interface EvermoonOptions extends Output, Pick<Control, 'fuel' | 'timeout
   strings?: Strings;
   /** Seed of `math.random`. Default: random bits from `crypto`. */
   seed?: number | bigint;
+  /** Libraries beyond the sandbox's: `os()` and `io(…)` of `evermoon/libs`, or any function that puts something into the engine. */
+  libs?: readonly ((lua: never) => void)[];
   /** Globals to set. */
   globals?: Readonly<Record<string, LuaInput>>;
 }
@@ -267,40 +273,78 @@ export interface LuaMulti {
   readonly values: readonly LuaInput[];
 }
 
+/** Options of an engine in a worker. Functions among them (`modules`, `globals`) are called on your side. */
+export interface WorkerOptions extends Omit<EvermoonOptions, 'isolate' | 'libs'> {
+  /** `os.time`, `os.clock`, `os.date` and `os.difftime`. */
+  os?: boolean;
+  /**
+   * The worker: one of your own, or the address of its script. Its script is `import 'evermoon/worker-script'`. Default: the package's own file, which bundlers
+   * that know `new Worker(new URL(…, import.meta.url))` find by themselves.
+   */
+  worker?: object | string | URL;
+}
+
 /**
  * An engine in a worker (`Evermoon.worker()`): the same calls, all of them asynchronous. Plain data is copied between the threads; Lua tables and
- * functions come as remote handles; functions of yours are called on your side and awaited by Lua.
+ * functions come as remote handles; functions and objects of yours stay on your side, and Lua waits for them.
  */
 export interface WorkerEngine {
+  /** As {@link LuaEngine.run}. A `signal` rejects at once, whatever Lua is doing. */
   run<R extends unknown[] = unknown[]>(code: string | Uint8Array, options?: RunOptions): Promise<R>;
+  load(code: string | Uint8Array, name?: string): Promise<RemoteFunction>;
   get<T = unknown>(name: string): Promise<T>;
   set(name: string, value: LuaInput): Promise<void>;
   define(name: string, fn: HostFunction): Promise<void>;
+  globals(): Promise<RemoteTable>;
+  table(contents?: readonly unknown[] | object): Promise<RemoteTable>;
+  proxy<T extends object>(object: T): LuaProxy<T>;
+  multi(...values: LuaInput[]): LuaMulti;
+  readonly null: null;
   stats(): Promise<Stats>;
   collect(): Promise<void>;
   setMemoryMax(bytes: number): Promise<void>;
-  /** Ends the worker at once, even in the middle of a run. */
-  terminate(): void;
+  /** Ends the worker at once, even in the middle of a run. What is under way rejects with `LuaDisposedError`. */
   dispose(): void;
   [Symbol.dispose](): void;
   readonly disposed: boolean;
 }
 
-/** A handle on the other side of a worker. */
+/** A handle to what is in the worker. */
 export interface RemoteHandle {
   readonly type: 'table' | 'function' | 'thread' | 'userdata';
+  equals(other: RemoteHandle): Promise<boolean>;
+  /** As Lua's `tostring`. */
+  tostring(): Promise<string>;
   dispose(): void;
   [Symbol.dispose](): void;
+  readonly disposed: boolean;
 }
 export interface RemoteTable extends RemoteHandle {
   readonly type: 'table';
   get<T = unknown>(key: LuaInput): Promise<T>;
   set(key: LuaInput, value: LuaInput): Promise<void>;
+  has(key: LuaInput): Promise<boolean>;
+  delete(key: LuaInput): Promise<void>;
   length(): Promise<number>;
+  /** All of them in one message. */
   entries(): Promise<[unknown, unknown][]>;
+  [Symbol.asyncIterator](): AsyncIterator<[unknown, unknown]>;
+  metatable(): Promise<RemoteTable | undefined>;
+  setMetatable(table: RemoteTable | undefined): Promise<void>;
   toJS(options?: ToJSOptions): Promise<unknown>;
 }
 export interface RemoteFunction extends RemoteHandle {
   readonly type: 'function';
   call<R extends unknown[] = unknown[]>(...args: LuaInput[]): Promise<R>;
+  callWith<R extends unknown[] = unknown[]>(options: Omit<RunOptions, 'name'>): Promise<R>;
+}
+export interface RemoteThread extends RemoteHandle {
+  readonly type: 'thread';
+  status(): Promise<LuaThread['status']>;
+  resume<R extends unknown[] = unknown[]>(...args: LuaInput[]): Promise<R>;
+}
+export interface RemoteUserdata extends RemoteHandle {
+  readonly type: 'userdata';
+  get<T = unknown>(key: LuaInput): Promise<T>;
+  set(key: LuaInput, value: LuaInput): Promise<void>;
 }

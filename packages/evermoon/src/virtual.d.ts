@@ -3,3 +3,8 @@ declare module 'virtual:wasm' {
   const base64: string;
   export default base64;
 }
+declare module '*.lua' {
+  /** The source, without its comments. */
+  const source: string;
+  export default source;
+}

@@ -181,7 +181,7 @@ impl Seed {
             Ok(Err(message)) => return Err(message),
             Err(throw) => return Err(self.thrown(throw)),
         };
-        vm.new_task(function, &[], None)
+        vm.new_task(function, &[], None, false)
             .map_err(|throw| self.thrown(throw))
     }
 

@@ -1,15 +1,14 @@
-//! Running Lua: entering the VM, calling host functions when it asks for them, and turning what ends a run into results or errors.
+//! Running Lua: driving tasks (`vm/task.rs`), calling host functions when they ask for them, and turning what ends them into results or errors.
 //!
-//! A host function is called between two runs of the VM, so it may use the engine, call Lua again included. What nests on the host's stack that
-//! way is the host's own doing and is limited ([`NESTING_MAX`]).
+//! A host function is called while its task is put aside, so it may use the engine, call Lua again included: that is another task. What nests
+//! on the host's stack that way is the host's own doing and is limited ([`NESTING_MAX`]).
 
 use super::error::{Error, Result};
 use super::lua::{Failure, Lua};
-use super::operations::answer;
 use super::userdata::HostData;
 use super::value::{MultiValue, Value};
 use crate::heap::value::Value as Raw;
-use crate::vm::door::Entry;
+use crate::vm::task::Answer;
 use crate::vm::{Exit, ExitRequest, Vm};
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -21,11 +20,11 @@ use std::sync::atomic::Ordering;
 const NESTING_MAX: u32 = 180;
 
 /// A future of a host function's results.
-pub(crate) type Answer = Pin<Box<dyn Future<Output = Result<MultiValue>>>>;
+pub(crate) type Promise = Pin<Box<dyn Future<Output = Result<MultiValue>>>>;
 
 /// A host function that answers at once, and one that answers by a future.
 pub(crate) type Immediate = Box<dyn Fn(&Lua, MultiValue) -> Result<MultiValue>>;
-pub(crate) type Deferred = Box<dyn Fn(Lua, MultiValue) -> Answer>;
+pub(crate) type Deferred = Box<dyn Fn(Lua, MultiValue) -> Promise>;
 
 /// A function that the host has given to Lua.
 pub(crate) struct HostFunction {
@@ -42,14 +41,23 @@ pub(crate) enum Body {
     Event,
 }
 
-/// Why a run stopped.
+/// Why a task stopped.
 pub(crate) enum Stop {
-    Done,
-    Failed,
+    Done(MultiValue),
+    Failed(Error),
     OutOfFuel,
-    Yielded,
+    Yielded(MultiValue),
     /// A host function that answers later has been called with these arguments.
     Asked(Rc<HostFunction>, MultiValue),
+}
+
+/// What a slice of a task comes to.
+enum Step {
+    Stop(Stop),
+    /// The slice is over.
+    Slice,
+    /// A host function has been called with these arguments.
+    Call(Rc<HostFunction>, MultiValue),
 }
 
 /// Counts an entry from the host; fails when there are too many inside each other.
@@ -81,112 +89,79 @@ impl Lua {
         function: impl Fn(&Vm) -> Result<Raw>,
         args: &[Value],
     ) -> Result<MultiValue> {
-        let entry = self.with(|vm| {
+        let task = self.with(|vm| {
             let function = function(vm)?;
             let args = self.to_raws(vm, args)?;
             let handler = self.handler(vm);
-            Ok(vm.enter_at(function, &args, handler)?)
+            Ok(vm.new_task(function, &args, handler, false)?)
         })?;
-        let nesting = Nesting::enter(self);
-        let stop = nesting
-            .as_ref()
-            .map_err(Error::clone)
-            .and_then(|_| self.drive(false));
-        if let Err(Error::Exit { close: true, .. }) = stop {
-            // The variables to be closed are, on the way out; what they raise is nobody's any more.
-            self.with(|vm| {
-                vm.unwind_entry(entry);
-                Ok(())
-            })?;
-            let _ = self.drive(false);
+        match self.drive(task, false) {
+            Ok(Stop::Done(values)) => Ok(values),
+            Ok(Stop::Failed(error)) => Err(error),
+            Ok(Stop::OutOfFuel) => {
+                let message = self.with(|vm| Ok(fuel_message(vm, task)));
+                Err(self.give_up(task, Error::Fuel { message: message? }))
+            }
+            Err(error) => Err(self.give_up(task, error)),
+            // Such a task takes no yields, and a drive without events answers every call.
+            Ok(Stop::Yielded(_) | Stop::Asked(..)) => Err(self.give_up(task, Error::Poisoned)),
         }
-        self.conclude(entry, stop)
+    }
+
+    /// Drops a task for this reason, which it gives back. `os.exit` may want its variables to be closed before; what they raise is nobody's
+    /// any more.
+    pub(crate) fn give_up(&self, task: usize, reason: Error) -> Error {
+        if let Error::Exit { close: true, .. } = reason {
+            let unwound = self.with(|vm| {
+                vm.unwind_task(task);
+                Ok(())
+            });
+            if unwound.is_ok() {
+                let _ = self.drive(task, false);
+            }
+        }
+        let _ = self.with(|vm| {
+            vm.drop_task(task);
+            Ok(())
+        });
+        reason
     }
 
     pub(crate) fn to_raws(&self, vm: &mut Vm, values: &[Value]) -> Result<Vec<Raw>, Failure> {
         values.iter().map(|v| self.to_raw(vm, v)).collect()
     }
 
-    /// Leaves an entry.
-    fn conclude(&self, entry: Entry, stop: Result<Stop>) -> Result<MultiValue> {
-        let mut stop = Some(stop);
-        self.with(|vm| match stop.take() {
-            Some(Ok(Stop::Done)) => {
-                let values = vm.leave();
-                Ok(self.to_values(vm, values))
-            }
-            Some(Ok(Stop::Failed)) => {
-                let error = self.take_error(vm);
-                vm.leave();
-                Err(error.into())
-            }
-            Some(Ok(Stop::OutOfFuel)) => {
-                let message = fuel_message(vm);
-                vm.abandon(entry);
-                Err(Error::Fuel { message }.into())
-            }
-            Some(Err(error)) => {
-                vm.abandon(entry);
-                Err(error.into())
-            }
-            // An entry takes no yields, and a drive without events answers every call.
-            _ => {
-                vm.abandon(entry);
-                Err(Error::Poisoned.into())
-            }
-        })
-    }
-
-    /// Runs until something ends or needs the host. `events`: host functions that answer later may be called.
-    pub(crate) fn drive(&self, events: bool) -> Result<Stop> {
+    /// Runs a task until something ends or needs the host. `events`: host functions that answer later may be called. A task that has not ended
+    /// is still there afterwards, also after an error.
+    pub(crate) fn drive(&self, task: usize, events: bool) -> Result<Stop> {
+        let _nesting = Nesting::enter(self)?;
         loop {
-            let exit = self.run_slice()?;
+            let step = self.run_slice(task);
             self.bury();
-            match exit {
-                Exit::Continue | Exit::Slice => {}
-                Exit::Done => return Ok(Stop::Done),
-                Exit::Failed => return Ok(Stop::Failed),
-                Exit::OutOfFuel => return Ok(Stop::OutOfFuel),
-                Exit::Yielded => return Ok(Stop::Yielded),
-                Exit::HostCall => {
-                    if let Some(exit) = self.exit_wanted()? {
-                        return Err(exit);
-                    }
-                    let (function, args) = self.asked()?;
-                    match &function.body {
-                        Body::Now(body) => {
-                            match self.guarded(&function.name, || body(self, args)) {
-                                // No `pcall` catches this.
-                                Err(exit @ Error::Exit { .. }) => return Err(exit),
-                                results => self.deliver(results)?,
-                            }
-                        }
-                        Body::Event | Body::Future(_) if events => {
-                            return Ok(Stop::Asked(function, args));
-                        }
-                        Body::Event | Body::Future(_) => {
-                            let name = &function.name;
-                            self.deliver(Err(Error::runtime(format!(
-                                "host function '{name}' answers later: run this with 'Lua::start' or 'call_async'"
-                            ))))?;
-                        }
-                    }
+            let (function, args) = match step? {
+                Step::Stop(stop) => return Ok(stop),
+                Step::Slice => continue,
+                Step::Call(function, args) => (function, args),
+            };
+            match &function.body {
+                Body::Now(body) => match self.guarded(&function.name, || body(self, args)) {
+                    // No `pcall` catches this.
+                    Err(exit @ Error::Exit { .. }) => return Err(exit),
+                    results => self.deliver(task, results)?,
+                },
+                Body::Event | Body::Future(_) if events => return Ok(Stop::Asked(function, args)),
+                Body::Event | Body::Future(_) => {
+                    let name = &function.name;
+                    let text = format!(
+                        "host function '{name}' answers later: run this with 'Lua::start' or 'call_async'"
+                    );
+                    self.deliver(task, Err(Error::runtime(text)))?;
                 }
             }
         }
     }
 
-    /// Whether it is `os.exit` that has left the interpreter.
-    fn exit_wanted(&self) -> Result<Option<Error>> {
-        self.with(|vm| {
-            Ok(vm
-                .exit_requested
-                .take()
-                .map(|ExitRequest { code, close }| Error::Exit { code, close }))
-        })
-    }
-
-    fn run_slice(&self) -> Result<Exit> {
+    fn run_slice(&self, task: usize) -> Result<Step> {
         if self.inner.poisoned.get() {
             return Err(Error::Poisoned);
         }
@@ -202,19 +177,49 @@ impl Lua {
             vm.set_interrupt("interrupted!");
         }
         // A panic in there is a bug of the engine's or of its `Host`: what it leaves behind is not looked at again.
-        match catch_unwind(AssertUnwindSafe(|| vm.run())) {
-            Ok(exit) => {
-                if exit == Exit::Slice {
-                    vm.host.tick();
-                }
-                Ok(exit)
-            }
+        match catch_unwind(AssertUnwindSafe(|| vm.run_task(task, 1))) {
+            Ok(exit) => self.step(&mut vm, task, exit),
             Err(panic) => {
                 self.inner.poisoned.set(true);
                 drop(vm);
                 std::panic::resume_unwind(panic)
             }
         }
+    }
+
+    /// What an exit means; values are taken out of the VM before anything else happens in it.
+    fn step(&self, vm: &mut Vm, task: usize, exit: Option<Exit>) -> Result<Step> {
+        Ok(Step::Stop(match exit {
+            Some(Exit::Done) => {
+                let results = std::mem::take(vm.task_results_mut());
+                let values = self.to_values(vm, &results);
+                *vm.task_results_mut() = results;
+                Stop::Done(values)
+            }
+            Some(Exit::Failed) => Stop::Failed(self.take_error(vm)),
+            Some(Exit::OutOfFuel) => Stop::OutOfFuel,
+            Some(Exit::Yielded) => {
+                let values = vm.task_yield(task).unwrap_or_default();
+                Stop::Yielded(self.to_values(vm, &values))
+            }
+            Some(Exit::HostCall) => {
+                if let Some(ExitRequest { code, close }) = vm.exit_requested.take() {
+                    return Err(Error::Exit { code, close });
+                }
+                let (function, args) = self.asked(vm, task)?;
+                return Ok(Step::Call(function, args));
+            }
+            // A native world's store answers at once.
+            Some(Exit::Slice | Exit::Continue | Exit::Fault) => {
+                vm.host.tick();
+                return Ok(Step::Slice);
+            }
+            None => {
+                return Err(Error::Busy {
+                    message: "run waits for something".into(),
+                });
+            }
+        }))
     }
 
     /// Calls code of the host's; a panic in it becomes an error.
@@ -232,38 +237,31 @@ impl Lua {
         }
     }
 
-    /// Which host function the VM wants, and its arguments.
-    fn asked(&self) -> Result<(Rc<HostFunction>, MultiValue)> {
-        self.with(|vm| {
-            let data = vm.upval(0).as_userdata();
-            let content = data.and_then(|u| {
-                u.data
-                    .as_ref()
-                    .and_then(|d| d.downcast_ref::<HostData>())
-                    .and_then(HostData::content)
-            });
-            let Some(Ok(function)) = content.map(Rc::downcast::<HostFunction>) else {
-                return Err(Error::Busy {
-                    message: "a library waits for something that this interface does not offer"
-                        .into(),
-                }
-                .into());
-            };
-            let args = (0..vm.slots()).map(|i| vm.arg(i)).collect();
-            Ok((function, self.to_values(vm, args)))
-        })
+    /// Which host function a task calls, and its arguments.
+    pub(crate) fn asked(&self, vm: &mut Vm, task: usize) -> Result<(Rc<HostFunction>, MultiValue)> {
+        let call = vm.task_call(task).and_then(|(key, args)| {
+            let data = key.as_userdata()?;
+            let data = data.data.as_ref()?.downcast_ref::<HostData>()?;
+            Some((data.content()?.downcast::<HostFunction>().ok()?, args))
+        });
+        match call {
+            Some((function, args)) => Ok((function, self.to_values(vm, &args))),
+            None => Err(Error::Busy {
+                message: "a library waits for something that this interface does not offer".into(),
+            }),
+        }
     }
 
-    /// Answers the host function that waits: the VM goes on with this at its next run.
-    pub(crate) fn deliver(&self, results: Result<MultiValue>) -> Result<()> {
-        let results = match results {
+    /// Answers the host function that a task waits for.
+    pub(crate) fn deliver(&self, task: usize, results: Result<MultiValue>) -> Result<()> {
+        let error = match results {
             Ok(values) => {
                 let done = self.with(|vm| {
                     let values = self.to_raws(vm, &values)?;
-                    answer_with(vm, answer::VALUES, &values)
+                    Ok(vm.answer_task(task, Answer::Values(&values))?)
                 });
                 match done {
-                    Ok(()) => return Ok(()),
+                    Ok(_) => return Ok(()),
                     Err(error) => error,
                 }
             }
@@ -271,48 +269,31 @@ impl Lua {
         };
         self.with(|vm| {
             // Messages get the position of the call, as those of Lua's own functions do; values are raised as they are.
-            match &results {
-                Error::BadArgument { position, cause } => {
-                    let text = vm.new_string(cause.to_string().as_bytes())?;
-                    answer_with(
-                        vm,
-                        answer::BAD_ARGUMENT,
-                        &[Raw::int(*position as i64), text],
-                    )
-                }
+            let answer = match &error {
+                Error::BadArgument { position, cause } => Answer::BadArgument(
+                    *position as u32,
+                    vm.new_string(cause.to_string().as_bytes())?,
+                ),
                 Error::Runtime(e) if e.value.is_none() => {
-                    let text = vm.new_string(e.message.as_bytes())?;
-                    answer_with(vm, answer::MESSAGE, &[text])
+                    Answer::Message(vm.new_string(e.message.as_bytes())?)
                 }
-                error => {
-                    let raw = self.error_to_raw(vm, error)?;
-                    answer_with(vm, answer::ERROR, &[raw])
-                }
-            }
+                error => Answer::Error(self.error_to_raw(vm, error)?),
+            };
+            vm.answer_task(task, answer)?;
+            Ok(())
         })
         .or_else(|_| {
             self.with(|vm| {
-                let message = Raw::string(vm.memory_message);
-                answer_with(vm, answer::ERROR, &[message])
+                vm.answer_task(task, Answer::Error(vm.memory_error()))?;
+                Ok(())
             })
         })
     }
 }
 
-/// Replaces the slots of the waiting native.
-fn answer_with(vm: &mut Vm, state: u32, values: &[Raw]) -> Result<(), Failure> {
-    vm.ensure_stack(values.len())?;
-    vm.set_slots(0)?;
-    for &v in values {
-        vm.push(v);
-    }
-    vm.set_state(state);
-    Ok(())
-}
-
 /// Where the fuel ran out.
-pub(crate) fn fuel_message(vm: &mut Vm) -> String {
-    let position = vm.where_it_is();
+fn fuel_message(vm: &Vm, task: usize) -> String {
+    let position = vm.task_position(task);
     if position.is_empty() {
         "out of fuel".into()
     } else {

@@ -170,7 +170,7 @@ impl Lua {
         O: Future<Output = Result<R>> + 'static,
     {
         let function = Rc::new(function);
-        let body = move |lua: Lua, args: MultiValue| -> super::drive::Answer {
+        let body = move |lua: Lua, args: MultiValue| -> super::drive::Promise {
             let function = function.clone();
             Box::pin(async move {
                 let args = A::from_lua_multi(args, &lua)?;
@@ -198,11 +198,8 @@ impl Lua {
                 .heap
                 .userdata(Some(Box::new(data)))
                 .map_err(Throw::Memory)?;
-            let closure = vm
-                .heap
-                .native_closure(self.inner.natives.host, &[Raw::userdata(userdata)]);
-            let closure = closure.map_err(Throw::Memory)?;
-            Ok(Function(self.hold(vm, Raw::native_closure(closure))))
+            let function = vm.host_function(&[Raw::userdata(userdata)])?;
+            Ok(Function(self.hold(vm, function)))
         })
     }
 
@@ -210,6 +207,6 @@ impl Lua {
     /// Nothing runs before [`Run::resume`]. Several runs may be under way at the same time.
     pub fn start(&self, function: &Function, args: impl IntoLuaMulti) -> Result<Run> {
         let args = args.into_lua_multi(self)?;
-        Run::new(self, Value::Function(function.clone()), args)
+        Run::new(self, function, &args)
     }
 }

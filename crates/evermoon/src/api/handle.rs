@@ -16,6 +16,8 @@ use std::sync::{Arc, Mutex};
 /// Slots given back since the engine last looked.
 pub(crate) struct Pool {
     pub(crate) freed: RefCell<Vec<u32>>,
+    /// Runs that were dropped before they were over.
+    pub(crate) tasks: RefCell<Vec<usize>>,
     /// Given back by errors, which may be dropped on another thread.
     pub(crate) remote: Arc<Mutex<Vec<u32>>>,
 }

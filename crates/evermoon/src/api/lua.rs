@@ -65,7 +65,6 @@ pub(crate) struct Inner {
     pub(crate) closed: Cell<bool>,
     /// The VM has panicked: its state is unknown.
     pub(crate) poisoned: Cell<bool>,
-    pub(crate) next_call: Cell<u64>,
 }
 
 /// Which libraries an engine gets; combine with `|` (mlua's word).
@@ -197,6 +196,7 @@ impl Builder {
             vm: RefCell::new(vm),
             pool: Rc::new(Pool {
                 freed: RefCell::default(),
+                tasks: RefCell::default(),
                 remote: Arc::new(Mutex::new(Vec::new())),
             }),
             graveyard: Rc::default(),
@@ -210,7 +210,6 @@ impl Builder {
             interrupt: Arc::new(AtomicBool::new(false)),
             closed: Cell::new(false),
             poisoned: Cell::new(false),
-            next_call: Cell::new(1),
         });
         let lua = Lua { inner };
         lua.with(|vm| {
@@ -352,8 +351,11 @@ impl Lua {
         result
     }
 
-    /// Takes back the slots of handles that were dropped.
+    /// Takes back the slots of handles and the tasks of runs that were dropped.
     pub(crate) fn reclaim(&self, vm: &mut Vm) {
+        for task in self.inner.pool.tasks.borrow_mut().drain(..) {
+            vm.drop_task(task);
+        }
         let mut freed = self.inner.pool.freed.borrow_mut();
         for slot in freed.drain(..) {
             vm.release_slot(slot);
@@ -446,8 +448,8 @@ impl Lua {
         }
     }
 
-    pub(crate) fn to_values(&self, vm: &mut Vm, raws: Vec<Raw>) -> MultiValue {
-        raws.into_iter().map(|raw| self.to_value(vm, raw)).collect()
+    pub(crate) fn to_values(&self, vm: &mut Vm, raws: &[Raw]) -> MultiValue {
+        raws.iter().map(|&raw| self.to_value(vm, raw)).collect()
     }
 
     /// A handle on the message handler that makes tracebacks.
@@ -477,7 +479,7 @@ impl Lua {
                     .heap
                     .userdata(Some(Box::new(data)))
                     .map_err(Throw::Memory)?;
-                userdata.metatable = metatable;
+                userdata.set_metatable(metatable);
                 Ok(Raw::userdata(userdata))
             }
             other => Ok(vm.new_string(other.to_string().as_bytes())?),

@@ -1,5 +1,4 @@
-//! The natives that the API itself needs: operations with metamethods, the message handler, and the one native behind all host functions.
-//! Lua code never sees the operations.
+//! The natives that the API itself needs: operations with metamethods, and the message handler. Lua code never sees them.
 
 use super::error::{Error, Result};
 use super::lua::Lua;
@@ -20,8 +19,6 @@ pub(crate) struct Natives {
     pub(crate) resume: Raw,
     pub(crate) main: Raw,
     pub(crate) handler: Raw,
-    /// The native of host functions.
-    pub(crate) host: u32,
     /// Handle slot of the metatable of errors that cross Lua.
     pub(crate) error_metatable: u32,
 }
@@ -61,7 +58,6 @@ pub(crate) fn register(
         resume: vm.register("host", "resume", resume),
         main: vm.register("host", "main", main),
         handler,
-        host: vm.register("host", "function", host_function).bits as u32,
         error_metatable,
     })
 }
@@ -239,47 +235,4 @@ fn message_handler(vm: &mut Vm) -> NativeResult {
 /// The calls in progress below the message handler.
 fn traceback(vm: &mut Vm) -> String {
     String::from_utf8_lossy(&vm.traceback(vm.current, None, 1)).into_owned()
-}
-
-// ---- host functions ----
-
-/// States of the native of host functions. The host leaves the answer in the slots and sets the state (`drive.rs`).
-pub(crate) mod answer {
-    /// The host has been asked.
-    pub(crate) const WAITING: u32 = 1;
-    /// All slots are results.
-    pub(crate) const VALUES: u32 = 2;
-    /// Slot 0 is the error value.
-    pub(crate) const ERROR: u32 = 3;
-    /// Slot 0 is a message that gets the caller's position.
-    pub(crate) const MESSAGE: u32 = 4;
-    /// Slot 0 is an argument's position, slot 1 what is wrong with it.
-    pub(crate) const BAD_ARGUMENT: u32 = 5;
-}
-
-/// What Lua calls when it calls a host function. It leaves the interpreter, so that the host's code runs with no engine state on
-/// the host's stack; upvalue 0 says which function, the slots are the arguments.
-fn host_function(vm: &mut Vm) -> NativeResult {
-    match vm.state() {
-        answer::VALUES => Ok(Act::Return(vm.slots() as u32)),
-        answer::ERROR => {
-            let error = vm.arg(0);
-            Err(vm.throw(error))
-        }
-        answer::MESSAGE => {
-            let text = vm.arg(0).as_str();
-            let text = text.map_or(&b""[..], |s| s.as_bytes());
-            Err(vm.fail_bytes(text))
-        }
-        answer::BAD_ARGUMENT => {
-            let position = vm.arg(0).raw_int();
-            let text = vm.arg(1).as_str().map_or(String::new(), |s| s.to_text());
-            // The arguments are gone from the slots; only the position matters here.
-            Err(vm.arg_error(position.max(1) as usize - 1, &text))
-        }
-        _ => {
-            vm.set_state(answer::WAITING);
-            Ok(Act::HostCall)
-        }
-    }
 }

@@ -1,18 +1,18 @@
 //! Runs: Lua programs that the host drives event by event.
 //!
-//! A run is a coroutine of its own. When it stops, everything it was doing is in the engine's heap, nothing on the host's stack; the
-//! engine can do other things, other runs included, before this one goes on.
+//! A run is a task (`vm/task.rs`) with a coroutine of its own. When it stops, everything it was doing is in the engine's heap, nothing on the
+//! host's stack; the engine can do other things, other runs included, before this one goes on.
 
 use super::convert::IntoLuaMulti;
-use super::drive::{Body, HostFunction, Stop, fuel_message};
+use super::drive::{Body, Stop};
 use super::error::{Error, Result};
-use super::handle::Handle;
-use super::lua::{Failure, Lua};
-use super::value::{MultiValue, Value};
-use crate::heap::value::Value as Raw;
-use crate::vm::Vm;
+use super::function::Function;
+use super::handle::Pool;
+use super::lua::{Inner, Lua};
+use super::value::MultiValue;
+use crate::vm::task::Stage;
 use std::fmt;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 
 /// A program under way; see [`Lua::start`].
 ///
@@ -31,27 +31,12 @@ use std::rc::Rc;
 /// assert_eq!(results[0].as_str(), Some("hello Ada"));
 /// ```
 pub struct Run {
-    /// The coroutine that was current when the run stopped: the run's own or one inside it, which keeps the run's alive.
-    current: Rc<Handle>,
-    /// Coroutines that resume each other in it.
-    depth: u32,
-    state: State,
-}
-
-/// What a run needs before it can go on.
-enum State {
-    /// It has not begun.
-    New(Value, MultiValue),
-    /// It has yielded; these values will be the results of the yield.
-    Yielded(MultiValue),
-    /// It waits for an answer to this call.
-    Asked(u64, Rc<HostFunction>, MultiValue),
-    /// Its call has been answered so.
-    Answered(Result<MultiValue>),
-    /// Nothing: it has run out of fuel.
-    Stopped,
-    /// It has finished or failed.
-    Over,
+    inner: Weak<Inner>,
+    pool: Rc<Pool>,
+    /// Everything else about it is in there (`vm/task.rs`).
+    task: usize,
+    /// It has finished or failed: there is no task any more.
+    over: bool,
 }
 
 /// Why a run has stopped. A run that fails is an `Err` of [`Run::resume`].
@@ -79,86 +64,135 @@ pub struct HostCall {
 }
 
 impl Run {
-    pub(crate) fn new(lua: &Lua, function: Value, args: MultiValue) -> Result<Run> {
-        let current = lua.with(|vm| {
-            let co = vm.new_host_coroutine()?;
-            Ok(lua.hold(vm, Raw::coroutine(co)))
+    pub(crate) fn new(lua: &Lua, function: &Function, args: &MultiValue) -> Result<Run> {
+        let task = lua.with(|vm| {
+            let function = lua.raw_of(vm, &function.0)?;
+            let args = lua.to_raws(vm, args)?;
+            let handler = lua.handler(vm);
+            Ok(vm.new_task(function, &args, handler, true)?)
         })?;
         Ok(Run {
-            current,
-            depth: 0,
-            state: State::New(function, args),
+            inner: Rc::downgrade(&lua.inner),
+            pool: lua.inner.pool.clone(),
+            task,
+            over: false,
         })
+    }
+
+    fn lua(&self) -> Result<Lua> {
+        let inner = self.inner.upgrade().ok_or(Error::Closed)?;
+        Ok(Lua::from_inner(inner))
     }
 
     /// Runs until the next event. `Err` if the program fails, or cannot go on now ([`Error::Busy`]).
     pub fn resume(&mut self) -> Result<Event> {
-        let lua = self.current.lua()?;
-        match std::mem::replace(&mut self.state, State::Over) {
-            State::New(function, args) => self.go(&lua, |vm| {
-                let function = lua.to_raw(vm, &function)?;
-                let args = lua.to_raws(vm, &args)?;
-                let handler = lua.handler(vm);
-                Ok(vm.enter(function, &args, handler)?)
-            }),
-            State::Yielded(values) => self.go(&lua, |vm| {
-                let values = lua.to_raws(vm, &values)?;
-                Ok(vm.finish_yield(&values)?)
-            }),
-            State::Answered(results) => {
-                let outside = self.unpark(&lua, |_| Ok(()))?;
-                let stop = lua.deliver(results).and_then(|()| lua.drive(true));
-                self.park(&lua, outside, stop)
-            }
-            State::Stopped => self.go(&lua, |_| Ok(())),
-            State::Asked(id, function, args) => {
-                let message = format!(
-                    "run is busy: it waits for host call {id} ('{}'); answer or fail it first",
-                    function.name
-                );
-                self.state = State::Asked(id, function, args);
-                Err(Error::Busy { message })
-            }
-            State::Over => Err(Error::Busy {
-                message: "run is over".into(),
-            }),
-        }
+        let lua = self.lua()?;
+        let stop = self.go(&lua, &MultiValue::new())?;
+        self.event(&lua, stop)
     }
 
     /// Goes on after a yield, whose results these values are.
     pub fn resume_with(&mut self, values: impl IntoLuaMulti) -> Result<Event> {
-        let lua = self.current.lua()?;
-        if !matches!(self.state, State::Yielded(_)) {
+        let lua = self.lua()?;
+        if self.stage(&lua) != Some(Stage::Yielded) {
             return Err(Error::Busy {
                 message: "run has not yielded: nothing takes these values".into(),
             });
         }
-        self.state = State::Yielded(values.into_lua_multi(&lua)?);
-        self.resume()
+        let values = values.into_lua_multi(&lua)?;
+        let stop = self.go(&lua, &values)?;
+        self.event(&lua, stop)
+    }
+
+    fn stage(&self, lua: &Lua) -> Option<Stage> {
+        if self.over {
+            return None;
+        }
+        lua.with(|vm| Ok(vm.task_stage(self.task))).ok().flatten()
+    }
+
+    /// Runs on; these are the results of the yield, if there was one.
+    fn go(&mut self, lua: &Lua, values: &MultiValue) -> Result<Stop> {
+        match self.stage(lua) {
+            None => {
+                return Err(Error::Busy {
+                    message: "run is over".into(),
+                });
+            }
+            Some(Stage::Asked) => {
+                let (id, function) = lua.with(|vm| {
+                    let (function, _) = lua.asked(vm, self.task)?;
+                    Ok((vm.task_call_number(self.task), function))
+                })?;
+                let (id, name) = (id.unwrap_or(0), &function.name);
+                return Err(Error::Busy {
+                    message: format!(
+                        "run is busy: it waits for host call {id} ('{name}'); answer or fail it first"
+                    ),
+                });
+            }
+            Some(Stage::Yielded) => {
+                lua.with(|vm| {
+                    let values = lua.to_raws(vm, values)?;
+                    vm.resume_task(self.task, &values)?;
+                    Ok(())
+                })?;
+            }
+            Some(_) => {}
+        }
+        let stop = lua.drive(self.task, true);
+        match stop {
+            Ok(Stop::Done(_) | Stop::Failed(_)) => self.over = true,
+            // It has not moved.
+            Ok(_) | Err(Error::Busy { .. }) => {}
+            Err(error) => {
+                self.over = true;
+                return Err(lua.give_up(self.task, error));
+            }
+        }
+        stop
+    }
+
+    fn event(&self, lua: &Lua, stop: Stop) -> Result<Event> {
+        Ok(match stop {
+            Stop::Done(values) => Event::Finished(values),
+            Stop::Failed(error) => return Err(error),
+            Stop::OutOfFuel => Event::OutOfFuel,
+            Stop::Yielded(values) => Event::Yielded(values),
+            Stop::Asked(function, args) => Event::HostCall(HostCall {
+                id: lua
+                    .with(|vm| Ok(vm.task_call_number(self.task)))?
+                    .unwrap_or(0),
+                name: function.name.clone(),
+                args,
+            }),
+        })
     }
 
     /// Answers a host call. The program goes on at the next [`Run::resume`].
     pub fn answer(&mut self, id: u64, values: impl IntoLuaMulti) -> Result<()> {
-        self.check_asked(id)?;
-        let values = values.into_lua_multi(&self.current.lua()?)?;
-        self.state = State::Answered(Ok(values));
-        Ok(())
+        let lua = self.check_asked(id)?;
+        let values = values.into_lua_multi(&lua)?;
+        lua.deliver(self.task, Ok(values))
     }
 
     /// Answers a host call by an error, which is raised where the program called.
     pub fn fail(&mut self, id: u64, error: Error) -> Result<()> {
-        self.check_asked(id)?;
-        self.state = State::Answered(Err(error));
-        Ok(())
+        self.check_asked(id)?.deliver(self.task, Err(error))
     }
 
-    fn check_asked(&self, id: u64) -> Result<()> {
-        match &self.state {
-            State::Asked(waiting, ..) if *waiting == id => Ok(()),
-            State::Asked(waiting, ..) => Err(Error::Busy {
-                message: format!("run waits for host call {waiting}, not {id}"),
+    fn check_asked(&self, id: u64) -> Result<Lua> {
+        let lua = self.lua()?;
+        let asked = match self.over {
+            true => None,
+            false => lua.with(|vm| Ok(vm.task_call_number(self.task)))?,
+        };
+        match asked {
+            Some(asked) if asked == id => Ok(lua),
+            Some(asked) => Err(Error::Busy {
+                message: format!("run waits for host call {asked}, not {id}"),
             }),
-            _ => Err(Error::Busy {
+            None => Err(Error::Busy {
                 message: format!("run does not wait for host call {id}"),
             }),
         }
@@ -166,149 +200,70 @@ impl Run {
 
     /// Whether it has finished or failed.
     pub fn is_over(&self) -> bool {
-        matches!(self.state, State::Over)
+        self.over
     }
 
     /// Runs to the end, waiting for asynchronous host functions ([`Lua::create_async_function`]). A yield, a call of an event
     /// function and running out of fuel are errors here, for nobody would answer them.
     pub async fn finish(mut self) -> Result<MultiValue> {
         loop {
-            match self.resume()? {
-                Event::Finished(values) => return Ok(values),
-                Event::Yielded(_) => {
+            let lua = self.lua()?;
+            match self.go(&lua, &MultiValue::new())? {
+                Stop::Done(values) => return Ok(values),
+                Stop::Failed(error) => return Err(error),
+                Stop::Yielded(_) => {
                     return Err(Error::runtime("attempt to yield from outside a coroutine"));
                 }
-                Event::OutOfFuel => {
+                Stop::OutOfFuel => {
                     return Err(Error::Fuel {
                         message: "out of fuel".into(),
                     });
                 }
-                Event::HostCall(call) => {
-                    let State::Asked(_, function, args) = &self.state else {
-                        return Err(Error::Poisoned);
-                    };
+                Stop::Asked(function, args) => {
                     let Body::Future(body) = &function.body else {
-                        return Err(Error::runtime(format!(
-                            "nobody answers host function '{}' here",
-                            call.name
-                        )));
+                        let name = &function.name;
+                        let text = format!("nobody answers host function '{name}' here");
+                        return Err(Error::runtime(text));
                     };
-                    let future = body(self.current.lua()?, args.clone());
+                    // Meanwhile the run is not what keeps its engine alive.
+                    let future = body(lua, args);
                     let results = future.await;
-                    self.state = State::Answered(results);
+                    self.lua()?.deliver(self.task, results)?;
                 }
             }
         }
     }
 
-    fn go(&mut self, lua: &Lua, begin: impl Fn(&mut Vm) -> Result<(), Failure>) -> Result<Event> {
-        let outside = self.unpark(lua, begin)?;
-        let stop = lua.drive(true);
-        self.park(lua, outside, stop)
-    }
-
-    /// Makes the run's coroutine current and does the first thing in it.
-    fn unpark(
-        &self,
-        lua: &Lua,
-        begin: impl Fn(&mut Vm) -> Result<(), Failure>,
-    ) -> Result<Interrupted> {
-        lua.with(|vm| {
-            let inner = lua
-                .raw_of(vm, &self.current)?
-                .as_coroutine()
-                .ok_or(Error::Closed)?;
-            let root = lua.hold(vm, Raw::coroutine(vm.current));
-            let outside = vm.unpark(inner, self.depth);
-            if let Err(failure) = begin(vm) {
-                vm.park(outside, false);
-                return Err(failure);
-            }
-            Ok(Interrupted {
-                outside,
-                _root: root,
-            })
-        })
-    }
-
-    /// Takes the event out of the run's coroutine and puts it aside.
-    fn park(&mut self, lua: &Lua, interrupted: Interrupted, stop: Result<Stop>) -> Result<Event> {
-        let mut rest = Some((interrupted, stop));
-        let (event, state, current, depth) = lua.with(|vm| {
-            let (interrupted, stop) = rest.take().ok_or(Error::Poisoned)?;
-            let (event, state) = match stop {
-                Ok(Stop::Done) => {
-                    let values = vm.leave();
-                    (Ok(Event::Finished(lua.to_values(vm, values))), State::Over)
-                }
-                Ok(Stop::Failed) => {
-                    let error = lua.take_error(vm);
-                    vm.leave();
-                    (Err(error), State::Over)
-                }
-                Ok(Stop::Yielded) => {
-                    let mut values: Vec<Raw> = (0..vm.pending).map(|_| vm.pop()).collect();
-                    values.reverse();
-                    (
-                        Ok(Event::Yielded(lua.to_values(vm, values))),
-                        State::Yielded(MultiValue::new()),
-                    )
-                }
-                Ok(Stop::OutOfFuel) => (Ok(Event::OutOfFuel), State::Stopped),
-                Ok(Stop::Asked(function, args)) => {
-                    let id = lua.inner.next_call.get();
-                    lua.inner.next_call.set(id + 1);
-                    let call = HostCall {
-                        id,
-                        name: function.name.clone(),
-                        args: args.clone(),
-                    };
-                    (Ok(Event::HostCall(call)), State::Asked(id, function, args))
-                }
-                Err(error) => (Err(error), State::Over),
-            };
-            let over = matches!(state, State::Over);
-            let (inner, depth) = vm.park(interrupted.outside, over);
-            Ok((event, state, lua.hold(vm, Raw::coroutine(inner)), depth))
-        })?;
-        self.current = current;
-        self.depth = depth;
-        self.state = state;
-        event
-    }
-
     /// Where the program is, for messages.
     pub fn position(&self) -> Option<String> {
-        let lua = self.current.lua().ok()?;
-        let interrupted = self.unpark(&lua, |_| Ok(())).ok()?;
-        let mut rest = Some(interrupted);
-        lua.with(|vm| {
-            let text = fuel_message(vm);
-            if let Some(interrupted) = rest.take() {
-                vm.park(interrupted.outside, matches!(self.state, State::Over));
-            }
-            Ok(text.strip_prefix("out of fuel at ").map(str::to_owned))
-        })
-        .ok()
-        .flatten()
+        if self.over {
+            return None;
+        }
+        let position = self.lua().ok()?.with(|vm| Ok(vm.task_position(self.task)));
+        position.ok().filter(|position| !position.is_empty())
     }
 }
 
-/// What was current when a run went on, and the root that keeps it.
-struct Interrupted {
-    outside: crate::vm::door::Outside,
-    _root: Rc<Handle>,
+impl Drop for Run {
+    fn drop(&mut self) {
+        // The engine drops the task at its next operation, so that this works at any time.
+        if !self.over
+            && let Ok(mut tasks) = self.pool.tasks.try_borrow_mut()
+        {
+            tasks.push(self.task);
+        }
+    }
 }
 
 impl fmt::Debug for Run {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self.state {
-            State::New(..) => "new run",
-            State::Yielded(_) => "run that has yielded",
-            State::Asked(..) => "run that waits for the host",
-            State::Answered(_) => "run that has been answered",
-            State::Stopped => "run out of fuel",
-            State::Over => "run that is over",
+        let stage = self.lua().ok().and_then(|lua| self.stage(&lua));
+        f.write_str(match stage {
+            Some(Stage::New) => "new run",
+            Some(Stage::Yielded | Stage::Resumed) => "run that has yielded",
+            Some(Stage::Asked) => "run that waits for the host",
+            Some(Stage::Ready) => "run that can go on",
+            None => "run that is over",
         })
     }
 }

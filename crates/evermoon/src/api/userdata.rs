@@ -329,7 +329,7 @@ impl Lua {
                 .heap
                 .userdata(Some(Box::new(data)))
                 .map_err(Throw::Memory)?;
-            userdata.metatable = metatable;
+            userdata.set_metatable(metatable);
             Ok(AnyUserData {
                 handle: self.hold(vm, Raw::userdata(userdata)),
                 content: Some(content.clone()),

@@ -11,6 +11,35 @@
 
 use super::object::Header;
 use std::alloc::{Layout, alloc, alloc_zeroed, dealloc, realloc};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+/// The embedder's allocator had to dig into its reserve: larger requests are refused until it says otherwise. Nothing sets this but an embedder
+/// whose allocator has one (the wasm module).
+pub static LOW: AtomicBool = AtomicBool::new(false);
+
+/// Requests from this size on are refused while memory is low; smaller ones come from the reserve.
+pub(super) const REFUSABLE: usize = 256;
+/// Requests from this size on might not fit the reserve: they are tried first, where the system may refuse them at all.
+const TRIED: usize = 32 << 10;
+
+/// Whether the system has a block of this size. Where the system overcommits memory (natively) the answer is yes.
+#[inline]
+pub(super) fn available(size: usize) -> bool {
+    !LOW.load(Ordering::Relaxed)
+        && (cfg!(not(target_family = "wasm")) || size < TRIED || try_block(size))
+}
+
+#[cold]
+fn try_block(size: usize) -> bool {
+    // SAFETY: the layout is not empty; the block is given back unused.
+    unsafe {
+        let block = alloc(layout(size));
+        if !block.is_null() {
+            dealloc(block, layout(size));
+        }
+        !block.is_null()
+    }
+}
 
 /// Granularity of the size classes, and the alignment of every block.
 const GRAIN: usize = 16;
@@ -381,6 +410,120 @@ impl Pools {
             *cursor = (cursor.0 + 1, 0);
         }
         None
+    }
+}
+
+/// For the heap checker (`check.rs`, invariant 1).
+#[cfg(feature = "checked")]
+impl Pools {
+    /// The size of the block that an object of `size` bytes stands in.
+    pub(super) fn block_bytes(size: usize) -> usize {
+        if size > POOLED_MAX {
+            size
+        } else {
+            class_of(size) * GRAIN
+        }
+    }
+
+    /// The pools agree with what is in use: `buffers` are the sizes of all buffers that have an owner.
+    pub(super) fn check(&self, buffers: &[usize]) -> Result<(), String> {
+        let mut owned = [0; CLASSES];
+        let mut large_bytes = 0;
+        for &size in buffers.iter().filter(|&&size| size > 0) {
+            if size <= POOLED_MAX {
+                owned[class_of(size)] += 1;
+            } else {
+                large_bytes += size;
+            }
+        }
+        let mut system = large_bytes + self.large.iter().map(|(_, size)| size).sum::<usize>();
+        for (i, &owned) in owned.iter().enumerate().skip(1) {
+            let size = i * GRAIN;
+            let (objects, buffers) = (&self.objects[i], &self.buffers[i]);
+            system += objects.bytes + buffers.bytes;
+            let free = objects.check(size, true)?;
+            let used = objects.bytes / size - free;
+            let mut found = 0;
+            for page in &objects.pages {
+                for at in (0..page.bytes).step_by(size) {
+                    // SAFETY: invariant 1: a block of an object page begins with a header.
+                    found += unsafe { (*page.start.add(at).cast::<Header>()).kind != 0 } as usize;
+                }
+            }
+            if found != used {
+                return Err(format!(
+                    "{found} objects in blocks of {size} bytes, of which {used} are not free"
+                ));
+            }
+            let free = buffers.check(size, false)?;
+            let used = buffers.bytes / size - free;
+            if owned != used {
+                return Err(format!(
+                    "{used} buffers of {size} bytes are in use, {owned} have an owner"
+                ));
+            }
+        }
+        if system != self.system_bytes {
+            return Err(format!(
+                "{} bytes taken from the system, {system} found",
+                self.system_bytes
+            ));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(feature = "checked")]
+impl Class {
+    /// Walks the free list; gives how many blocks are not in use.
+    fn check(&self, size: usize, objects: bool) -> Result<usize, String> {
+        let mut pages: Vec<&Page> = self.pages.iter().collect();
+        pages.sort_by_key(|page| page.start);
+        let inside = |block: *mut u8| {
+            let after = pages.partition_point(|page| page.start <= block);
+            after.checked_sub(1).is_some_and(|i| {
+                let at = block as usize - pages[i].start as usize;
+                at < pages[i].bytes && at.is_multiple_of(size)
+            })
+        };
+        if self.bytes != self.pages.iter().map(|page| page.bytes).sum::<usize>() {
+            return Err(format!("pages of {size}-byte blocks do not add up"));
+        }
+        let rest = self.bump_end as usize - self.bump as usize;
+        if rest > 0 && !inside(self.bump) || !rest.is_multiple_of(size) {
+            return Err(format!("fresh {size}-byte blocks lie outside of a page"));
+        }
+        let mut free = rest / size;
+        let mut seen = std::collections::HashSet::new();
+        let mut block = self.free;
+        while !block.is_null() {
+            if !inside(block.cast()) || !seen.insert(block) {
+                return Err(format!(
+                    "the free list of {size}-byte blocks leaves its pages or bites its tail at {block:p}"
+                ));
+            }
+            // AddressSanitizer keeps even us from reading the links of free buffers: unpoisoned for that.
+            #[cfg(feature = "asan")]
+            if !objects {
+                sanitizer::unpoison(block.cast(), GRAIN);
+            }
+            // SAFETY: invariant 1, and it lies in a page.
+            let (kind, next) = unsafe { ((*block).header.kind, (*block).next) };
+            #[cfg(feature = "asan")]
+            if !objects {
+                sanitizer::poison(block.cast(), 0, GRAIN);
+            }
+            if objects && kind != 0 {
+                return Err(format!("the free block {block:p} has the kind {kind}"));
+            }
+            free += 1;
+            block = next;
+        }
+        #[cfg(feature = "asan")]
+        {
+            free += self.resting.len();
+        }
+        Ok(free)
     }
 }
 

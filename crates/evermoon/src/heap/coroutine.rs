@@ -35,7 +35,7 @@ pub mod kind {
     pub const NATIVE: u8 = 1;
     /// The bottom of a coroutine: returning to it ends the coroutine.
     pub const BOTTOM: u8 = 2;
-    /// Where the host entered: returning to it leaves the interpreter.
+    /// The bottom of a task's root: returning to it leaves the interpreter.
     pub const ENTRY: u8 = 3;
 }
 
@@ -130,6 +130,8 @@ pub struct Coroutine {
     /// It died by an error, which `coroutine.close` has not reported yet.
     pub(crate) failed: bool,
     pub(crate) error: Value,
+    /// Lua code may know it.
+    pub(crate) seen: bool,
     /// The coroutine that resumed it.
     pub resumer: Option<Gc<Coroutine>>,
     pub(crate) exec: Exec,

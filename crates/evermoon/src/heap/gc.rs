@@ -19,7 +19,7 @@ use super::Heap;
 use super::coroutine::Exec;
 use super::function::{CLOSURE_HEAD, LuaClosure, NATIVE_HEAD, NativeClosure, Proto, Upvalue};
 use super::object::{Gc, Header, mark};
-use super::string::{STR_HEAD, Str};
+use super::string::{Interner, SLOT_BYTES, STR_HEAD, Str};
 use super::table::{Table, flags};
 use super::userdata::Userdata;
 use super::value::{Value, tag};
@@ -55,23 +55,25 @@ pub struct Collector {
     pub suspended: bool,
     /// Every step is a whole cycle, and each allocation makes a step due: for tests.
     pub stress: bool,
-    gray: Vec<Gc<Header>>,
+    pub(super) gray: Vec<Gc<Header>>,
     pub(super) gray_again: Vec<Gc<Header>>,
     weak_values: Vec<Gc<Table>>,
     ephemerons: Vec<Gc<Table>>,
     all_weak: Vec<Gc<Table>>,
     /// Coroutines with open upvalues.
-    listed: Vec<Gc<Coroutine>>,
+    pub(super) listed: Vec<Gc<Coroutine>>,
     /// Objects with finalizers, in the order in which they were marked for finalization.
-    finalizable: Vec<Gc<Header>>,
+    pub(super) finalizable: Vec<Gc<Header>>,
     /// Dead ones whose finalizer is to be called, in calling order.
     pub(crate) to_finalize: VecDeque<Gc<Header>>,
     /// Logical bytes marked in this cycle.
-    marked: usize,
+    pub(super) marked: usize,
     /// In the atomic phase: weak tables are then entered in their lists.
     atomic: bool,
-    sweep_cursor: (usize, usize),
+    pub(super) sweep_cursor: (usize, usize),
     sweep_pages: usize,
+    /// A slice sweeps this part of the pages. Nothing that a program sees depends on it: tests change it.
+    sweep_share: usize,
     /// Bytes between the end of this sweep slice and the start of the next cycle.
     sweep_rest: isize,
     sweep_slice: isize,
@@ -110,10 +112,17 @@ impl Collector {
             atomic: false,
             sweep_cursor: (0, 0),
             sweep_pages: 0,
+            sweep_share: 8,
             sweep_rest: 0,
             sweep_slice: 0,
             cycles: 0,
         }
+    }
+}
+
+impl Collector {
+    pub(super) fn listed(&self) -> &[Gc<Coroutine>] {
+        &self.listed
     }
 }
 
@@ -127,15 +136,26 @@ impl Heap {
     /// Registers an object whose metatable has a `__gc` field (manual 2.5.3).
     pub fn mark_for_finalization(&mut self, mut object: Gc<Header>) {
         if object.mark & mark::FINALIZER == 0 {
+            self.world.sees_collector = true;
             object.mark |= mark::FINALIZER;
+            self.touch(object);
             self.gc.finalizable.push(object);
         }
+    }
+
+    /// The next dead object whose finalizer is due.
+    pub(crate) fn next_finalizable(&self) -> Option<Value> {
+        self.gc.to_finalize.front().map(|object| Value {
+            bits: object.address() as u64,
+            tag: object.kind as u32,
+        })
     }
 
     /// Takes the next dead object whose finalizer is due.
     pub(crate) fn take_finalizable(&mut self) -> Option<Value> {
         let mut object = self.gc.to_finalize.pop_front()?;
         object.mark &= !mark::FINALIZER;
+        self.touch(object);
         Some(Value {
             bits: object.address() as u64,
             tag: object.kind as u32,
@@ -148,6 +168,16 @@ impl Heap {
         self.gc.to_finalize.extend(all.into_iter().rev());
     }
 
+    pub(crate) fn finalizable(&self) -> &[Gc<Header>] {
+        &self.gc.finalizable
+    }
+
+    /// The objects with finalizers in their order, and those that are due.
+    pub(crate) fn set_finalizable(&mut self, all: Vec<Gc<Header>>, due: Vec<Gc<Header>>) {
+        self.gc.finalizable = all;
+        self.gc.to_finalize = due.into();
+    }
+
     pub(crate) fn list_open(&mut self, mut co: Gc<Coroutine>) {
         if !co.listed {
             co.listed = true;
@@ -157,48 +187,59 @@ impl Heap {
 
     /// One step when the debt says that it is due. True when a cycle's atomic phase was passed.
     pub fn gc_step(&mut self, mut roots: Roots<'_>) -> bool {
+        let step_bytes = 1isize << self.gc.step_size.min(40);
+        // How many slices the sweep has depends on the platform's layout. So it is paced by nothing but what has been allocated since the
+        // atomic phase: a step does all the slices that are due by now, also while no cycle may begin, and then begins the cycle that is due.
+        while self.gc.phase == Phase::Sweep {
+            self.gc_sweep_slice();
+            if self.gc.phase == Phase::Pause {
+                self.checked("swept", &roots);
+            }
+            if self.debt <= 0 {
+                return false;
+            }
+        }
         if self.gc.stopped || self.gc.suspended {
             self.debt = -(16 << 10);
             return false;
         }
-        let step_bytes = 1isize << self.gc.step_size.min(40);
-        match self.gc.phase {
-            Phase::Pause => {
-                self.gc_begin(&mut roots);
-                self.debt = 0;
-                self.gc_mark_some(step_bytes, roots)
-            }
-            Phase::Propagate => self.gc_mark_some(step_bytes, roots),
-            Phase::Sweep => {
-                let pages = self.gc.sweep_pages / 8 + 1;
-                let over = self.debt;
-                if self.gc_sweep(pages) {
-                    self.gc.phase = Phase::Pause;
-                    self.debt = over - self.gc.sweep_rest;
-                    self.gc.sweep_rest = 0;
-                } else {
-                    self.gc_sweep_pace(over);
-                }
-                false
-            }
+        if self.gc.phase == Phase::Pause {
+            self.gc_begin(&mut roots);
+            self.debt = 0;
         }
+        self.gc_mark_some(step_bytes, &mut roots)
     }
 
-    /// Sets the debt for the next slice of the sweep.
-    fn gc_sweep_pace(&mut self, over: isize) {
-        if self.gc.sweep_rest <= self.gc.sweep_slice {
-            // The next cycle is due: finish the sweep now.
-            while !self.gc_sweep(usize::MAX) {}
-            self.gc.phase = Phase::Pause;
-            self.debt = over - self.gc.sweep_rest;
-            self.gc.sweep_rest = 0;
+    /// Sweeps some pages, and takes what that pays for from the debt.
+    fn gc_sweep_slice(&mut self) {
+        let last = self.gc.sweep_rest <= self.gc.sweep_slice;
+        if last || self.gc_sweep(self.gc.sweep_pages / self.gc.sweep_share + 1) {
+            self.end_sweep();
         } else {
             self.gc.sweep_rest -= self.gc.sweep_slice;
-            self.debt = over - self.gc.sweep_slice;
+            self.debt -= self.gc.sweep_slice;
         }
     }
 
-    fn gc_mark_some(&mut self, step_bytes: isize, roots: Roots<'_>) -> bool {
+    /// Ends a sweep that is under way. The debt then is what has been allocated beyond the next cycle's start, whatever the platform: for
+    /// whoever looks at it or changes it.
+    pub(crate) fn end_sweep(&mut self) {
+        if self.gc.phase == Phase::Sweep {
+            while !self.gc_sweep(usize::MAX) {}
+            self.gc.phase = Phase::Pause;
+            self.debt -= self.gc.sweep_rest;
+            self.gc.sweep_rest = 0;
+        }
+    }
+
+    /// Runs the heap checker, in builds that have it.
+    #[inline(always)]
+    fn checked(&self, _place: &str, _roots: &Roots<'_>) {
+        #[cfg(feature = "checked")]
+        self.check(_place, _roots.values, _roots.exec);
+    }
+
+    fn gc_mark_some(&mut self, step_bytes: isize, roots: &mut Roots<'_>) -> bool {
         let step_mul = (self.gc.step_mul as isize).max(1);
         let mut work = (self.debt.max(0) + step_bytes) / 16 * step_mul;
         while work > 0 {
@@ -226,11 +267,9 @@ impl Heap {
         while let Some(object) = self.gc.gray.pop() {
             self.traverse(object);
         }
-        self.gc_atomic(roots);
-        while !self.gc_sweep(usize::MAX) {}
-        self.gc.phase = Phase::Pause;
-        self.debt -= self.gc.sweep_rest;
-        self.gc.sweep_rest = 0;
+        self.gc_atomic(&mut roots);
+        self.end_sweep();
+        self.checked("swept at once", &roots);
         // A program whose objects change their sizes would else hold every size's peak for good.
         if self.pools.system_bytes / 2 > self.bytes + POOLS_SPARE {
             self.pools.release_free_pages();
@@ -275,19 +314,96 @@ impl Heap {
         self.gc.weak_values.clear();
         self.gc.ephemerons.clear();
         self.gc.all_weak.clear();
-        self.gc.marked = self.interner.bytes();
+        self.gc.marked = Interner::BYTES;
         self.mark_roots(roots);
         self.mark_pending();
         self.gc.phase = Phase::Propagate;
+        self.checked("marking begins", roots);
     }
 
     fn mark_roots(&mut self, roots: &mut Roots<'_>) {
+        if self.world.attached {
+            self.mark_world_roots();
+        }
         if let Some(name) = self.mode_name {
             self.mark(Value::string(name));
         }
         for &v in roots.values {
             self.mark(v);
         }
+    }
+
+    #[cold]
+    fn mark_world_roots(&mut self) {
+        for object in self.mark_world().into_iter().flatten() {
+            self.mark_object(object);
+        }
+        for i in 0..self.world.in_flight.len() {
+            let object = self.world.in_flight[i];
+            self.mark_object(object);
+        }
+        self.world.new_stubs.clear();
+        if self.world.hollow_count == 0 {
+            return;
+        }
+        // What refers to them may be in the store.
+        for i in 0..self.world.changed.len() {
+            let object = self.world.changed[i];
+            self.mark_object(object);
+        }
+        for i in 0..self.gc.finalizable.len() {
+            let object = self.gc.finalizable[i];
+            if object.meta != 0 {
+                self.mark_object(object);
+            }
+        }
+    }
+
+    /// In a partial cycle nobody knows that a numbered object is dead: a weak table keeps it.
+    fn keep_numbered(&mut self, v: Value) {
+        if let Some(object) = v.as_object()
+            && object.meta != 0
+            && self.world.hollow_count > 0
+            && Heap::is_numbered_kind(object.kind as u32)
+        {
+            self.mark_object(object);
+        }
+    }
+
+    fn keep_numbered_of(&mut self, t: Gc<Table>) {
+        for &v in t.array() {
+            self.keep_numbered(v);
+        }
+        for e in t.entries() {
+            if e.value_tag != tag::NIL {
+                self.keep_numbered(e.key());
+                self.keep_numbered(e.value());
+            }
+        }
+    }
+
+    pub(super) fn sweeping(&self) -> bool {
+        self.gc.phase == Phase::Sweep
+    }
+
+    pub(super) fn marking(&self) -> bool {
+        self.gc.phase == Phase::Propagate
+    }
+
+    /// Frees all that is dead now.
+    pub(super) fn finish_sweep(&mut self) {
+        if self.gc.phase == Phase::Sweep {
+            while !self.gc_sweep(usize::MAX) {}
+            self.gc.phase = Phase::Pause;
+            self.debt -= self.gc.sweep_rest;
+            self.gc.sweep_rest = 0;
+        }
+    }
+
+    /// A traversed object has got contents that were not traversed: it is looked at again.
+    pub(super) fn regray_object(&mut self, object: Gc<Header>) {
+        self.uncount_marked(object);
+        self.gc.gray_again.push(object);
     }
 
     fn mark_pending(&mut self) {
@@ -401,6 +517,14 @@ impl Heap {
             let v = exec.get(slot);
             self.mark(v);
         }
+        if self.world.hollow_count > 0 {
+            // A hollow closure may have it: there must not be another one for the same variable.
+            for up in &exec.open {
+                if up.header.meta != 0 {
+                    self.mark_object(up.header());
+                }
+            }
+        }
         1 + end
     }
 
@@ -411,6 +535,12 @@ impl Heap {
         }
         let weak = self.weak_mode(t);
         t.header.flags = t.header.flags & !(flags::WEAK_KEYS | flags::WEAK_VALUES) | weak;
+        if weak != 0 && self.world.attached {
+            self.world.sees_collector = true;
+            if self.world.hollow_count > 0 {
+                self.keep_numbered_of(t);
+            }
+        }
         if weak == 0 {
             for &v in t.array() {
                 self.mark(v);
@@ -559,6 +689,7 @@ impl Heap {
             for i in 0..t.array_len as usize {
                 let v = t.array()[i];
                 if self.clearable(v) {
+                    self.touch(t.header());
                     t.array_mut()[i] = Value::NIL;
                 }
             }
@@ -576,7 +707,8 @@ impl Heap {
         for t in tables {
             for i in 0..t.entry_count as usize {
                 let e = t.entries()[i];
-                if e.value_tag != tag::NIL && self.clearable(e.key()) {
+                // A tombstone too: nothing has marked its key, not even a string.
+                if e.value_tag == tag::NIL || self.clearable(e.key()) {
                     self.clear_entry(*t, i);
                 }
             }
@@ -584,6 +716,7 @@ impl Heap {
     }
 
     fn clear_entry(&mut self, mut t: Gc<Table>, i: usize) {
+        self.touch(t.header());
         let e = &mut t.entries_mut()[i];
         e.value_bits = 0;
         e.value_tag = tag::NIL;
@@ -592,9 +725,10 @@ impl Heap {
         }
     }
 
-    fn gc_atomic(&mut self, mut roots: Roots<'_>) {
+    fn gc_atomic(&mut self, roots: &mut Roots<'_>) {
+        self.checked("marking ends", roots);
         self.gc.atomic = true;
-        self.mark_roots(&mut roots);
+        self.mark_roots(roots);
         self.mark_exec(roots.exec);
         self.propagate_all();
         // Values in open upvalues of coroutines that are otherwise dead.
@@ -686,6 +820,7 @@ impl Heap {
                         let v = up.get();
                         up.closed = v;
                         up.slot = &raw mut up.closed;
+                        self.touch(up.header());
                     }
                 }
             } else {
@@ -699,6 +834,16 @@ impl Heap {
             }
         }
         self.gc.atomic = false;
+        if self.world.attached {
+            self.world.partial = self.world.hollow_count > 0;
+            self.world.changed.retain(|object| !object.is_white());
+            self.gc.marked += self.world.absent_bytes;
+            if !self.world.partial {
+                // Everything is here: nothing is absent but garbage.
+                self.gc.marked -= self.world.absent_bytes;
+                self.world.absent_bytes = 0;
+            }
+        }
         self.white ^= mark::WHITES;
         self.bytes = self.gc.marked;
         // The next cycle starts after `pause` percent of what survived; the sweep is done in the first part of that.
@@ -716,6 +861,7 @@ impl Heap {
         self.debt = -self.gc.sweep_slice;
         self.gc.phase = Phase::Sweep;
         self.gc.cycles += 1;
+        self.checked("marked", roots);
     }
 
     /// Sweeps up to so many pages; true when all is swept. Large objects are swept with the last page.
@@ -775,6 +921,9 @@ impl Heap {
             if (*header).mark & mark::PRINTED != 0 {
                 self.printed_ids.remove(&(header as usize));
             }
+            if (*header).meta != 0 {
+                self.world_dropped(Gc::from_raw(header));
+            }
             match (*header).kind as u32 {
                 tag::STR => self.interner.remove(header.cast::<Str>()),
                 tag::TABLE => self.table_drop(Gc::from_raw(header.cast())),
@@ -816,6 +965,7 @@ impl Heap {
     /// An open upvalue has been closed. It was gray if it was reached; now it is an ordinary object, with its value marked.
     #[inline]
     pub(crate) fn upvalue_closed(&mut self, mut up: Gc<Upvalue>) {
+        self.touch(up.header());
         if self.gc.phase == Phase::Propagate && !up.header.is_white() {
             self.mark(up.closed);
             up.header.mark |= mark::BLACK;
@@ -824,8 +974,18 @@ impl Heap {
 
     /// What a barrier takes back from the marked bytes: the object will be counted when it is traversed again.
     pub(super) fn uncount_marked(&mut self, object: Gc<Header>) {
+        let bytes = match object.kind as u32 {
+            // Counted in the atomic phase only.
+            tag::COROUTINE => 0,
+            _ => self.object_bytes(object),
+        };
+        self.gc.marked = self.gc.marked.saturating_sub(bytes);
+    }
+
+    /// Logical bytes of an object of a kind that a world numbers, as it is here.
+    pub(super) fn object_bytes(&self, object: Gc<Header>) -> usize {
         // SAFETY (casts): the kind was written with the object.
-        let bytes = unsafe {
+        unsafe {
             match object.kind as u32 {
                 tag::TABLE => object.cast::<Table>().bytes(),
                 tag::UPVALUE => 40,
@@ -834,10 +994,10 @@ impl Heap {
                 }
                 tag::USERDATA => 64,
                 tag::LUA_CLOSURE => 32 + 8 * object.cast::<LuaClosure>().upval_count as usize,
+                tag::COROUTINE => COROUTINE_BYTES + object.cast::<Coroutine>().exec.bytes(),
                 _ => 0,
             }
-        };
-        self.gc.marked = self.gc.marked.saturating_sub(bytes);
+        }
     }
 }
 
@@ -849,7 +1009,7 @@ fn string_bytes(object: Gc<Header>) -> usize {
     // SAFETY: called for strings only.
     let s: Gc<Str> = unsafe { object.cast() };
     if s.is_short() {
-        STR_HEAD + s.len() + 8
+        STR_HEAD + s.len() + SLOT_BYTES
     } else {
         STR_HEAD + s.len()
     }
@@ -886,3 +1046,6 @@ impl Drop for Heap {
 }
 
 const _: () = assert!(CLOSURE_HEAD.is_multiple_of(8));
+
+#[cfg(test)]
+mod tests;

@@ -6,9 +6,12 @@
 //! Memory is counted in *logical bytes*, the same on every platform, because a program can see the collector's pace.
 
 pub mod alloc;
+#[cfg(feature = "checked")]
+pub mod check;
 pub mod coroutine;
 pub mod function;
 pub mod gc;
+pub mod hollow;
 pub mod number;
 pub mod object;
 pub mod string;
@@ -23,7 +26,7 @@ use function::{
 };
 use object::{Gc, Header, mark};
 use std::collections::BTreeMap;
-use string::{Interner, STR_HEAD, Str};
+use string::{Interner, SLOT_BYTES, STR_HEAD, Str};
 use table::{TABLE_BYTES, Table};
 use userdata::Userdata;
 use value::{Value, tag};
@@ -52,17 +55,26 @@ pub struct Heap {
     pub(crate) mode_name: Option<Gc<Str>>,
     /// Numbers of objects whose identity has been printed, by address.
     printed_ids: std::collections::BTreeMap<usize, u64>,
-    next_printed_id: u64,
+    pub(crate) next_printed_id: u64,
+    /// What a world has of this heap's objects: numbers, changes, absences.
+    pub(crate) world: hollow::Objects,
+    /// The names that `table::flags::ABSENT` speaks of.
+    #[cfg(feature = "checked")]
+    pub(crate) event_names: Vec<Gc<Str>>,
+    /// What calls of `check_sometimes` have paid, and what the next check costs.
+    #[cfg(feature = "checked")]
+    check_credit: usize,
+    #[cfg(feature = "checked")]
+    check_cost: usize,
 }
 
 impl Heap {
     pub fn new() -> Heap {
         let interner = Interner::new();
-        let bytes = interner.bytes();
         Heap {
             pools: alloc::Pools::new(),
             interner,
-            bytes,
+            bytes: Interner::BYTES,
             debt: 0,
             bytes_max: usize::MAX / 2,
             white: mark::WHITE_A,
@@ -70,6 +82,13 @@ impl Heap {
             mode_name: None,
             printed_ids: Default::default(),
             next_printed_id: 0,
+            world: hollow::Objects::default(),
+            #[cfg(feature = "checked")]
+            event_names: Vec::new(),
+            #[cfg(feature = "checked")]
+            check_credit: 0,
+            #[cfg(feature = "checked")]
+            check_cost: 0,
         }
     }
 
@@ -87,7 +106,18 @@ impl Heap {
     /// Whether `bytes` more would fit under the cap.
     #[inline(always)]
     pub fn reserve(&self, bytes: usize) -> Result<(), OutOfMemory> {
-        if bytes > self.bytes_max.saturating_sub(self.bytes) {
+        self.reserve_block(bytes, bytes)
+    }
+
+    /// The same for a block of `size` bytes that takes the place of a smaller one.
+    #[inline(always)]
+    pub(crate) fn reserve_block(&self, bytes: usize, size: usize) -> Result<(), OutOfMemory> {
+        // What is in the store only takes no room here.
+        let room = self
+            .bytes_max
+            .saturating_add(self.world.absent_bytes)
+            .saturating_sub(self.bytes);
+        if bytes > room || size >= alloc::REFUSABLE && !alloc::available(size) {
             Err(OutOfMemory { asked: bytes })
         } else {
             Ok(())
@@ -118,8 +148,11 @@ impl Heap {
                 unsafe {
                     let marks = (*s).header.mark;
                     if marks & mark::WHITES & !self.white != 0 {
-                        (*s).header.mark = marks & !mark::WHITES | self.white;
-                        self.account((STR_HEAD + bytes.len() + 8) as isize);
+                        (*s).header.mark = self.white;
+                        if marks & mark::PRINTED != 0 {
+                            self.printed_ids.remove(&(s as usize));
+                        }
+                        self.account((STR_HEAD + bytes.len() + SLOT_BYTES) as isize);
                     }
                     Ok(Gc::from_raw(s))
                 }
@@ -128,7 +161,7 @@ impl Heap {
                 let size = STR_HEAD + bytes.len();
                 self.reserve(size)?;
                 let block = self.pools.object(size);
-                self.account((size + 8) as isize);
+                self.account((size + SLOT_BYTES) as isize);
                 // SAFETY: the block has that size.
                 let s = unsafe { string::write(block, self.white, hash, bytes) };
                 self.interner.insert(slot, s.as_ptr());
@@ -328,25 +361,31 @@ impl Heap {
     /// A coroutine without a function yet.
     pub(crate) fn coroutine(&mut self) -> Result<Gc<Coroutine>, OutOfMemory> {
         self.reserve(COROUTINE_BYTES + 1024)?;
+        let mut co = self.coroutine_without_stacks(Status::Suspended)?;
+        let change = co.exec.grow_stack(&mut self.pools, 2 * coroutine::SLACK)
+            + co.exec.grow_frames(&mut self.pools, 4);
+        self.account(change);
+        Ok(co)
+    }
+
+    fn coroutine_without_stacks(&mut self, status: Status) -> Result<Gc<Coroutine>, OutOfMemory> {
+        self.reserve(COROUTINE_BYTES)?;
         let block = self
             .pools
             .object(size_of::<Coroutine>())
             .cast::<Coroutine>();
         self.account(COROUTINE_BYTES as isize);
-        let mut exec = Exec::none();
-        let change = exec.grow_stack(&mut self.pools, 2 * coroutine::SLACK)
-            + exec.grow_frames(&mut self.pools, 4);
-        self.account(change);
         // SAFETY: the block has room for a coroutine.
         unsafe {
             block.write(Coroutine {
                 header: self.header(tag::COROUTINE),
-                status: Status::Suspended,
+                status,
                 listed: false,
                 failed: false,
+                seen: false,
                 error: Value::NIL,
                 resumer: None,
-                exec,
+                exec: Exec::none(),
                 hook: None,
             });
             Ok(Gc::from_raw(block))
@@ -488,6 +527,7 @@ impl Heap {
         self.next_printed_id += 1;
         let id = 0x1000 + self.next_printed_id * 16;
         object.mark |= mark::PRINTED;
+        self.barrier(object);
         self.printed_ids.insert(object.address(), id);
         id
     }
@@ -512,8 +552,10 @@ impl Heap {
                 self.gc.gray_again.push(header);
             }
         }
-        // The persistence's dirty list hangs in here: the object is no longer as its record says.
-        header.mark &= !mark::CLEAN;
+        // The object is no longer as its record says.
+        if header.mark & mark::CLEAN != 0 {
+            self.note_change(header);
+        }
     }
 }
 

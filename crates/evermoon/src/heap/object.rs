@@ -24,7 +24,8 @@ pub struct Header {
     pub mark: u8,
     /// Bits whose meaning depends on the kind (tables: `table::flags`; strings: none yet).
     pub flags: u16,
-    /// Reserved for persistence: the object's number in the world's object table, 0 for none.
+    /// Of objects that a world keeps: their number in its object table ([`super::hollow`]), 0 for none. Of prototypes and long
+    /// strings: 1 more than the place of their content hash in the world's list, or 0.
     pub meta: u32,
 }
 
@@ -45,6 +46,9 @@ pub mod mark {
     /// Has a number in `Heap::printed_ids`.
     pub const PRINTED: u8 = 32;
 }
+
+/// The bit of [`Header::flags`] that all kinds share: the object's identity is here, its contents are in the store.
+pub const HOLLOW: u16 = 0x8000;
 
 /// A pointer to a heap object. Copyable, not owning; see the invariants above.
 pub struct Gc<T> {
@@ -131,6 +135,11 @@ impl Header {
     #[inline(always)]
     pub fn is_white(&self) -> bool {
         self.mark & mark::WHITES != 0
+    }
+    /// Its contents are in the store (`hollow.rs`).
+    #[inline(always)]
+    pub fn is_hollow(&self) -> bool {
+        self.flags & HOLLOW != 0
     }
     #[inline(always)]
     pub fn is_black(&self) -> bool {

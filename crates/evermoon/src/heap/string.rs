@@ -102,17 +102,25 @@ pub fn hash_bytes(bytes: &[u8]) -> u32 {
     (h >> 32) as u32
 }
 
+/// Logical bytes that a short string pays for its place in the interner: it is at most half full of 8-byte pointers. The interner's real
+/// size may not be counted, as it depends on when dead strings are swept, and so on the platform.
+pub(super) const SLOT_BYTES: usize = 16;
+
 /// The set of all short strings: open addressing with linear probing.
 pub struct Interner {
-    slots: Vec<*mut Str>,
+    pub(super) slots: Vec<*mut Str>,
     /// Strings in the set.
-    used: usize,
+    pub(super) used: usize,
 }
 
 impl Interner {
+    const SLOTS_MIN: usize = 256;
+    /// Logical bytes of an empty one.
+    pub(super) const BYTES: usize = Interner::SLOTS_MIN * 8;
+
     pub(super) fn new() -> Interner {
         Interner {
-            slots: vec![std::ptr::null_mut(); 256],
+            slots: vec![std::ptr::null_mut(); Interner::SLOTS_MIN],
             used: 0,
         }
     }
@@ -191,10 +199,6 @@ impl Interner {
             }
         }
         self.slots[gap] = std::ptr::null_mut();
-    }
-
-    pub(super) fn bytes(&self) -> usize {
-        self.slots.len() * 8
     }
 }
 

@@ -30,6 +30,8 @@ pub mod flags {
     pub const WEAK_VALUES: u16 = 0x200;
     /// Some entry has an integer key.
     pub const INT_ENTRIES: u16 = 0x400;
+    /// It has been some object's metatable.
+    pub const METATABLE: u16 = 0x800;
 }
 
 /// An entry of the hash part. The first twelve bytes are a `Value`; the key's tag lies in its spare four.
@@ -83,9 +85,9 @@ pub struct Table {
 /// Bytes that a table without parts counts as, on every platform.
 pub(super) const TABLE_BYTES: usize = 64;
 /// Largest part; also keeps every size far below what a 32-bit address space can hold.
-const PART_MAX: u32 = 1 << 26;
+pub(super) const PART_MAX: u32 = 1 << 26;
 /// Up to this many entries are searched without an index.
-const LINEAR_MAX: u32 = 4;
+pub(super) const LINEAR_MAX: u32 = 4;
 const NONE: u32 = u32::MAX;
 
 /// Why a raw store cannot be done.
@@ -131,7 +133,7 @@ fn slot_size(cap: u32) -> usize {
 }
 
 #[inline(always)]
-fn slot_count(cap: u32) -> usize {
+pub(super) fn slot_count(cap: u32) -> usize {
     if cap <= LINEAR_MAX {
         0
     } else {
@@ -141,7 +143,7 @@ fn slot_count(cap: u32) -> usize {
 
 /// Bytes of the buffer that holds `cap` entries and their index.
 #[inline(always)]
-fn part_bytes(cap: u32) -> usize {
+pub(super) fn part_bytes(cap: u32) -> usize {
     cap as usize * size_of::<Entry>() + slot_count(cap) * slot_size(cap)
 }
 
@@ -205,7 +207,7 @@ impl Table {
         self.entries.wrapping_add(self.entry_cap as usize).cast()
     }
     #[inline(always)]
-    fn slot(&self, at: usize) -> u32 {
+    pub(super) fn slot(&self, at: usize) -> u32 {
         // SAFETY: `at` is below the slot count of this capacity; slots are initialised when the index is built.
         unsafe {
             match slot_size(self.entry_cap) {
@@ -222,7 +224,7 @@ impl Table {
         }
     }
     #[inline(always)]
-    fn set_slot(&mut self, at: usize, n: u32) {
+    pub(super) fn set_slot(&mut self, at: usize, n: u32) {
         // SAFETY: as above; an entry number is below the capacity, which the slot size was chosen for.
         unsafe {
             match slot_size(self.entry_cap) {
@@ -270,7 +272,7 @@ impl Table {
     }
 
     /// Entry number of any key in the hash part, or `u32::MAX`. The key is normalised (no integral float).
-    fn find(&self, key: Value) -> u32 {
+    pub(super) fn find(&self, key: Value) -> u32 {
         if key.tag == tag::STR {
             return self.find_name(Gc::from_bits(key.bits));
         }
@@ -473,7 +475,12 @@ impl Table {
             }
             at += 1;
         }
-        Ok(None)
+        // A hollow table's keys are elsewhere.
+        if self.header.is_hollow() {
+            Err(())
+        } else {
+            Ok(None)
+        }
     }
 
     /// Whether some string key could have this value's hash; used by tests of absence.
@@ -483,6 +490,9 @@ impl Table {
 
     /// Sets the metatable. Whoever needs `__gc` honoured registers the table with the collector too.
     pub fn set_metatable(&mut self, metatable: Option<Gc<Table>>) {
+        if let Some(mut mt) = metatable {
+            mt.header.flags |= flags::METATABLE;
+        }
         self.metatable = metatable;
     }
 
@@ -610,7 +620,7 @@ impl Heap {
         }
         let (old, new) = (t.array_cap as usize * 16, cap as usize * 16);
         if new > old {
-            self.reserve(new - old)?;
+            self.reserve_block(new - old, new)?;
         }
         // SAFETY: the buffer was made here with `old` bytes.
         t.array = unsafe {
@@ -743,7 +753,7 @@ impl Heap {
         }
         let (old, new) = (part_bytes(t.entry_cap), part_bytes(cap));
         if new > old {
-            self.reserve(new - old)?;
+            self.reserve_block(new - old, new)?;
         }
         // Compact in place first, so that one resize of the buffer is all that moves.
         let mut live = 0usize;
@@ -927,6 +937,46 @@ impl Heap {
             self.table_push_entry(t, Value::int(k), v);
         }
         Ok(())
+    }
+
+    /// Lets both parts go. The caller sees to the metatable.
+    pub(super) fn table_clear(&mut self, mut t: Gc<Table>) {
+        let bytes = t.bytes() - TABLE_BYTES;
+        self.table_drop(t);
+        self.account(-(bytes as isize));
+        t.array = std::ptr::null_mut();
+        t.entries = std::ptr::null_mut();
+        (t.array_len, t.array_cap, t.entry_count, t.entry_cap) = (0, 0, 0, 0);
+        t.bloom = 0;
+        t.header.flags &= flags::METATABLE | super::object::HOLLOW;
+    }
+
+    /// Room for so many entries in a table without any.
+    pub(super) fn table_entry_room(&mut self, t: Gc<Table>, cap: u32) -> Result<(), StoreError> {
+        debug_assert_eq!(t.entry_count, 0);
+        if cap == 0 {
+            return Ok(());
+        }
+        self.table_entry_cap(t, cap)
+    }
+
+    /// Puts an entry back as it was; a lost key (`tag::DEAD`) is found by nobody.
+    pub(super) fn table_restore_entry(&mut self, mut t: Gc<Table>, key: Value, value: Value) {
+        if key.tag != tag::DEAD {
+            return self.table_push_entry(t, key, value);
+        }
+        let n = t.entry_count;
+        assert!(n < t.entry_cap);
+        // SAFETY: `n < entry_cap`.
+        unsafe {
+            t.entries.add(n as usize).write(Entry {
+                value_bits: 0,
+                value_tag: tag::NIL,
+                key_tag: tag::DEAD,
+                key_bits: key.bits,
+            });
+        }
+        t.entry_count = n + 1;
     }
 
     /// Frees a dead table's parts.

@@ -14,3 +14,13 @@ pub struct Userdata {
     pub data: Option<Box<dyn Any>>,
     pub user_values: Vec<Value>,
 }
+
+impl Userdata {
+    /// Sets the metatable. The caller passes the barrier.
+    pub fn set_metatable(&mut self, metatable: Option<Gc<Table>>) {
+        if let Some(mut mt) = metatable {
+            mt.header.flags |= super::table::flags::METATABLE;
+        }
+        self.metatable = metatable;
+    }
+}

@@ -672,6 +672,7 @@ fn collectgarbage(vm: &mut Vm) -> NativeResult {
         }
         "restart" => {
             vm.heap.gc.stopped = false;
+            vm.heap.end_sweep();
             vm.heap.debt = vm.heap.debt.max(0);
             Value::int(0)
         }
@@ -719,6 +720,7 @@ fn collectgarbage(vm: &mut Vm) -> NativeResult {
 /// basic step is a whole cycle.
 fn step(vm: &mut Vm, kilobytes: i64) -> bool {
     let stopped = std::mem::replace(&mut vm.heap.gc.stopped, false);
+    vm.heap.end_sweep();
     let step_bytes = 1isize << vm.heap.gc.step_size.clamp(10, 40);
     let done = if kilobytes > 0 {
         let bytes = kilobytes.saturating_mul(1024).min(isize::MAX as i64 / 4) as isize;

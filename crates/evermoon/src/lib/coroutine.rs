@@ -118,7 +118,8 @@ fn isyieldable(vm: &mut Vm) -> NativeResult {
 
 /// `coroutine.running ()`
 fn running(vm: &mut Vm) -> NativeResult {
-    let co = vm.current;
+    let mut co = vm.current;
+    co.seen = true;
     vm.push(Value::coroutine(co));
     vm.push(Value::bool(co.resumer.is_none()));
     Ok(Act::Return(2))

@@ -621,11 +621,14 @@ fn set_any_metatable(vm: &mut Vm, v: Value, mt: Option<Gc<Table>>) -> Result<(),
         }
     } else if let Some(mut u) = v.as_userdata() {
         vm.heap.barrier(u);
-        u.metatable = mt;
+        u.set_metatable(mt);
         if finalizer {
             vm.heap.mark_for_finalization(u.header());
         }
     } else {
+        if let Some(mut mt) = mt {
+            mt.header.flags |= crate::heap::table::flags::METATABLE;
+        }
         vm.type_metatables[v.type_of() as usize] = mt;
     }
     Ok(())

@@ -8,6 +8,7 @@
 
 use crate::heap::number;
 use crate::heap::object::Gc;
+use crate::heap::table::Table;
 use crate::heap::userdata::Userdata;
 use crate::heap::value::{Value, tag};
 use crate::vm::host::{Buffering, Ended, HostError, HostResult, Stream, Whence};
@@ -26,6 +27,15 @@ const FUNCTIONS: &[(&str, NativeFn)] = &[
     ("tmpfile", tmpfile),
     ("type", type_),
     ("write", write),
+];
+
+/// What a sandbox may have, since it goes where `print` goes.
+const OUTPUT_FUNCTIONS: &[(&str, NativeFn)] = &[("write", write)];
+
+const OUTPUT_METHODS: &[(&str, NativeFn)] = &[
+    ("flush", file_flush),
+    ("setvbuf", file_setvbuf),
+    ("write", file_write),
 ];
 
 const METHODS: &[(&str, NativeFn)] = &[
@@ -57,11 +67,31 @@ const CHUNK: usize = 8192;
 /// Longest numeral that `read("n")` accepts (the reference's `L_MAXLENNUM`).
 const NUMERAL_MAX: usize = 200;
 
+/// Opens all of it.
 pub fn open(vm: &mut Vm) -> Result<(), Throw> {
+    let library = open_with(vm, FUNCTIONS, METHODS)?;
+    let registry = vm.registry;
+    let iterator = vm.register("io", "lines iterator", next_line);
+    vm.raw_set_name(registry, LINES, iterator)?;
+    let stdin = standard_file(vm, 0)?;
+    vm.raw_set_name(library, "stdin", stdin)?;
+    vm.raw_set_name(registry, INPUT, stdin)
+}
+
+/// Opens only `io.write`, `io.stdout` and `io.stderr`, which write where `print` and warnings go: then the rest of this file need not be in the binary.
+pub fn open_output(vm: &mut Vm) -> Result<(), Throw> {
+    open_with(vm, OUTPUT_FUNCTIONS, OUTPUT_METHODS).map(|_| ())
+}
+
+fn open_with(
+    vm: &mut Vm,
+    functions: &[(&'static str, NativeFn)],
+    methods_offered: &[(&'static str, NativeFn)],
+) -> Result<Gc<Table>, Throw> {
     let library = vm.new_table()?;
-    vm.register_library("io", library, FUNCTIONS)?;
+    vm.register_library("io", library, functions)?;
     let methods = vm.new_table()?;
-    vm.register_library("file", methods, METHODS)?;
+    vm.register_library("file", methods, methods_offered)?;
     let metatable = vm.new_table()?;
     vm.register_library("file", metatable, METAMETHODS)?;
     vm.raw_set_name(metatable, "__index", Value::table(methods))?;
@@ -69,27 +99,20 @@ pub fn open(vm: &mut Vm) -> Result<(), Throw> {
     vm.raw_set_name(metatable, "__name", name)?;
     let registry = vm.registry;
     vm.raw_set_name(registry, METATABLE, Value::table(metatable))?;
-    let iterator = vm.register("io", "lines iterator", next_line);
-    vm.raw_set_name(registry, LINES, iterator)?;
-    let standard = [
-        ("stdin", 0, Some(INPUT)),
-        ("stdout", 1, Some(OUTPUT)),
-        ("stderr", 2, None),
-    ];
-    for (name, number, default) in standard {
-        let stream = vm
-            .host
-            .standard(number)
-            .unwrap_or_else(|_| Box::new(NoStream));
-        let mut file = File::new(stream);
-        file.standard = Some(number);
-        let file = new_file(vm, file)?;
-        vm.raw_set_name(library, name, file)?;
-        if let Some(key) = default {
-            vm.raw_set_name(registry, key, file)?;
-        }
-    }
-    super::publish(vm, "io", library)
+    let stdout = standard_file(vm, 1)?;
+    vm.raw_set_name(library, "stdout", stdout)?;
+    vm.raw_set_name(registry, OUTPUT, stdout)?;
+    let stderr = standard_file(vm, 2)?;
+    vm.raw_set_name(library, "stderr", stderr)?;
+    super::publish(vm, "io", library)?;
+    Ok(library)
+}
+
+fn standard_file(vm: &mut Vm, number: u8) -> Result<Value, Throw> {
+    let stream = vm.host.standard(number);
+    let mut file = File::new(stream.unwrap_or_else(|_| Box::new(NoStream)));
+    file.standard = Some(number);
+    new_file(vm, file)
 }
 
 // ---- files ----
@@ -323,7 +346,7 @@ fn new_file(vm: &mut Vm, file: File) -> Result<Value, Throw> {
     let registry = vm.registry;
     let metatable = vm.raw_get_name(registry, METATABLE)?.as_table();
     let mut object = vm.heap.userdata(Some(Box::new(file)))?;
-    object.metatable = metatable;
+    object.set_metatable(metatable);
     vm.heap.mark_for_finalization(object.header());
     Ok(Value::userdata(object))
 }
@@ -850,7 +873,7 @@ fn write_text(vm: &mut Vm, file: &mut File, text: &[u8]) -> HostResult<()> {
     match file.standard {
         Some(number) if file.stream.as_ref().is_some_and(|s| s.is_absent()) => {
             match number {
-                1 => vm.host.print(text),
+                1 => vm.print(text),
                 2 => vm.host.report(text),
                 _ => return Err(HostError::unsupported()),
             }

@@ -172,6 +172,7 @@ impl Vm {
         self.charge(args as u64 >> 6);
         loop {
             let callee = self.exec.get(func);
+            self.touch(callee)?;
             match callee.tag {
                 tag::LUA_CLOSURE => {
                     return self.begin_lua(func, args, results, flags, Gc::from_bits(callee.bits));
@@ -198,6 +199,7 @@ impl Vm {
                     if handler.is_nil() {
                         return Err(self.call_error(callee));
                     }
+                    self.touch(handler)?;
                     self.ensure_stack(1)?;
                     self.exec.copy(func, func + 1, args + 1);
                     self.exec.set(func, handler);
@@ -392,12 +394,18 @@ impl Vm {
 
     /// Runs the native of the top frame, and does what it asks for.
     pub(crate) fn run_native(&mut self) -> Result<Option<Exit>, Throw> {
+        if self.may_fault {
+            self.prepare_native()?;
+        }
         let callee = self.exec.get(self.exec.frame().func as usize);
         let number = match callee.as_native_closure() {
             Some(c) => c.native as usize,
             None => callee.bits as usize,
         };
-        let function = self.natives[number].function;
+        let Some(native) = self.natives.get(number) else {
+            return Err(self.fail("a native function that this engine does not have"));
+        };
+        let function = native.function;
         if self.tracing && self.exec.frame().state == 0 && self.hook_native_call()? {
             return Ok(None);
         }
@@ -485,69 +493,6 @@ impl Vm {
             }
         }
         Ok(None)
-    }
-
-    // ---- the host's door ----
-
-    /// Begins a call from the host: a function, its arguments, and perhaps a message handler. Then `run` until it is done, and
-    /// `leave`. Entries nest: a native that the host wrote may enter again.
-    pub fn enter(
-        &mut self,
-        function: Value,
-        args: &[Value],
-        handler: Option<Value>,
-    ) -> Result<(), Throw> {
-        if self.exec.frame_count > 0 {
-            self.open_top();
-        }
-        self.ensure_stack(args.len() + 3)?;
-        if self.exec.top == 0 {
-            // A handler in slot 0 would read as none.
-            self.exec.push(Value::NIL);
-        }
-        let func = self.exec.top;
-        self.exec.push(handler.unwrap_or(Value::NIL));
-        let flags = if self.host_coroutine && self.exec.frame_count == 0 {
-            0
-        } else {
-            frame_flag::NO_YIELD
-        };
-        let pushed = self.push_frame(Frame {
-            base: func as u32 + 1,
-            func: func as u32,
-            kind: kind::ENTRY,
-            top: if handler.is_some() { func as u32 } else { 0 },
-            flags,
-            ..BOTTOM_FRAME
-        });
-        if let Err(throw) = pushed {
-            self.exec.top = func;
-            return Err(throw);
-        }
-        self.exec.push(function);
-        for &v in args {
-            self.exec.push(v);
-        }
-        if let Err(throw) = self.begin_call(func + 1, args.len(), ALL, 0) {
-            match self.unwind(throw) {
-                Exit::Continue | Exit::Failed => {}
-                _ => return Err(throw),
-            }
-        }
-        Ok(())
-    }
-
-    /// Ends an entry that is done or has failed, and hands out its results (none if it failed).
-    pub fn leave(&mut self) -> Vec<Value> {
-        let frame = *self.exec.frame();
-        debug_assert_eq!(frame.kind, kind::ENTRY);
-        let values = (frame.base as usize..self.exec.top)
-            .map(|at| self.exec.get(at))
-            .collect();
-        self.frame_gone(&frame);
-        self.exec.frame_count -= 1;
-        self.exec.top = frame.func as usize;
-        values
     }
 
     // ---- Lua frames ----
@@ -734,6 +679,7 @@ impl Vm {
         if !v.is_truthy() {
             return Ok(());
         }
+        self.touch(v)?;
         if self.metamethod(v, Event::Close).is_nil() {
             let name = name.unwrap_or_else(|| b"?".to_vec());
             return Err(self
@@ -745,7 +691,9 @@ impl Vm {
 
     /// Pushes the call of a `__close` metamethod above `top`; its results are dropped.
     pub(crate) fn call_close(&mut self, value: Value, error: Value) -> Result<(), Throw> {
+        self.touch(value)?;
         let handler = self.metamethod(value, Event::Close);
+        self.touch(handler)?;
         let func = self.exec.top;
         self.ensure_stack(3)?;
         self.exec.push(handler);
@@ -761,12 +709,14 @@ impl Vm {
         if let Some(&slot) = self.exec.tbc.last()
             && slot as usize >= level
         {
+            let value = self.exec.get(slot as usize);
+            self.touch(value)?;
+            let handler = self.metamethod(value, Event::Close);
+            self.touch(handler)?;
             self.exec.tbc.pop();
             self.close_upvalues(slot as usize);
-            let value = self.exec.get(slot as usize);
             let frame_top = self.exec.frame().top as usize;
             self.exec.top = top.max(frame_top);
-            let handler = self.metamethod(value, Event::Close);
             self.ensure_stack(4)?;
             self.save_top(top);
             let func = self.exec.top;
@@ -778,49 +728,6 @@ impl Vm {
         }
         self.close_upvalues(level);
         Ok(false)
-    }
-
-    // ---- finalizers ----
-
-    /// Calls the next due finalizer on top of the top Lua frame. Errors in it become warnings.
-    /// False when none is due.
-    pub(crate) fn call_finalizer(&mut self) -> Result<bool, Throw> {
-        if self.finalizing || self.heap.gc.suspended {
-            return Ok(false);
-        }
-        while let Some(object) = self.heap.take_finalizable() {
-            let handler = self.metamethod(object, Event::Gc);
-            if handler.is_nil() {
-                continue;
-            }
-            let saved = self.exec.top;
-            if self.exec.frame().kind == kind::LUA {
-                self.open_top();
-            }
-            self.ensure_stack(4)?;
-            self.save_top(saved);
-            let func = self.exec.top;
-            self.exec.push(handler);
-            self.exec.push(object);
-            self.finalizing = true;
-            self.heap.gc.suspended = true;
-            match self.begin_call(func, 1, 0, frame_flag::FINALIZER | frame_flag::NO_YIELD) {
-                Ok(()) => return Ok(true),
-                // It cannot be called at all: also that is only worth a warning.
-                Err(_) => {
-                    self.exec.top = saved;
-                    self.finalizer_ended();
-                    self.warn_finalizer_error();
-                }
-            }
-        }
-        Ok(false)
-    }
-
-    pub(crate) fn finalizer_ended(&mut self) {
-        self.finalizing = false;
-        self.heap.gc.suspended = false;
-        self.finalizers_due = !self.heap.gc.to_finalize.is_empty();
     }
 
     /// A collector step after a native has returned.
@@ -856,6 +763,8 @@ impl Vm {
 
     pub(crate) fn switch_to(&mut self, mut co: Gc<Coroutine>) {
         let mut from = self.current;
+        self.heap.touch(from.header());
+        self.heap.touch(co.header());
         let exec = std::mem::replace(&mut co.exec, Exec::none());
         from.exec = std::mem::replace(&mut self.exec, exec);
         self.current = co;
@@ -969,8 +878,8 @@ impl Vm {
     fn yield_now(&mut self, n: usize) -> Result<Option<Exit>, Throw> {
         let mut co = self.current;
         if co.resumer.is_none() {
-            if self.host_coroutine && self.exec.no_yield == 0 {
-                self.pending = n as u32;
+            if self.exec.no_yield == 0 {
+                self.exec.frame_mut().aux = n as u32;
                 return Ok(Some(Exit::Yielded));
             }
             return Err(self.throw_bytes(b"attempt to yield from outside a coroutine"));
@@ -989,10 +898,12 @@ impl Vm {
 
     /// Whether a yield would work in this coroutine, were it running.
     pub fn is_yieldable_in(&self, co: Gc<Coroutine>) -> bool {
-        let running = co == self.current;
-        let exec = if running { &self.exec } else { &co.exec };
-        let main = co == self.main || running && co.resumer.is_none();
-        exec.no_yield == 0 && (!main || self.host_coroutine)
+        let exec = if co == self.current {
+            &self.exec
+        } else {
+            &co.exec
+        };
+        exec.no_yield == 0 && co != self.main
     }
 
     /// The function of the current coroutine has returned to its bottom frame.
@@ -1037,6 +948,7 @@ impl Vm {
         if self.coroutine_depth >= COROUTINE_DEPTH_MAX && !co.exec.tbc.is_empty() {
             return Err(self.fail("C stack overflow"));
         }
+        self.heap.touch(co.header());
         co.status = Status::Dead;
         let frame = self.exec.frame_mut();
         if frame.state != CLOSING {

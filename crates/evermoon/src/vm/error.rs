@@ -94,7 +94,13 @@ impl Vm {
         match proto.line(self.frame_pc(frame)) {
             Some(line) => text.extend(format!(":{line}: ").into_bytes()),
             // Stripped: a native that was called from here says nothing, an instruction says what the reference says.
-            None if frame.kind == kind::LUA && std::ptr::eq(frame, self.exec.frame()) => {
+            None if frame.kind == kind::LUA
+                && self
+                    .exec
+                    .frames()
+                    .last()
+                    .is_some_and(|top| std::ptr::eq(frame, top)) =>
+            {
                 text.extend(b":-1: ")
             }
             None => text.clear(),
@@ -215,6 +221,10 @@ impl Vm {
         let handled = match throw {
             Throw::Error => false,
             Throw::ErrorUnhandled => true,
+            Throw::Fault => {
+                self.step_again();
+                return Exit::Fault;
+            }
             Throw::Memory(e) => {
                 if self.retry_after_collection(e) {
                     return Exit::Continue;
@@ -435,7 +445,7 @@ impl Vm {
     /// Emits a whole warning.
     pub fn warning(&mut self, text: &[u8]) {
         if self.warn_on {
-            self.host.report(&[b"Lua warning: ", text, b"\n"].concat());
+            self.host.warning(text);
         }
     }
 }

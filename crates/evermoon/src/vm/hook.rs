@@ -80,6 +80,72 @@ impl Event {
     }
 }
 
+impl Hook {
+    /// All but the function, as a record has it.
+    pub(crate) fn numbers(&self) -> [u64; 14] {
+        let (has, depth, point, at, phase) = match self.delivered {
+            None => (0, 0, 0, 0, 0),
+            Some(step) => {
+                let (point, at) = match step.point {
+                    Point::Instr(at) => (0, at as u64),
+                    Point::LuaReturn => (1, 0),
+                    Point::NativeCall => (2, 0),
+                    Point::NativeReturn => (3, 0),
+                };
+                (1, step.depth as u64, point, at, step.phase as u64)
+            }
+        };
+        [
+            self.mask as u64,
+            self.count as u64,
+            self.count_left as u64,
+            // A place that is none reads so after wrapping too.
+            (self.last_pc as u64).wrapping_add(1),
+            self.fresh as u64,
+            self.entered as u64,
+            self.active as u64,
+            has,
+            depth,
+            point,
+            at,
+            phase,
+            self.transfer.0 as u64,
+            self.transfer.1 as u64,
+        ]
+    }
+
+    /// A hook out of its record; `None` for numbers that no hook has.
+    pub(crate) fn from_numbers(function: Value, n: [u64; 14]) -> Option<Hook> {
+        let small = |n: u64| u32::try_from(n).ok();
+        let point = match n[9] {
+            0 => Point::Instr(n[10] as usize),
+            1 => Point::LuaReturn,
+            2 => Point::NativeCall,
+            3 => Point::NativeReturn,
+            _ => return None,
+        };
+        Some(Hook {
+            function,
+            mask: u8::try_from(n[0]).ok()?,
+            count: small(n[1])?,
+            count_left: small(n[2])?,
+            last_pc: n[3].wrapping_sub(1) as usize,
+            fresh: n[4] != 0,
+            entered: n[5] != 0,
+            active: n[6] != 0,
+            delivered: match n[7] {
+                0 => None,
+                _ => Some(Step {
+                    depth: n[8] as usize,
+                    point,
+                    phase: u8::try_from(n[11]).ok()?,
+                }),
+            },
+            transfer: (small(n[12])?, small(n[13])?),
+        })
+    }
+}
+
 /// Setting and asking.
 impl Vm {
     /// Sets a coroutine's hook; a mask of 0 removes it.

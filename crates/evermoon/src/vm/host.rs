@@ -90,8 +90,12 @@ pub trait Host {
     fn wants_pause(&mut self) -> bool {
         false
     }
-    /// Writes a warning or other text that is not the program's output.
+    /// Writes text that is not the program's output (`io.stderr` where the host has no stream for it, warnings).
     fn report(&mut self, _bytes: &[u8]) {}
+    /// A whole warning (`warn`, an error in a finalizer), without a line end.
+    fn warning(&mut self, text: &[u8]) {
+        self.report(&[b"Lua warning: ", text, b"\n"].concat());
+    }
     /// Standard streams: 0 input, 1 output, 2 error.
     fn standard(&mut self, _number: u8) -> HostResult<Box<dyn Stream>> {
         Err(HostError::unsupported())

@@ -131,6 +131,7 @@ impl Vm {
     pub(crate) fn index_value(&mut self, object: Value, key: Value) -> Result<Outcome, Throw> {
         let mut object = object;
         for _ in 0..CHAIN_MAX {
+            self.touch(object)?;
             let handler = match object.as_table() {
                 Some(t) => {
                     let v = t.get(key);
@@ -170,6 +171,7 @@ impl Vm {
     ) -> Result<Outcome, Throw> {
         let mut object = object;
         for _ in 0..CHAIN_MAX {
+            self.touch(object)?;
             let handler = match object.as_table() {
                 Some(t) => {
                     let handler = match t.metatable {
@@ -216,6 +218,8 @@ impl Vm {
         {
             return Ok(Outcome::Done(v));
         }
+        self.touch(a)?;
+        self.touch(b)?;
         let mut handler = self.metamethod(a, event);
         if handler.is_nil() {
             handler = self.metamethod(b, event);
@@ -313,6 +317,8 @@ impl Vm {
                 x.bytes() <= y.bytes()
             }
         } else {
+            self.touch(a)?;
+            self.touch(b)?;
             let mut handler = self.metamethod(a, event);
             if handler.is_nil() {
                 handler = self.metamethod(b, event);
@@ -344,6 +350,8 @@ impl Vm {
         if a.tag != b.tag || (a.tag != tag::TABLE && a.tag != tag::USERDATA) {
             return Ok(Outcome::Done(Value::FALSE));
         }
+        self.touch(a)?;
+        self.touch(b)?;
         let mut handler = self.metamethod(a, Event::Eq);
         if handler.is_nil() {
             handler = self.metamethod(b, Event::Eq);
@@ -368,6 +376,7 @@ impl Vm {
         if let Some(s) = v.as_str() {
             return Ok(Outcome::Done(Value::int(s.len() as i64)));
         }
+        self.touch(v)?;
         let handler = self.metamethod(v, Event::Len);
         if !handler.is_nil() {
             return Ok(self.push_call(&[handler, v, v]));
@@ -390,6 +399,8 @@ impl Vm {
             let a = self.exec.get(first + count - 2);
             let b = self.exec.get(first + count - 1);
             if !(a.is_string() || a.is_number()) || !(b.is_string() || b.is_number()) {
+                self.touch(a)?;
+                self.touch(b)?;
                 let mut handler = self.metamethod(a, Event::Concat);
                 if handler.is_nil() {
                     handler = self.metamethod(b, Event::Concat);

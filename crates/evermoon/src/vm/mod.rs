@@ -1,15 +1,17 @@
 //! The virtual machine: frames, the interpreter loop, calls, metamethods, errors, fuel. It names no library and no store.
 //!
 //! Reading order: `mod.rs` (the engine's state), `call.rs` (frames, calls, returns, coroutines), `run.rs` (the loop), `meta.rs` (metamethods),
-//! `error.rs` (throwing and unwinding), `native.rs` (what a library function may use), `hook.rs`, `name.rs` (names for messages),
-//! `traceback.rs`.
+//! `error.rs` (throwing and unwinding), `task.rs` (what the host runs), `native.rs` (what a library function may use), `finalizer.rs`,
+//! `hook.rs`, `name.rs` (names for messages), `traceback.rs`.
 //!
 //! Nothing of a Lua program is ever on the host's stack: a call pushes a [`Frame`](crate::heap::coroutine::Frame), natives return
 //! an [`Act`] instead of calling.
 
 pub mod call;
-pub mod door;
+pub(crate) mod checked;
 pub mod error;
+pub mod fault;
+pub mod finalizer;
 pub mod hook;
 pub mod host;
 pub mod meta;
@@ -38,16 +40,18 @@ pub enum Exit {
     Continue,
     /// A slice of safe points is over: enter again (a wasm engine can only then switch to optimised code).
     Slice,
-    /// The entry's function returned; its results are on top of the stack from the entry frame's `base` on.
+    /// The task's function has returned its results.
     Done,
-    /// The entry's function failed; the error is in `Vm::error`.
+    /// The task's function has failed; the error is in `Vm::error`.
     Failed,
     /// The fuel is used up; more can be given and the run entered again.
     OutOfFuel,
-    /// A native waits for the host: `Vm::pending` says what for.
+    /// A native waits for the host: [`Vm::task_call`] says what for.
     HostCall,
-    /// The host-driven coroutine yielded; values are on top of its stack.
+    /// The task has yielded to the host ([`Vm::task_yield`]).
     Yielded,
+    /// Contents are wanted from a store that answers later ([`fault`]); enter again when they are there.
+    Fault,
 }
 
 /// A native function and its permanent name.
@@ -124,7 +128,10 @@ pub struct Vm {
     pub(crate) tracing: bool,
     pub heap: Heap,
     pub current: Gc<Coroutine>,
+    /// The root of the task that has it (`task.rs`).
     pub main: Gc<Coroutine>,
+    /// What is current while no task is; it has no stack.
+    pub(crate) outside: Gc<Coroutine>,
     pub natives: Vec<Native>,
     /// Metamethod names by [`Event`].
     pub(crate) events: [Gc<Str>; meta::EVENT_COUNT],
@@ -146,8 +153,6 @@ pub struct Vm {
     pub(crate) slice_start: i32,
     /// Fuel used in full slices so far.
     pub(crate) fuel_used: u64,
-    /// What the host asked to be told (see [`Exit::HostCall`]); the meaning is the library's or the API's.
-    pub pending: u32,
     /// Set together with [`Exit::HostCall`] when the program wants to exit. A host that runs on all the same raises an error there.
     pub exit_requested: Option<ExitRequest>,
     /// Set by the host to stop the run at the next slice.
@@ -174,16 +179,26 @@ pub struct Vm {
     /// A buffer that natives build text in ([`Vm::take_scratch`]).
     scratch: Vec<u8>,
     pub(crate) tasks: Vec<Option<task::Task>>,
-    pub(crate) idle_tasks: Vec<Gc<Coroutine>>,
+    /// Root coroutines without a task.
+    pub(crate) idle_roots: Vec<Gc<Coroutine>>,
     pub(crate) task_results: Vec<Value>,
+    /// Calls of host functions so far.
+    pub(crate) host_calls: u64,
     /// The number of the native behind host functions.
     pub(crate) host_native: Option<u32>,
     /// Frame depth and pc of the instruction that was last tried again after a collection.
     pub(crate) memory_retry: (usize, usize),
     /// Coroutines that are resuming each other.
     pub(crate) coroutine_depth: u32,
-    /// The host drives the main coroutine and takes its yields.
-    pub host_coroutine: bool,
+    /// Who loads hollow objects.
+    pub(crate) loader: Option<Box<dyn fault::Loader>>,
+    /// There is a loader; natives' slots are looked through.
+    pub(crate) may_fault: bool,
+    /// The loader's store may answer later.
+    pub(crate) may_wait: bool,
+    pub(crate) retry: fault::Retry,
+    /// Values that records refer to by name: what the host gives to its worlds.
+    pub(crate) permanents: std::collections::BTreeMap<Box<str>, Value>,
 }
 
 impl Vm {
@@ -193,8 +208,12 @@ impl Vm {
         // A fresh heap has no cap yet: nothing here can fail.
         let fresh = "a fresh heap has room";
         let mut main = heap.coroutine().expect(fresh);
-        main.status = Status::Running;
-        let exec = std::mem::replace(&mut main.exec, Exec::none());
+        main.status = Status::Normal;
+        // Lua code always knows it.
+        main.seen = true;
+        let mut outside = heap.coroutine().expect(fresh);
+        outside.status = Status::Normal;
+        heap.release_exec(&mut outside.exec);
         let events = meta::EVENT_NAMES.map(|name| heap.string(name.as_bytes()).expect(fresh));
         let type_names =
             Type::ALL.map(|t| Value::string(heap.string(t.name().as_bytes()).expect(fresh)));
@@ -203,12 +222,13 @@ impl Vm {
         let globals = heap.table().expect(fresh);
         let memory_message = heap.string(b"not enough memory").expect(fresh);
         let mut vm = Vm {
-            exec,
+            exec: Exec::none(),
             ticks: 0,
             tracing: false,
             heap,
-            current: main,
+            current: outside,
             main,
+            outside,
             natives: Vec::new(),
             events,
             type_names,
@@ -221,7 +241,6 @@ impl Vm {
             fuel: None,
             slice_start: 0,
             fuel_used: 0,
-            pending: 0,
             exit_requested: None,
             interrupt: None,
             handles: Vec::new(),
@@ -236,13 +255,22 @@ impl Vm {
             handler_returned: false,
             scratch: Vec::new(),
             tasks: Vec::new(),
-            idle_tasks: Vec::new(),
+            idle_roots: Vec::new(),
             task_results: Vec::new(),
+            host_calls: 0,
             host_native: None,
             memory_retry: (0, 0),
             coroutine_depth: 0,
-            host_coroutine: false,
+            loader: None,
+            may_fault: false,
+            may_wait: false,
+            retry: fault::Retry::default(),
+            permanents: Default::default(),
         };
+        #[cfg(feature = "checked")]
+        {
+            vm.heap.event_names = vm.events[..8].to_vec();
+        }
         vm.heap.debt = -(32 << 10);
         vm
     }
@@ -281,6 +309,7 @@ impl Vm {
         let mut roots = vec![
             Value::coroutine(self.current),
             Value::coroutine(self.main),
+            Value::coroutine(self.outside),
             Value::table(self.registry),
             Value::table(self.globals),
             Value::string(self.memory_message),
@@ -295,8 +324,9 @@ impl Vm {
                 .map(|t| Value::table(*t)),
         );
         roots.extend(self.handles.iter().map(|(v, _)| *v));
+        roots.extend(self.permanents.values());
         roots.extend(self.task_results.iter());
-        roots.extend(self.idle_tasks.iter().map(|co| Value::coroutine(*co)));
+        roots.extend(self.idle_roots.iter().map(|co| Value::coroutine(*co)));
         for task in self.tasks.iter().flatten() {
             roots.extend([Value::coroutine(task.root), Value::coroutine(task.current)]);
         }
@@ -344,6 +374,20 @@ impl Vm {
         }
     }
 
+    /// The value in a slot, for an embedder that keeps track of its slots itself.
+    pub(crate) fn held_slot(&self, slot: u32) -> Value {
+        self.handles
+            .get(slot as usize)
+            .map_or(Value::NIL, |(v, _)| *v)
+    }
+
+    /// Lets go of a slot; the embedder has seen to it that this happens once.
+    pub(crate) fn release_slot(&mut self, slot: u32) {
+        if let Some(generation) = self.handle_generation(slot) {
+            self.release(Handle { slot, generation });
+        }
+    }
+
     /// The generation of a handle's slot, to check a handle that was stored as a number.
     pub fn handle_generation(&self, slot: u32) -> Option<u32> {
         self.handles.get(slot as usize).map(|(_, g)| *g)
@@ -361,6 +405,9 @@ impl Vm {
 
     /// A whole collection now. Only at a safe point: no native may hold values across it but in its slots.
     pub fn collect(&mut self) {
+        if self.may_fault {
+            self.prepare_cycle(true);
+        }
         let roots = self.root_values();
         self.heap.gc_full(crate::heap::gc::Roots {
             values: &roots,
@@ -379,6 +426,9 @@ impl Vm {
             self.collect();
             self.heap.debt = 1;
             return true;
+        }
+        if self.may_fault {
+            self.prepare_cycle(false);
         }
         let roots = self.root_values();
         self.heap.gc_step(crate::heap::gc::Roots {

@@ -316,11 +316,13 @@ impl Vm {
     pub(crate) fn loaded_name(&mut self, function: Value) -> Option<Vec<u8>> {
         let registry = self.registry;
         let loaded = self.raw_get_name(registry, "_LOADED").ok()?.as_table()?;
+        self.touch_table(loaded).ok()?;
         for module in loaded.entries() {
             let (key, value) = (module.key(), module.value());
             let (Some(module), Some(fields)) = (key.as_str(), value.as_table()) else {
                 continue;
             };
+            self.touch_table(fields).ok()?;
             for field in fields.entries() {
                 if let Some(name) = field.key().as_str()
                     && field.value().raw_equals(function)

@@ -37,7 +37,7 @@ pub enum Act {
     },
     /// Close a suspended or dead coroutine; results `true`, or `false` and the error, are pushed and the native is entered again.
     CloseCoroutine { co: Gc<Coroutine> },
-    /// Leave the interpreter so that the host can answer `Vm::pending`; the native is entered again afterwards.
+    /// Leave the interpreter so that the host can answer (`task.rs`); the native is entered again afterwards.
     HostCall,
     /// Enter the native again after the slice's safe point (for long work that has been charged).
     Again,
@@ -52,6 +52,8 @@ pub enum Throw {
     ErrorUnhandled,
     /// The memory cap was reached.
     Memory(OutOfMemory),
+    /// Contents are wanted that a store will give later ([`super::fault`]).
+    Fault,
 }
 
 impl From<OutOfMemory> for Throw {
@@ -379,11 +381,13 @@ impl Vm {
     }
     /// Raw store with barrier. Errors: nil or NaN key, memory.
     pub fn raw_set(&mut self, t: Gc<Table>, key: Value, value: Value) -> Result<(), Throw> {
+        self.touch_table(t)?;
         self.heap.barrier(t);
         let done = self.heap.table_set(t, key, value);
         done.map_err(|e| self.store_error(e))
     }
     pub fn raw_set_int(&mut self, t: Gc<Table>, key: i64, value: Value) -> Result<(), Throw> {
+        self.touch_table(t)?;
         self.heap.barrier(t);
         let done = self.heap.table_set_int(t, key, value);
         done.map_err(|e| self.store_error(e))
@@ -393,9 +397,13 @@ impl Vm {
         let key = self.new_string(name.as_bytes())?;
         self.raw_set(t, key, value)
     }
+    /// Raw field; what it holds is loaded, so that a library may look into it.
     pub fn raw_get_name(&mut self, t: Gc<Table>, name: &str) -> Result<Value, Throw> {
+        self.touch_table(t)?;
         let key = self.heap.string(name.as_bytes())?;
-        Ok(t.get_str(key))
+        let v = t.get_str(key);
+        self.touch(v)?;
+        Ok(v)
     }
     #[cold]
     pub(crate) fn store_error(&mut self, e: StoreError) -> Throw {

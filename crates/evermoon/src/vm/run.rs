@@ -15,6 +15,7 @@
 //! payloads are written together with their tag, so that no instruction can turn a number into an address.
 
 use super::call::ALL;
+use super::checked::Bounds;
 use super::meta::{Event, Outcome};
 use super::native::{Act, Throw};
 use super::{Exit, Vm};
@@ -30,7 +31,13 @@ use crate::heap::value::{Value, tag};
 
 impl Vm {
     /// Runs until the interpreter must be left. Enter again after [`Exit::Slice`].
-    pub fn run(&mut self) -> Exit {
+    pub(crate) fn run(&mut self) -> Exit {
+        let exit = self.run_unchecked();
+        self.check_event();
+        exit
+    }
+
+    fn run_unchecked(&mut self) -> Exit {
         // Natives may be on top (after a host call, or when the entry's function is one).
         match self.drive() {
             Exit::Continue => {}
@@ -46,6 +53,23 @@ impl Vm {
                 return exit;
             }
         }
+    }
+}
+
+impl Bounds {
+    /// Register `n` of the frame at `base`.
+    #[inline(always)]
+    unsafe fn register(self, base: *mut Value, n: u32) -> *mut Value {
+        self.check_register(n);
+        // SAFETY: see the head of this file.
+        unsafe { base.add(n as usize) }
+    }
+    /// Constant `n` of those at `k`.
+    #[inline(always)]
+    unsafe fn constant(self, k: *const Value, n: u32) -> *const Value {
+        self.check_constant(n);
+        // SAFETY: see the head of this file.
+        unsafe { k.add(n as usize) }
     }
 }
 
@@ -127,32 +151,34 @@ fn run_loop<const TRACE: bool>(vm: &mut Vm) -> Exit {
                     exit => return exit,
                 }
             }
+            // Nothing, but in a checked build.
+            let bounds = Bounds::of_instruction(&*vm, base, pc, k);
             let i = (*pc).word;
             pc = pc.add(1);
 
             macro_rules! a {
                 () => {
-                    base.add((i >> 8 & 0xff) as usize)
+                    bounds.register(base, i >> 8 & 0xff)
                 };
             }
             macro_rules! b {
                 () => {
-                    base.add((i >> 16 & 0xff) as usize)
+                    bounds.register(base, i >> 16 & 0xff)
                 };
             }
             macro_rules! c {
                 () => {
-                    base.add((i >> 24) as usize)
+                    bounds.register(base, i >> 24)
                 };
             }
             macro_rules! kb {
                 () => {
-                    k.add((i >> 16 & 0xff) as usize)
+                    bounds.constant(k, i >> 16 & 0xff)
                 };
             }
             macro_rules! kc {
                 () => {
-                    k.add((i >> 24) as usize)
+                    bounds.constant(k, i >> 24)
                 };
             }
             macro_rules! sc {
@@ -347,9 +373,9 @@ fn run_loop<const TRACE: bool>(vm: &mut Vm) -> Exit {
                 Op::MOVE => copy(a!(), b!()),
                 Op::LOADI => Value::int((i as i32 >> 16) as i64).store(a!()),
                 Op::LOADF => Value::float((i as i32 >> 16) as f64).store(a!()),
-                Op::LOADK => copy(a!(), k.add((i >> 16) as usize)),
+                Op::LOADK => copy(a!(), bounds.constant(k, i >> 16)),
                 Op::LOADKX => {
-                    copy(a!(), k.add(((*pc).word >> 8) as usize));
+                    copy(a!(), bounds.constant(k, (*pc).word >> 8));
                     pc = pc.add(1);
                 }
                 Op::LOADFALSE => Value::FALSE.store(a!()),
@@ -366,11 +392,11 @@ fn run_loop<const TRACE: bool>(vm: &mut Vm) -> Exit {
                     }
                 }
                 Op::GETUPVAL => {
-                    let up = upval(frame!(), i >> 16 & 0xff);
+                    let up = upval(frame!(), bounds.upvalue(i >> 16 & 0xff));
                     copy(a!(), (*up).slot);
                 }
                 Op::SETUPVAL => {
-                    let up = upval(frame!(), i >> 16 & 0xff);
+                    let up = upval(frame!(), bounds.upvalue(i >> 16 & 0xff));
                     if (*up).header.mark & mark::BARRIER != 0 {
                         (*vm).heap.barrier_slow(Gc::from_raw(up).header());
                     }
@@ -378,7 +404,7 @@ fn run_loop<const TRACE: bool>(vm: &mut Vm) -> Exit {
                 }
 
                 Op::GETTABUP => {
-                    let up = upval(frame!(), i >> 16 & 0xff);
+                    let up = upval(frame!(), bounds.upvalue(i >> 16 & 0xff));
                     get_name!((*up).slot, kc!(), a!())
                 }
                 Op::GETFIELD => get_name!(b!(), kc!(), a!()),
@@ -451,11 +477,11 @@ fn run_loop<const TRACE: bool>(vm: &mut Vm) -> Exit {
                     cold!(get_table(&mut *vm, i));
                 }
                 Op::SETTABUP => {
-                    let up = upval(frame!(), i >> 8 & 0xff);
+                    let up = upval(frame!(), bounds.upvalue(i >> 8 & 0xff));
                     set_name!((*up).slot, kb!(), c!())
                 }
                 Op::SETTABUPK => {
-                    let up = upval(frame!(), i >> 8 & 0xff);
+                    let up = upval(frame!(), bounds.upvalue(i >> 8 & 0xff));
                     set_name!((*up).slot, kb!(), kc!())
                 }
                 Op::SETFIELD => set_name!(a!(), kb!(), c!()),
@@ -1135,6 +1161,9 @@ fn finish_condition(vm: &mut Vm, outcome: Result<Outcome, Throw>) -> Exit {
 #[inline]
 fn inherited(vm: &Vm, mut t: Gc<Table>, name: Gc<Str>) -> Option<Value> {
     for _ in 0..100 {
+        if t.header.is_hollow() {
+            return None;
+        }
         let n = t.find_name(name);
         if n != u32::MAX {
             let v = t.entries()[n as usize].value();
@@ -1413,6 +1442,13 @@ fn call_at(vm: &mut Vm, func: usize, args: usize, results: i16) -> Exit {
         if let Err(throw) = vm.begin_call(func, args, results, 0) {
             return vm.settle(Err(throw));
         }
+        if vm.may_fault {
+            return match vm.run_native() {
+                Ok(None) => vm.drive(),
+                Ok(Some(exit)) => exit,
+                Err(throw) => vm.settle(Err(throw)),
+            };
+        }
         let function = vm.natives[native].function;
         match function(vm) {
             Ok(Act::Return(n)) if !vm.tracing => {
@@ -1466,6 +1502,9 @@ fn tail_call(vm: &mut Vm, word: u32) -> Exit {
     if i.b() != 0 {
         vm.exec.top = func + i.b() as usize;
     }
+    if let Err(throw) = vm.touch(vm.exec.get(func)) {
+        return vm.settle(Err(throw));
+    }
     vm.ticks -= 1;
     vm.close_upvalues(frame.base as usize);
     let mut args = vm.exec.top - func - 1;
@@ -1475,6 +1514,9 @@ fn tail_call(vm: &mut Vm, word: u32) -> Exit {
         let handler = vm.metamethod(callee, Event::Call);
         if handler.is_nil() {
             let throw = vm.call_error(callee);
+            return vm.settle(Err(throw));
+        }
+        if let Err(throw) = vm.touch(handler) {
             return vm.settle(Err(throw));
         }
         if let Err(throw) = vm.ensure_stack(1) {
@@ -1663,6 +1705,9 @@ fn set_list(vm: &mut Vm, word: u32) -> Exit {
     let Some(t) = vm.exec.get(a).as_table() else {
         return Exit::Continue;
     };
+    if let Err(throw) = vm.touch_table(t) {
+        return vm.settle(Err(throw));
+    }
     vm.heap.barrier(t);
     if count as u64 + offset as u64 > t.array_cap as u64 {
         let cap = (count as u64 + offset as u64).min(u32::MAX as u64) as u32;

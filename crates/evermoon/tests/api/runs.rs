@@ -248,3 +248,173 @@ fn threads_are_resumed_like_coroutines() {
     assert_eq!(error.to_string(), "t:1: at 9");
     assert_eq!(thread.status(), evermoon::ThreadStatus::Error);
 }
+
+#[test]
+fn coroutines_of_a_program_that_is_put_aside_cannot_be_touched() {
+    let lua = asking();
+    // Of a run that waits, and inside a host function that its program calls.
+    let mut run = start(
+        &lua,
+        "outer = coroutine.running() coroutine.wrap(function() inner = coroutine.running() return ask() end)() return 'end'",
+    );
+    let Event::HostCall(call) = run.resume().unwrap() else {
+        panic!()
+    };
+    let touch = r#"
+        for _, co in ipairs { outer, inner } do
+            assert(coroutine.status(co) == "normal")
+            local ok, e = coroutine.resume(co)
+            assert(not ok and e == "cannot resume non-suspended coroutine")
+            assert(not pcall(coroutine.close, co))
+        end
+    "#;
+    lua.load(touch).exec().unwrap();
+    let source = touch.to_owned();
+    let nested = lua.create_function(move |lua, ()| lua.load(&source).exec());
+    lua.globals().set("nested", nested.unwrap()).unwrap();
+    lua.load(
+        "outer = coroutine.running() coroutine.wrap(function() inner = coroutine.running() nested() end)()",
+    )
+    .exec()
+    .unwrap();
+    run.answer(call.id, ()).unwrap();
+    assert!(matches!(run.resume().unwrap(), Event::Finished(v) if v[0].as_str() == Some("end")));
+}
+
+#[test]
+fn a_coroutine_that_a_program_has_met_is_no_other_tasks_later() {
+    let lua = Lua::new();
+    let call = lua.create_function(|_, f: evermoon::Function| f.call::<Value>(()));
+    lua.globals().set("call", call.unwrap()).unwrap();
+    lua.load(
+        r#"
+        main = coroutine.running()
+        call(function() first = coroutine.running() end)
+        call(function() second, is_main = coroutine.running() end)
+        assert(first ~= main and first ~= second and is_main)
+        assert(coroutine.status(first) == "dead" and not coroutine.resume(first))
+        -- Nobody has met this one.
+        call(function() end)
+        call(function() assert(coroutine.status(main) == "normal" and not coroutine.isyieldable()) end)
+        "#,
+    )
+    .exec()
+    .unwrap();
+    // Calls from the host that are not inside each other are the main program.
+    lua.load("assert(main == coroutine.running() and not coroutine.isyieldable(main))")
+        .exec()
+        .unwrap();
+    let mut run = start(
+        &lua,
+        "assert(coroutine.status(main) == 'normal') return coroutine.running() ~= main, coroutine.isyieldable()",
+    );
+    let Event::Finished(values) = run.resume().unwrap() else {
+        panic!()
+    };
+    assert_eq!(
+        values.into_vec(),
+        [Value::Boolean(true), Value::Boolean(true)]
+    );
+}
+
+#[test]
+fn what_a_dropped_run_shared_lives_on() {
+    let lua = asking();
+    let mut run = start(
+        &lua,
+        "local n = 1 function up() n = n + 1 return n end co = coroutine.create(function() local m = 10 function add() m = m + n return m end ask() end) coroutine.resume(co)",
+    );
+    run.resume().unwrap();
+    drop(run);
+    lua.gc_collect().unwrap();
+    let (a, b, status): (i64, i64, String) = lua
+        .load("return up(), add(), coroutine.status(co)")
+        .eval()
+        .unwrap();
+    assert_eq!((a, b, status.as_str()), (2, 12, "dead"));
+}
+
+#[test]
+fn a_run_dropped_in_a_finalizer_leaves_the_collector_going() {
+    let lua = asking();
+    let mut run = start(
+        &lua,
+        "setmetatable({}, { __gc = function() ask() end }) collectgarbage() return 'not asked'",
+    );
+    assert!(matches!(run.resume().unwrap(), Event::HostCall(_)));
+    drop(run);
+    lua.load("local done setmetatable({}, { __gc = function() done = true end }) collectgarbage() assert(done)")
+        .exec()
+        .unwrap();
+}
+
+#[test]
+fn many_values_cross_a_yield() {
+    let lua = Lua::new();
+    let mut run = start(
+        &lua,
+        "local n = select('#', coroutine.yield(table.unpack({}, 1, 3000))) return n, select('#', coroutine.yield())",
+    );
+    assert!(matches!(run.resume().unwrap(), Event::Yielded(v) if v.len() == 3000));
+    let values: MultiValue = (0..5000).map(Value::Integer).collect();
+    assert!(matches!(run.resume_with(values).unwrap(), Event::Yielded(v) if v.is_empty()));
+    let Event::Finished(values) = run.resume().unwrap() else {
+        panic!()
+    };
+    assert_eq!(values.into_vec(), [Value::Integer(5000), Value::Integer(0)]);
+}
+
+#[test]
+fn recursion_through_runs_has_a_limit() {
+    let lua = Lua::new();
+    let again = lua.create_function(|lua, f: evermoon::Function| {
+        let mut run = lua.start(&f, ())?;
+        match run.resume()? {
+            Event::Finished(values) => Ok(values),
+            other => panic!("{other:?}"),
+        }
+    });
+    lua.globals().set("again", again.unwrap()).unwrap();
+    let error = lua
+        .load("local function f() return again(f) end f()")
+        .exec()
+        .unwrap_err();
+    assert!(error.to_string().contains("C stack overflow"), "{error}");
+}
+
+#[test]
+fn an_exit_closes_the_variables_of_every_program_on_its_way() {
+    let lua = Lua::builder()
+        .libraries(evermoon::StdLib::ALL)
+        .build()
+        .unwrap();
+    let call = lua.create_function(|_, f: evermoon::Function| f.call::<Value>(()));
+    lua.globals().set("call", call.unwrap()).unwrap();
+    let source = r#"
+        closed = ""
+        local function closing(name) return setmetatable({}, { __close = function() closed = closed .. name end }) end
+        local a <close> = closing "a"
+        pcall(call, function()
+            local b <close> = closing "b"
+            coroutine.wrap(function() os.exit(3, true) end)()
+        end)
+    "#;
+    let error = lua.load(source).exec().unwrap_err();
+    assert!(
+        matches!(
+            error,
+            Error::Exit {
+                code: 3,
+                close: true
+            }
+        ),
+        "{error:?}"
+    );
+    let closed: String = lua.globals().get("closed").unwrap();
+    assert_eq!(closed, "ba");
+    let mut run = start(&lua, source);
+    assert!(matches!(run.resume(), Err(Error::Exit { code: 3, .. })));
+    let closed: String = lua.globals().get("closed").unwrap();
+    assert_eq!(closed, "ba");
+    assert_eq!(lua.load("1 + 1").eval::<i64>().unwrap(), 2);
+}

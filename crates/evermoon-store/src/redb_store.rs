@@ -1,0 +1,785 @@
+//! A world in one file, by redb: copy on write, one fsync a commit, checksummed pages.
+//!
+//! Two tables. `entries` holds what the contract's map holds, each entry redb's own entry. `head` has one row (format, version, epoch, payload
+//! bytes) that every commit and lease changes in its transaction; so the counters can never part from the contents.
+//!
+//! 1. The file is locked while the store is open. A second process is told `Busy`; it does not wait. (Clones are handles on the same open
+//!    store: those race by version and epoch.)
+//! 2. Reads go through one kept read transaction, shared by all handles, dropped before a commit (so that it holds no page back) and made anew
+//!    by the next read.
+//! 3. After a failure of the medium the database is dropped, and its lock with it. Every call says `Closed` then, until `reopen`.
+//! 4. Locks are taken in the order database, view; none is held while a caller's function runs.
+//!
+//! If power fails during a commit: redb has written pages that no committed root refers to, then both the new root with its checksum and the
+//! byte that says which root is current, and synced once. What of it arrived is found out at the next opening: a root is taken only when its
+//! transaction number is the greatest and all pages below it have the checksums that it says. So it is the old version or the new one.
+
+use std::fs::File;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+use std::time::Duration;
+
+use redb::backends::FileBackend;
+use redb::{
+    CompactionError, Database, DatabaseError, ReadOnlyTable, ReadableDatabase, ReadableTable,
+    ReadableTableMetadata, StorageBackend, StorageError, TableDefinition, TableError,
+    WriteTransaction,
+};
+
+use crate::batch::{Batch, Op};
+use crate::error::{Result, StoreError};
+use crate::medium::{Medium, Meter, STRANGER};
+use crate::memory::bounds;
+use crate::store::{Durability, Head, Health, Progress, Scan, Stats, Store, Visitor};
+
+const ENTRIES: TableDefinition<&[u8], &[u8]> = TableDefinition::new("evermoon.entries");
+const HEAD: TableDefinition<(), HeadRow> = TableDefinition::new("evermoon.head");
+
+/// Format, version, epoch, payload bytes.
+type HeadRow = (u64, u64, u64, u64);
+
+/// The newest layout that this code knows. Version history: 1, the two tables above.
+const FORMAT: u64 = 1;
+
+/// How long `verify` and `vacuum` wait for readers to end, in milliseconds.
+const PATIENCE_MS: u32 = 10_000;
+
+/// Told how far the check after a crash has come, 0 to 1.
+pub type RecoveryProgress = Arc<dyn Fn(f64) + Send + Sync>;
+
+/// How to open one.
+#[derive(Clone)]
+pub struct RedbOptions {
+    /// Pages kept in memory, in bytes. 16 MiB.
+    pub cache_bytes: usize,
+    /// Makes opening after a crash instant, instead of a pass over the whole file. Each commit pays a second fsync and writes the map of
+    /// free pages, some 32 KiB for each GiB of the file. Off.
+    pub fast_recovery: bool,
+    /// Called while a store that was not closed properly is checked.
+    pub recovery_progress: Option<RecoveryProgress>,
+}
+
+impl Default for RedbOptions {
+    fn default() -> Self {
+        RedbOptions {
+            cache_bytes: 16 << 20,
+            fast_recovery: false,
+            recovery_progress: None,
+        }
+    }
+}
+
+impl std::fmt::Debug for RedbOptions {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RedbOptions")
+            .field("cache_bytes", &self.cache_bytes)
+            .field("fast_recovery", &self.fast_recovery)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What has gone to the medium since the store was made, for benchmarks and tests.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Traffic {
+    pub bytes_written: u64,
+    pub writes: u64,
+    pub syncs: u64,
+}
+
+/// A world in a redb file, or a handle on one that is open already (`clone`).
+#[derive(Clone, Debug)]
+pub struct RedbStore {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    source: Source,
+    options: RedbOptions,
+    meter: Arc<Meter>,
+    database: RwLock<Phase>,
+    view: Mutex<Option<Arc<View>>>,
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Shared")
+            .field("source", &self.source.name())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Where the bytes are, for opening them again.
+enum Source {
+    Path(PathBuf),
+    /// Each call gives the same bytes.
+    Backend(Box<dyn Fn() -> std::io::Result<Box<dyn StorageBackend>> + Send + Sync>),
+}
+
+impl Source {
+    fn name(&self) -> String {
+        match self {
+            Source::Path(path) => path.display().to_string(),
+            Source::Backend(_) => "the store".to_owned(),
+        }
+    }
+}
+
+enum Phase {
+    Open(Database),
+    /// And why.
+    Closed(String),
+}
+
+/// One version, as all reads see it.
+struct View {
+    entries: ReadOnlyTable<&'static [u8], &'static [u8]>,
+    row: HeadRow,
+}
+
+impl RedbStore {
+    /// Opens the world in the file at `path`, or makes a new one there.
+    pub fn open(path: impl AsRef<Path>, options: RedbOptions) -> Result<Self> {
+        Self::from_source(Source::Path(path.as_ref().to_owned()), options)
+    }
+
+    /// As `open`, but waits at most so long for another process to close it.
+    pub fn open_waiting(
+        path: impl AsRef<Path>,
+        options: RedbOptions,
+        patience: Duration,
+    ) -> Result<Self> {
+        let start = std::time::Instant::now();
+        loop {
+            match Self::open(path.as_ref(), options.clone()) {
+                Err(StoreError::Busy { .. }) if start.elapsed() < patience => {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                result => return result,
+            }
+        }
+    }
+
+    /// A world in other bytes than a file's. `bytes` is called to open them, and again by `reopen`; it gives the same bytes each time.
+    pub fn with_backend<B: StorageBackend>(
+        bytes: impl Fn() -> std::io::Result<B> + Send + Sync + 'static,
+        options: RedbOptions,
+    ) -> Result<Self> {
+        let bytes = move || Ok(Box::new(bytes()?) as Box<dyn StorageBackend>);
+        Self::from_source(Source::Backend(Box::new(bytes)), options)
+    }
+
+    fn from_source(source: Source, options: RedbOptions) -> Result<Self> {
+        let meter = Arc::new(Meter::default());
+        let database = open_database(&source, &options, &meter)?;
+        Ok(RedbStore {
+            shared: Arc::new(Shared {
+                source,
+                options,
+                meter,
+                database: RwLock::new(Phase::Open(database)),
+                view: Mutex::new(None),
+            }),
+        })
+    }
+
+    /// What has gone to the medium so far.
+    pub fn traffic(&self) -> Traffic {
+        let meter = &self.shared.meter;
+        Traffic {
+            bytes_written: meter.bytes_written.load(Ordering::Relaxed),
+            writes: meter.writes.load(Ordering::Relaxed),
+            syncs: meter.syncs.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Closes it for all handles, and gives up the file's lock. Also happens when the last handle is dropped.
+    pub fn close(&mut self) {
+        self.shared.close("by its owner".to_owned());
+    }
+}
+
+impl Shared {
+    fn lock_view(&self) -> MutexGuard<'_, Option<Arc<View>>> {
+        self.view.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The kept view, or a new one.
+    fn view(&self) -> Result<Arc<View>> {
+        if let Some(view) = &*self.lock_view() {
+            return Ok(view.clone());
+        }
+        self.with_database(|database| {
+            // Under the lock, so that a commit in between cannot leave an old view behind: it drops the view when it is done.
+            let mut kept = self.lock_view();
+            let transaction = database.begin_read()?;
+            let row = transaction.open_table(HEAD)?;
+            let row = row.get(())?.ok_or_else(no_head)?.value();
+            let view = Arc::new(View {
+                entries: transaction.open_table(ENTRIES)?,
+                row,
+            });
+            *kept = Some(view.clone());
+            Ok(view)
+        })
+    }
+
+    /// Runs `work` on the open database. A failure of the medium closes it.
+    fn with_database<T>(
+        &self,
+        work: impl FnOnce(&Database) -> std::result::Result<T, Failure>,
+    ) -> Result<T> {
+        let result = {
+            let phase = self.database.read().unwrap_or_else(PoisonError::into_inner);
+            match &*phase {
+                Phase::Open(database) => work(database),
+                Phase::Closed(why) => return Err(StoreError::Closed { why: why.clone() }),
+            }
+        };
+        result.map_err(|failure| self.settle(failure))
+    }
+
+    /// The error for the caller; closes the database when it cannot be used any more.
+    fn settle(&self, failure: Failure) -> StoreError {
+        let error = failure.tell(&self.source.name(), &self.meter);
+        if matches!(error, StoreError::Io { .. } | StoreError::Full { .. }) {
+            self.close(error.to_string());
+        }
+        error
+    }
+
+    fn close(&self, why: String) {
+        let mut phase = self
+            .database
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        self.lock_view().take();
+        if let Phase::Open(_) = &*phase {
+            *phase = Phase::Closed(why);
+        }
+    }
+
+    /// A write transaction around `work`, which gets the head's row to change.
+    fn write<T>(
+        &self,
+        durability: Durability,
+        work: impl FnOnce(&WriteTransaction, &mut HeadRow) -> std::result::Result<T, Failure>,
+    ) -> Result<T> {
+        self.with_database(|database| {
+            // An old view would keep the pages of its version from being used again.
+            self.lock_view().take();
+            let mut transaction = database.begin_write()?;
+            match durability {
+                Durability::Durable => transaction.set_quick_repair(self.options.fast_recovery),
+                Durability::Relaxed => transaction.set_durability(redb::Durability::None)?,
+            }
+            let done = {
+                let mut heads = transaction.open_table(HEAD)?;
+                let mut row = heads.get(())?.ok_or_else(no_head)?.value();
+                let done = work(&transaction, &mut row)?;
+                heads.insert((), row)?;
+                done
+            };
+            let committed = transaction.commit();
+            self.lock_view().take();
+            committed?;
+            Ok(done)
+        })
+    }
+}
+
+/// Opens the bytes and sees to it that the tables are there.
+fn open_database(source: &Source, options: &RedbOptions, meter: &Arc<Meter>) -> Result<Database> {
+    let name = source.name();
+    let backend: Box<dyn StorageBackend> = match source {
+        Source::Path(path) => {
+            let file =
+                open_file(path).map_err(|e| StoreError::from_io(format!("opening '{name}'"), e))?;
+            let file = FileBackend::new(file)
+                .map_err(|e| Failure::from(e).tell(&name, &Meter::default()))?;
+            Box::new(file)
+        }
+        Source::Backend(bytes) => {
+            bytes().map_err(|e| StoreError::from_io(format!("opening {name}"), e))?
+        }
+    };
+    let open = || -> std::result::Result<Database, Failure> {
+        let mut builder = Database::builder();
+        builder.set_cache_size(options.cache_bytes);
+        if let Some(tell) = options.recovery_progress.clone() {
+            builder.set_repair_callback(move |session| tell(session.progress()));
+        }
+        let database = builder.create_with_backend(Medium::new(backend, meter.clone()))?;
+        prepare(&database)?;
+        Ok(database)
+    };
+    open().map_err(|failure| failure.tell(&name, meter))
+}
+
+/// Makes the file when there is none. A new file is in its directory for good before anything is acknowledged.
+fn open_file(path: &Path) -> std::io::Result<File> {
+    let mut options = File::options();
+    options.read(true).write(true);
+    match options.open(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+        result => return result,
+    }
+    let file = options.create(true).truncate(false).open(path)?;
+    #[cfg(unix)]
+    {
+        let directory = match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        File::open(directory)?.sync_all()?;
+    }
+    Ok(file)
+}
+
+/// Makes the tables in a new database, and refuses one that is not ours or too new.
+fn prepare(database: &Database) -> std::result::Result<(), Failure> {
+    let transaction = database.begin_read()?;
+    match transaction.open_table(HEAD) {
+        Ok(heads) => {
+            let (format, ..) = heads.get(())?.ok_or_else(no_head)?.value();
+            if format > FORMAT {
+                return Err(Failure::Ours(StoreError::Format {
+                    found: format,
+                    newest: FORMAT,
+                }));
+            }
+            return Ok(());
+        }
+        Err(TableError::TableDoesNotExist(_)) => {}
+        Err(TableError::Storage(error)) => return Err(error.into()),
+        Err(error) => return Err(Failure::Stranger(error.to_string())),
+    }
+    if transaction.list_tables()?.next().is_some() {
+        return Err(Failure::Stranger(
+            "it is another program's redb database".to_owned(),
+        ));
+    }
+    drop(transaction);
+    let transaction = database.begin_write()?;
+    transaction
+        .open_table(HEAD)?
+        .insert((), (FORMAT, 0, 0, 0))?;
+    transaction.open_table(ENTRIES)?;
+    transaction.commit()?;
+    Ok(())
+}
+
+fn no_head() -> Failure {
+    Failure::Ours(StoreError::Corrupt {
+        what: "the head row is missing".to_owned(),
+    })
+}
+
+fn head_of(row: HeadRow) -> Head {
+    Head {
+        version: row.1,
+        epoch: row.2,
+    }
+}
+
+impl Store for RedbStore {
+    fn head(&self) -> Result<Head> {
+        Ok(head_of(self.shared.view()?.row))
+    }
+
+    fn lease(&mut self) -> Result<u64> {
+        self.shared.write(Durability::Durable, |_, row| {
+            row.2 += 1;
+            Ok(row.2)
+        })
+    }
+
+    fn read(&self, key: &[u8], take: &mut dyn FnMut(&[u8])) -> Result<bool> {
+        let view = self.shared.view()?;
+        let value = view
+            .entries
+            .get(key)
+            .map_err(|e| self.shared.settle(e.into()))?;
+        if let Some(value) = &value {
+            take(value.value());
+        }
+        Ok(value.is_some())
+    }
+
+    fn read_many(&self, keys: &[&[u8]], take: &mut dyn FnMut(usize, &[u8])) -> Result<()> {
+        let view = self.shared.view()?;
+        for (at, key) in keys.iter().enumerate() {
+            let value = view
+                .entries
+                .get(*key)
+                .map_err(|e| self.shared.settle(e.into()))?;
+            if let Some(value) = &value {
+                take(at, value.value());
+            }
+        }
+        Ok(())
+    }
+
+    fn visit(&self, scan: Scan<'_>, each: &mut Visitor<'_>) -> Result<()> {
+        if scan.is_void() {
+            return Ok(());
+        }
+        let view = self.shared.view()?;
+        let settle = |e: StorageError| self.shared.settle(e.into());
+        let mut range = view
+            .entries
+            .range::<&[u8]>(bounds(scan.from, scan.to))
+            .map_err(settle)?;
+        for _ in 0..scan.limit {
+            let next = if scan.reverse {
+                range.next_back()
+            } else {
+                range.next()
+            };
+            let Some(entry) = next else { break };
+            let (key, value) = entry.map_err(settle)?;
+            if each(key.value(), value.value()).is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn commit(
+        &mut self,
+        expected: u64,
+        epoch: u64,
+        batch: &Batch,
+        durability: Durability,
+    ) -> Result<u64> {
+        batch.check_limits()?;
+        self.shared.write(durability, |transaction, row| {
+            head_of(*row)
+                .check(expected, epoch)
+                .map_err(Failure::Ours)?;
+            row.3 = apply(transaction, batch, row.3)?;
+            row.1 += 1;
+            Ok(row.1)
+        })
+    }
+
+    fn stats(&self) -> Result<Stats> {
+        let view = self.shared.view()?;
+        let entries = view.entries.len();
+        Ok(Stats {
+            entries: entries.map_err(|e| self.shared.settle(e.into()))?,
+            payload_bytes: view.row.3,
+            file_bytes: self.shared.meter.size.load(Ordering::Relaxed),
+        })
+    }
+
+    fn reopen(&mut self) -> Result<()> {
+        let shared = &self.shared;
+        let mut phase = shared
+            .database
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Phase::Open(_) = &*phase {
+            return Ok(());
+        }
+        shared.meter.forget_failure();
+        let database = open_database(&shared.source, &shared.options, &shared.meter)?;
+        *phase = Phase::Open(database);
+        Ok(())
+    }
+
+    fn verify(&mut self, progress: &mut Progress<'_>) -> Result<Health> {
+        // Reading through takes about as long as checking the pages.
+        let mut health = Health::default();
+        let walked = self.walk(&mut health, &mut |done| progress(done * 0.5))?;
+        if walked.is_break() {
+            return Ok(health);
+        }
+        let checked = self
+            .shared
+            .alone(|database| match database.check_integrity() {
+                Err(DatabaseError::TransactionInProgress) => None,
+                result => Some(result),
+            })?;
+        match checked {
+            Ok(true) => {}
+            Ok(false) => health.damage.push(
+                "the map of pages did not agree with the pages in use; it has been made anew"
+                    .to_owned(),
+            ),
+            Err(error) => match self.shared.settle(error.into()) {
+                error @ StoreError::Corrupt { .. } => {
+                    health.damage.push(error.to_string());
+                    // redb refuses to write to what failed its check. Opened again, it may be read; that also tells whether it can be.
+                    self.shared.close(error.to_string());
+                    self.reopen()?;
+                }
+                error => return Err(error),
+            },
+        }
+        let _ = progress(1.0);
+        Ok(health)
+    }
+
+    fn vacuum(&mut self, progress: &mut Progress<'_>) -> Result<u64> {
+        if progress(0.0).is_break() {
+            return Ok(0);
+        }
+        let meter = self.shared.meter.clone();
+        let before = meter.size.load(Ordering::Relaxed);
+        let start = meter.bytes_written.load(Ordering::Relaxed);
+        // At most everything moves; mostly less.
+        let work = before.max(1) as f64;
+        let compacted = self.shared.alone(|database| {
+            // redb says nothing until it is done, so the meter is watched meanwhile.
+            let result = std::thread::scope(|scope| {
+                let watcher = std::thread::current();
+                let worker = scope.spawn(move || {
+                    let result = database.compact();
+                    watcher.unpark();
+                    result
+                });
+                while !worker.is_finished() {
+                    std::thread::park_timeout(Duration::from_millis(20));
+                    let moved = meter.bytes_written.load(Ordering::Relaxed) - start;
+                    let _ = progress((moved as f64 / work).min(0.99));
+                }
+                worker.join()
+            });
+            match result {
+                Ok(Err(CompactionError::TransactionInProgress)) => None,
+                result => Some(result),
+            }
+        })?;
+        match compacted {
+            Ok(Ok(_)) => {}
+            Ok(Err(error)) => return Err(self.shared.settle(error.into())),
+            Err(_) => {
+                let why = "compaction ended in a panic of the database".to_owned();
+                self.shared.close(why.clone());
+                return Err(StoreError::Corrupt { what: why });
+            }
+        }
+        let _ = progress(1.0);
+        Ok(before.saturating_sub(meter.size.load(Ordering::Relaxed)))
+    }
+}
+
+impl RedbStore {
+    /// Reads all entries into `health`. Behind an entry that cannot be read it goes on where the next readable one may be, so that one broken
+    /// page does not hide the rest.
+    fn walk(&self, health: &mut Health, progress: &mut Progress<'_>) -> Result<ControlFlow<()>> {
+        let view = self.shared.view()?;
+        let promised = view
+            .entries
+            .len()
+            .map_err(|e| self.shared.settle(e.into()))?;
+        let mut from = Vec::new();
+        'ranges: loop {
+            let mut last = None;
+            let mut range = match view.entries.range::<&[u8]>(bounds(&from, None)) {
+                Ok(range) => range,
+                Err(error) => match self.skip(health, &from, false, error)? {
+                    Some(next) => {
+                        from = next;
+                        continue;
+                    }
+                    None => break,
+                },
+            };
+            loop {
+                match range.next() {
+                    None => break 'ranges,
+                    Some(Ok((key, value))) => {
+                        health.entries += 1;
+                        health.payload_bytes += (key.value().len() + value.value().len()) as u64;
+                        last = Some(key);
+                    }
+                    Some(Err(error)) => {
+                        let next = match last {
+                            Some(key) => self.skip(health, key.value(), true, error)?,
+                            None => self.skip(health, &from, false, error)?,
+                        };
+                        match next {
+                            Some(next) => {
+                                from = next;
+                                continue 'ranges;
+                            }
+                            None => break 'ranges,
+                        }
+                    }
+                }
+                if health.entries.is_multiple_of(4096)
+                    && progress(health.entries as f64 / promised.max(1) as f64).is_break()
+                {
+                    return Ok(ControlFlow::Break(()));
+                }
+            }
+        }
+        if health.entries != promised {
+            health.damage.push(format!(
+                "{} entries can be read, {promised} were committed",
+                health.entries
+            ));
+        } else if health.payload_bytes != view.row.3 {
+            health.damage.push(format!(
+                "the entries have {} bytes, {} were committed",
+                health.payload_bytes, view.row.3
+            ));
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    /// Notes what cannot be read, and says from where on to try again: the next sibling of the key that was read last, and then, as long as
+    /// nothing can be read, the next sibling one byte further up each time. So there are few tries, however long the gap.
+    fn skip(
+        &self,
+        health: &mut Health,
+        at: &[u8],
+        was_read: bool,
+        error: StorageError,
+    ) -> Result<Option<Vec<u8>>> {
+        match self.shared.settle(error.into()) {
+            StoreError::Corrupt { what } => {
+                health
+                    .damage
+                    .push(format!("behind key {}: {what}", at.escape_ascii()));
+            }
+            error => return Err(error),
+        }
+        let mut next = at.to_vec();
+        if !was_read {
+            next.pop();
+        }
+        while let Some(last) = next.pop() {
+            if last < u8::MAX {
+                next.push(last + 1);
+                return Ok(Some(next));
+            }
+        }
+        Ok(None)
+    }
+}
+
+impl Shared {
+    /// Runs `work` on the database with no reader about. `work` says `None` while there is one.
+    fn alone<T>(&self, mut work: impl FnMut(&mut Database) -> Option<T>) -> Result<T> {
+        // Readers of other threads end by themselves; one who reads and waits for us at once is told so.
+        for _ in 0..PATIENCE_MS {
+            {
+                let mut phase = self
+                    .database
+                    .write()
+                    .unwrap_or_else(PoisonError::into_inner);
+                self.lock_view().take();
+                match &mut *phase {
+                    Phase::Closed(why) => return Err(StoreError::Closed { why: why.clone() }),
+                    Phase::Open(database) => {
+                        if let Some(done) = work(database) {
+                            return Ok(done);
+                        }
+                    }
+                }
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        Err(StoreError::Busy {
+            name: self.source.name(),
+        })
+    }
+}
+
+/// Applies the batch to the entries; the payload's new size.
+fn apply(
+    transaction: &WriteTransaction,
+    batch: &Batch,
+    mut payload_bytes: u64,
+) -> std::result::Result<u64, Failure> {
+    let mut entries = transaction.open_table(ENTRIES)?;
+    for op in batch.ops() {
+        match op {
+            Op::Put { key, value } => {
+                let old = entries.insert(key, value)?;
+                payload_bytes += value.len() as u64;
+                payload_bytes = match old {
+                    Some(old) => payload_bytes.saturating_sub(old.value().len() as u64),
+                    None => payload_bytes + key.len() as u64,
+                };
+            }
+            Op::Delete { key } => {
+                if let Some(old) = entries.remove(key)? {
+                    let gone = key.len() + old.value().len();
+                    payload_bytes = payload_bytes.saturating_sub(gone as u64);
+                }
+            }
+            Op::DeleteRange { from, to } => {
+                if to.is_some_and(|to| to <= from) {
+                    continue;
+                }
+                let mut gone = 0;
+                entries.retain_in::<&[u8], _>(bounds(from, to), |key, value| {
+                    gone += (key.len() + value.len()) as u64;
+                    false
+                })?;
+                payload_bytes = payload_bytes.saturating_sub(gone);
+            }
+        }
+    }
+    Ok(payload_bytes)
+}
+
+/// An error on its way out: redb's, or already ours.
+enum Failure {
+    Redb(redb::Error),
+    Stranger(String),
+    Ours(StoreError),
+}
+
+impl<E: Into<redb::Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Failure::Redb(error.into())
+    }
+}
+
+impl Failure {
+    /// In our words. What redb says only by "there was an error before" is looked up.
+    fn tell(self, name: &str, meter: &Meter) -> StoreError {
+        let error = match self {
+            Failure::Ours(error) => return error,
+            Failure::Stranger(why) => {
+                return StoreError::NotAStore {
+                    name: name.to_owned(),
+                    why,
+                };
+            }
+            Failure::Redb(error) => error,
+        };
+        match error {
+            redb::Error::Io(error) if error.to_string() == STRANGER => StoreError::NotAStore {
+                name: name.to_owned(),
+                why: STRANGER.to_owned(),
+            },
+            redb::Error::Io(error) => StoreError::from_io(name, error),
+            redb::Error::PreviousIo => match meter.failure() {
+                Some(error) => StoreError::from_io(name, error),
+                None => StoreError::Closed {
+                    why: error.to_string(),
+                },
+            },
+            redb::Error::DatabaseAlreadyOpen => StoreError::Busy {
+                name: name.to_owned(),
+            },
+            redb::Error::DatabaseClosed => StoreError::Closed {
+                why: "by another handle, or by an earlier failure".to_owned(),
+            },
+            redb::Error::UpgradeRequired(version) => StoreError::NotAStore {
+                name: name.to_owned(),
+                why: format!("its redb format is {version}, which no evermoon has written"),
+            },
+            error => StoreError::Corrupt {
+                what: error.to_string(),
+            },
+        }
+    }
+}

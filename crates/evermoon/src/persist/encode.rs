@@ -1,0 +1,442 @@
+//! Heap objects to records. A reference to an object without a number gives it one and has it written too: what is reachable from
+//! something that persists, persists.
+
+use super::record::{
+    Body, CoroutineRecord, FrameRecord, HookRecord, Marks, Part, Record, SEGMENT_PAIRS,
+    SEGMENT_SLOTS, UNSEGMENTED_MAX, salt,
+};
+use super::value::{INLINE_MAX, Stored};
+use super::world::{Delta, Names, World};
+use super::{content_hash, key};
+use crate::bytecode::chunk;
+use crate::heap::Heap;
+use crate::heap::coroutine::{Coroutine, Exec, Status, kind};
+use crate::heap::function::{LuaClosure, NativeClosure, Proto, Upvalue};
+use crate::heap::hollow::ContentHash;
+use crate::heap::object::{Gc, Header, mark};
+use crate::heap::string::hash_bytes;
+use crate::heap::table::Table;
+use crate::heap::userdata::Userdata;
+use crate::heap::value::{Value, tag};
+use crate::vm::Vm;
+use std::collections::{BTreeMap, VecDeque};
+
+/// What cannot be stored, and why.
+pub(super) struct Unstorable {
+    pub object: Option<Gc<Header>>,
+    pub why: String,
+}
+
+/// One commit's encoding under way.
+pub(super) struct Encoder<'a> {
+    pub vm: &'a mut Vm,
+    pub world: &'a mut World,
+    pub names: &'a Names,
+    pub delta: Delta,
+    /// Objects to be written.
+    pub queue: VecDeque<Gc<Header>>,
+    /// Objects that this commit has given numbers.
+    pub numbered: Vec<Gc<Header>>,
+    /// Contents that this commit writes.
+    pub contents: Vec<ContentHash>,
+    /// Objects on stacks by address, for keys that only a suspended loop still knows; found when first needed.
+    pub on_stacks: Option<BTreeMap<usize, Value>>,
+}
+
+type Encoded<T> = Result<T, Unstorable>;
+
+impl<'a> Encoder<'a> {
+    /// The number of an object; one that has none gets the next, and will be written.
+    pub fn number(&mut self, object: Gc<Header>) -> u32 {
+        if object.meta != 0 {
+            return object.meta;
+        }
+        let id = self.world.next_id;
+        self.world.next_id += 1;
+        self.vm.heap.give_id(object, id);
+        self.numbered.push(object);
+        self.queue.push_back(object);
+        id
+    }
+
+    /// A value as a record has it.
+    pub fn value(&mut self, v: Value) -> Encoded<Stored<'a>> {
+        Ok(match v.tag {
+            tag::NIL => Stored::Nil,
+            tag::FALSE => Stored::Bool(false),
+            tag::TRUE => Stored::Bool(true),
+            tag::INT => Stored::Int(v.raw_int()),
+            tag::FLOAT => Stored::Float(v.raw_float()),
+            tag::LIGHT => Stored::Light(v.bits),
+            tag::NATIVE => match self.names.of(v.bits as u32) {
+                Some(name) => Stored::Native(name),
+                None => return self.cannot(v, "a native function that is not among the engine's"),
+            },
+            tag::STR | tag::LONG_STR => {
+                let s = v.as_str().expect("a string's tag");
+                if s.len() <= INLINE_MAX {
+                    Stored::Text(s.as_bytes())
+                } else {
+                    Stored::Blob(self.blob(s.header(), s.as_bytes()), s.len() as u64)
+                }
+            }
+            tag::TABLE => Stored::Table(self.number(v.as_object().expect("a table"))),
+            tag::LUA_CLOSURE => {
+                let c = v.as_lua_closure().expect("a closure");
+                Stored::Closure(self.number(c.header()), c.upval_count)
+            }
+            tag::NATIVE_CLOSURE => {
+                let c = v.as_native_closure().expect("a native closure");
+                if let Some(name) = self.permanent(v) {
+                    return Ok(Stored::Host(name));
+                }
+                Stored::NativeClosure(self.number(c.header()), c.upval_count)
+            }
+            tag::USERDATA => {
+                if let Some(name) = self.permanent(v) {
+                    return Ok(Stored::Permanent(name));
+                }
+                Stored::Userdata(self.number(v.as_object().expect("a userdata")))
+            }
+            tag::COROUTINE => Stored::Coroutine(self.number(v.as_object().expect("a coroutine"))),
+            _ => Stored::Dead,
+        })
+    }
+
+    fn cannot<T>(&self, v: Value, why: &str) -> Encoded<T> {
+        Err(Unstorable {
+            object: v.as_object(),
+            why: why.to_owned(),
+        })
+    }
+
+    /// The name that the host has given to a value.
+    fn permanent(&self, v: Value) -> Option<&'a [u8]> {
+        self.names.permanent(v)
+    }
+
+    /// Stores a long string's bytes once.
+    fn blob(&mut self, object: Gc<Header>, bytes: &[u8]) -> ContentHash {
+        let hash = match self.vm.heap.content_hash(object) {
+            Some(hash) => hash,
+            None => {
+                let hash = content_hash(bytes);
+                self.vm.heap.set_content_hash(object, hash);
+                hash
+            }
+        };
+        if self.world.new_content(hash) {
+            self.contents.push(hash);
+            self.delta.put(key::blob(&hash), bytes.to_vec());
+        }
+        hash
+    }
+
+    fn proto(&mut self, proto: Gc<Proto>) -> ContentHash {
+        if let Some(hash) = self.vm.heap.content_hash(proto.header())
+            && self.world.has_content(&hash)
+        {
+            return hash;
+        }
+        let bytes = chunk::dump(&self.vm.heap.plain_proto(proto), false);
+        let hash = content_hash(&bytes);
+        if self.vm.heap.content_hash(proto.header()).is_none() {
+            self.vm.heap.set_content_hash(proto.header(), hash);
+        }
+        if self.world.new_content(hash) {
+            self.contents.push(hash);
+            self.delta.put(key::proto(&hash), bytes);
+        }
+        hash
+    }
+
+    /// Writes an object's record.
+    pub fn object(&mut self, object: Gc<Header>) -> Encoded<()> {
+        let marks = Marks {
+            printed: self.vm.heap.printed_id_if_any(object),
+            finalizer: object.mark & mark::FINALIZER != 0,
+        };
+        let id = object.meta;
+        let body = if let Some(t) = Heap::as_kind::<Table>(object) {
+            return self.table(marks, t);
+        } else if let Some(c) = Heap::as_kind::<LuaClosure>(object) {
+            Body::Closure {
+                proto: self.proto(c.proto),
+                upvals: c
+                    .upvals()
+                    .iter()
+                    .map(|up| self.number(up.header()))
+                    .collect(),
+            }
+        } else if let Some(c) = Heap::as_kind::<NativeClosure>(object) {
+            let Some(name) = self.names.of(c.native) else {
+                return self.cannot(
+                    Value::native_closure(c),
+                    "a function of the host's without a name (define it by name before the world is committed)",
+                );
+            };
+            Body::NativeClosure {
+                name,
+                upvals: self.values(c.upvals())?,
+            }
+        } else if let Some(u) = Heap::as_kind::<Userdata>(object) {
+            return self.userdata(marks, u);
+        } else if let Some(co) = Heap::as_kind::<Coroutine>(object) {
+            Body::Coroutine(Box::new(self.coroutine(co)?))
+        } else if let Some(up) = Heap::as_kind::<Upvalue>(object) {
+            if up.is_open() {
+                let Some(owner) = self.vm.heap.open_owner(up) else {
+                    return Err(Unstorable {
+                        object: Some(object),
+                        why: "a variable of a function that is running".to_owned(),
+                    });
+                };
+                Body::Open {
+                    coroutine: self.number(owner.header()),
+                    slot: Heap::open_slot(&owner.exec, up),
+                }
+            } else {
+                Body::Closed(self.value(up.get())?)
+            }
+        } else {
+            return Ok(());
+        };
+        self.put(id, None, &Record { marks, body });
+        Ok(())
+    }
+
+    fn put(&mut self, id: u32, segment: Option<u32>, record: &Record<'_>) {
+        let mut out = Vec::with_capacity(64);
+        record.write(salt(id, segment), &mut out);
+        let key = match segment {
+            None => key::object(id),
+            Some(index) => key::segment(id, index),
+        };
+        self.delta.put(key, out);
+    }
+
+    fn values(&mut self, values: &[Value]) -> Encoded<Vec<Stored<'a>>> {
+        values.iter().map(|v| self.value(*v)).collect()
+    }
+
+    fn table(&mut self, marks: Marks, t: Gc<Table>) -> Encoded<()> {
+        let id = t.header.meta;
+        let metatable = match t.metatable {
+            Some(mt) => self.value(Value::table(mt))?,
+            None => Stored::Nil,
+        };
+        let (slots, count) = (t.array_len as usize, t.entry_count as usize);
+        let large = slots > UNSEGMENTED_MAX || count > UNSEGMENTED_MAX;
+        let (array, entries) = if large {
+            self.segments(t)?;
+            (Part::Segments(slots as u32), Part::Segments(count as u32))
+        } else {
+            if self.world.segments.remove(&id).is_some() {
+                self.delta
+                    .delete_range(key::segment(id, 0), key::segment(id + 1, 0));
+            }
+            (
+                Part::Here(self.values(t.array())?),
+                Part::Here(self.pairs(t, 0, count)?),
+            )
+        };
+        let body = Body::Table {
+            metatable,
+            array_cap: t.array_cap,
+            entry_cap: t.entry_cap,
+            array,
+            entries,
+        };
+        self.put(id, None, &Record { marks, body });
+        Ok(())
+    }
+
+    fn pairs(
+        &mut self,
+        t: Gc<Table>,
+        from: usize,
+        to: usize,
+    ) -> Encoded<Vec<(Stored<'a>, Stored<'a>)>> {
+        let mut pairs = Vec::with_capacity(to - from);
+        for at in from..to {
+            let e = t.entries()[at];
+            let key = if e.key_tag == tag::DEAD {
+                // A suspended loop may stand on this key.
+                match self.stack_objects().get(&(e.key_bits as usize)) {
+                    Some(&v) => v,
+                    None => e.key(),
+                }
+            } else {
+                e.key()
+            };
+            pairs.push((self.value(key)?, self.value(e.value())?));
+        }
+        Ok(pairs)
+    }
+
+    fn stack_objects(&mut self) -> &BTreeMap<usize, Value> {
+        if self.on_stacks.is_none() {
+            let mut found = BTreeMap::new();
+            for co in self.vm.heap.coroutines() {
+                let exec = &co.exec;
+                for slot in 0..exec.live_end() {
+                    let v = exec.get(slot);
+                    if let Some(object) = v.as_object() {
+                        found.insert(object.address(), v);
+                    }
+                }
+            }
+            self.on_stacks = Some(found);
+        }
+        self.on_stacks.get_or_insert_with(BTreeMap::new)
+    }
+
+    /// Writes those segments of a large table that are not in the store as they are.
+    fn segments(&mut self, t: Gc<Table>) -> Encoded<()> {
+        let id = t.header.meta;
+        let old = self.world.segments.remove(&id).unwrap_or_default();
+        let mut new = BTreeMap::new();
+        for (n, values) in t.array().chunks(SEGMENT_SLOTS).enumerate() {
+            let body = Body::Slots(self.values(values)?);
+            self.segment(id, n as u32, body, &old, &mut new);
+        }
+        let count = t.entry_count as usize;
+        for (n, from) in (0..count).step_by(SEGMENT_PAIRS).enumerate() {
+            let body = Body::Pairs(self.pairs(t, from, (from + SEGMENT_PAIRS).min(count))?);
+            self.segment(id, key::ENTRY_SEGMENTS + n as u32, body, &old, &mut new);
+        }
+        for index in old.keys() {
+            if !new.contains_key(index) {
+                self.delta.delete(key::segment(id, *index));
+            }
+        }
+        self.world.segments.insert(id, new);
+        Ok(())
+    }
+
+    fn segment(
+        &mut self,
+        id: u32,
+        index: u32,
+        body: Body<'_>,
+        old: &BTreeMap<u32, u64>,
+        new: &mut BTreeMap<u32, u64>,
+    ) {
+        let mut out = Vec::new();
+        let record = Record {
+            marks: Marks::default(),
+            body,
+        };
+        record.write(salt(id, Some(index)), &mut out);
+        let digest = segment_digest(&out);
+        if old.get(&index) != Some(&digest) {
+            self.delta.put(key::segment(id, index), out);
+        }
+        new.insert(index, digest);
+    }
+
+    fn userdata(&mut self, marks: Marks, u: Gc<Userdata>) -> Encoded<()> {
+        let metatable = match u.metatable {
+            Some(mt) => self.value(Value::table(mt))?,
+            None => Stored::Nil,
+        };
+        let user_values = self.values(&u.user_values)?;
+        let (codec, data) = match &u.data {
+            None => (&b""[..], Vec::new()),
+            Some(object) => match self.world.encode_data(object.as_ref()) {
+                Some(encoded) => encoded,
+                None => {
+                    return self.cannot(
+                        Value::userdata(u),
+                        "an object of the host's that has no codec",
+                    );
+                }
+            },
+        };
+        let body = Body::Userdata {
+            metatable,
+            user_values,
+            codec,
+            data: &data,
+        };
+        self.put(u.header.meta, None, &Record { marks, body });
+        Ok(())
+    }
+
+    fn coroutine(&mut self, co: Gc<Coroutine>) -> Encoded<CoroutineRecord<'a>> {
+        if co == self.vm.current || co == self.vm.outside {
+            return self.cannot(Value::coroutine(co), "a coroutine that is running");
+        }
+        let exec: &Exec = &co.exec;
+        let end = exec.live_end();
+        let mut stack = Vec::with_capacity(end);
+        for slot in 0..end {
+            stack.push(self.value(exec.get(slot))?);
+        }
+        let mut frames = Vec::with_capacity(exec.frame_count);
+        for f in exec.frames() {
+            let (pc, closure) = match Heap::frame_pc(f) {
+                Some((pc, closure)) => {
+                    let value = self.value(Value::lua_closure(closure))?;
+                    let in_slot = stack.get(f.func as usize) == Some(&value);
+                    (pc, if in_slot { Stored::Nil } else { value })
+                }
+                None => (0, Stored::Nil),
+            };
+            frames.push(FrameRecord {
+                kind: f.kind,
+                flags: f.flags,
+                results: f.results,
+                func: f.func,
+                base: f.base,
+                top: if f.kind == kind::LUA { 0 } else { f.top },
+                state: f.state,
+                aux: f.aux,
+                pc,
+                closure,
+            });
+        }
+        let mut open = Vec::with_capacity(exec.open.len());
+        for up in &exec.open {
+            open.push((Heap::open_slot(exec, *up), self.number(up.header())));
+        }
+        let error = self.value(co.error)?;
+        let resumer = match co.resumer {
+            Some(resumer) if resumer != self.vm.outside => self.value(Value::coroutine(resumer))?,
+            _ => Stored::Nil,
+        };
+        let hook = match &co.hook {
+            Some(hook) => Some(HookRecord {
+                function: self.value(hook.function)?,
+                numbers: hook.numbers(),
+            }),
+            None => None,
+        };
+        Ok(CoroutineRecord {
+            status: match co.status {
+                Status::Suspended => 0,
+                Status::Running => 1,
+                Status::Normal => 2,
+                Status::Dead => 3,
+            },
+            failed: co.failed,
+            seen: co.seen,
+            error,
+            resumer,
+            top: exec.top as u32,
+            stack_cap: exec.stack_cap as u32,
+            frame_cap: exec.frame_cap as u32,
+            stack,
+            frames,
+            open,
+            tbc: exec.tbc.clone(),
+            hook,
+        })
+    }
+}
+
+/// What tells one content of a segment from another.
+pub(super) fn segment_digest(bytes: &[u8]) -> u64 {
+    let (a, b) = bytes.split_at(bytes.len() / 2);
+    (hash_bytes(a) as u64) << 32 | hash_bytes(b) as u64
+}

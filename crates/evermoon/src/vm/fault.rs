@@ -1,0 +1,128 @@
+//! Touching hollow objects (`heap/hollow.rs`): where the engine notices that contents are missing, and has them loaded. Who loads is not
+//! known here ([`Loader`]); without one, nothing is ever hollow.
+//!
+//! Rules. Instructions touch their operands in their cold functions, before any side effect; then they can be executed again. Natives find all
+//! their slots and upvalues loaded when they are entered. What they look up beyond that (a field of a field) they touch themselves. A
+//! loaded object's metatable is loaded. Loading may have to wait for a store ([`Throw::Fault`]): then the run comes back with
+//! [`Exit::Fault`](super::Exit), and the instruction or the native's step is executed again when it is resumed.
+
+use super::Vm;
+use super::native::Throw;
+use crate::heap::coroutine::Frame;
+use crate::heap::object::{Gc, Header};
+use crate::heap::table::Table;
+use crate::heap::value::Value;
+use std::any::Any;
+
+/// Who fetches contents.
+pub trait Loader {
+    /// Loads a hollow object. Errors: the record is missing or damaged (with a message in `Vm::error`), or the store answers later.
+    fn load(&mut self, vm: &mut Vm, object: Gc<Header>) -> Result<(), Throw>;
+    /// Has everything loaded that can be reached from what is here, as far as that is possible.
+    fn load_reachable(&mut self, vm: &mut Vm);
+    /// The loader's own type.
+    fn as_any(&mut self) -> &mut dyn Any;
+}
+
+/// Worlds with more than so many bytes in the store only are not loaded for a collection's sake.
+const EXACT_MAX: usize = 64 << 20;
+
+/// A native's frame and slots as they were when its step began, to take the step again.
+#[derive(Default)]
+pub struct Retry {
+    slots: Vec<Value>,
+    frame: Option<Frame>,
+}
+
+impl Vm {
+    /// Has the value's object loaded if it is hollow.
+    #[inline(always)]
+    pub(crate) fn touch(&mut self, v: Value) -> Result<(), Throw> {
+        match v.as_object() {
+            Some(object) if object.is_hollow() => self.load_object(object),
+            _ => Ok(()),
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn touch_table(&mut self, t: Gc<Table>) -> Result<(), Throw> {
+        if t.header.is_hollow() {
+            self.load_object(t.header())
+        } else {
+            Ok(())
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn load_object(&mut self, object: Gc<Header>) -> Result<(), Throw> {
+        let Some(mut loader) = self.loader.take() else {
+            return Err(self.fail("the world that this object belongs to is closed"));
+        };
+        let loaded = loader.load(self, object);
+        self.loader = Some(loader);
+        loaded
+    }
+
+    /// Before a collection of which the program sees something: a cycle is exact only when nothing is hollow. Larger worlds have partial
+    /// cycles (`heap/hollow.rs`).
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn prepare_cycle(&mut self, asked_for: bool) {
+        let world = &self.heap.world;
+        if world.hollow_count == 0
+            || world.absent_bytes > EXACT_MAX
+            || !(asked_for || world.sees_collector)
+        {
+            return;
+        }
+        if let Some(mut loader) = self.loader.take() {
+            loader.load_reachable(self);
+            self.loader = Some(loader);
+        }
+    }
+
+    /// Before a native's step: its function and its slots are loaded, and the step can be taken again.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn prepare_native(&mut self) -> Result<(), Throw> {
+        self.retry.frame = None;
+        let frame = *self.exec.frame();
+        let callee = self.exec.get(frame.func as usize);
+        self.touch(callee)?;
+        if let Some(closure) = callee.as_native_closure() {
+            for at in 0..closure.upvals().len() {
+                self.touch(closure.upvals()[at])?;
+            }
+        }
+        for at in frame.base as usize..self.exec.top {
+            let v = self.exec.get(at);
+            self.touch(v)?;
+        }
+        if self.may_wait {
+            self.retry.frame = Some(frame);
+            self.retry.slots.clear();
+            for at in frame.func as usize..self.exec.top {
+                self.retry.slots.push(self.exec.get(at));
+            }
+        }
+        Ok(())
+    }
+
+    /// The step that met a hollow object will be taken again.
+    pub(crate) fn step_again(&mut self) {
+        if self.exec.frame().kind == crate::heap::coroutine::kind::LUA {
+            self.step_back();
+            return;
+        }
+        if let Some(frame) = self.retry.frame.take() {
+            *self.exec.frame_mut() = frame;
+            let first = frame.func as usize;
+            for at in 0..self.retry.slots.len() {
+                let v = self.retry.slots[at];
+                self.exec.set(first + at, v);
+            }
+            self.exec.top = first + self.retry.slots.len();
+        }
+    }
+}

@@ -1,0 +1,153 @@
+//! An engine with a world in a map, for tests: it can commit, let go, roll back, and be opened anew from the map.
+
+use evermoon::persist::{Backing, Fetch, PersistError, Write};
+use evermoon::stdlib::{self, load};
+use evermoon::vm::host::Host;
+use evermoon::vm::{Exit, Limits, Vm};
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::rc::Rc;
+
+pub type Map = Rc<RefCell<BTreeMap<Vec<u8>, Vec<u8>>>>;
+
+struct MapBacking(Map);
+
+impl Backing for MapBacking {
+    fn get(&mut self, key: &[u8]) -> Fetch {
+        match self.0.borrow().get(key) {
+            Some(value) => Fetch::Found(value.clone()),
+            None => Fetch::Missing,
+        }
+    }
+}
+
+struct Output(Rc<RefCell<Vec<u8>>>);
+
+impl Host for Output {
+    fn print(&mut self, bytes: &[u8]) {
+        self.0.borrow_mut().extend_from_slice(bytes);
+    }
+    fn report(&mut self, bytes: &[u8]) {
+        self.0.borrow_mut().extend_from_slice(bytes);
+    }
+}
+
+/// How a task ended.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Ended {
+    Done,
+    Failed(String),
+}
+
+pub struct Engine {
+    pub vm: Vm,
+    pub map: Map,
+    pub output: Rc<RefCell<Vec<u8>>>,
+    slice: u32,
+}
+
+impl Engine {
+    pub fn new(slice: u32) -> Engine {
+        Engine::over(Map::default(), Rc::default(), slice)
+    }
+
+    pub fn over(map: Map, output: Rc<RefCell<Vec<u8>>>, slice: u32) -> Engine {
+        let mut vm = Vm::new(Limits {
+            slice,
+            ..Limits::default()
+        });
+        vm.host = Box::new(Output(output.clone()));
+        stdlib::open(&mut vm).expect("the libraries open");
+        stdlib::traceback_handler(&mut vm);
+        vm.open_world(Box::new(MapBacking(map.clone())), Vec::new())
+            .expect("the world opens");
+        Engine {
+            vm,
+            map,
+            output,
+            slice,
+        }
+    }
+
+    /// The world in a new engine.
+    pub fn reopen(self) -> Engine {
+        let Engine {
+            vm,
+            map,
+            output,
+            slice,
+        } = self;
+        drop(vm);
+        Engine::over(map, output, slice)
+    }
+
+    pub fn commit(&mut self) -> Result<usize, PersistError> {
+        let delta = self.vm.world_delta()?;
+        let mut map = self.map.borrow_mut();
+        for write in &delta.writes {
+            match write {
+                Write::Put(key, value) => {
+                    map.insert(key.clone(), value.clone());
+                }
+                Write::Delete(key) => {
+                    map.remove(key);
+                }
+                Write::DeleteRange(from, to) => {
+                    map.retain(|key, _| key < from || key >= to);
+                }
+            }
+        }
+        drop(map);
+        self.vm.world_committed();
+        Ok(delta.bytes)
+    }
+
+    /// A task that will run this program; or why it does not compile.
+    pub fn start(&mut self, source: &str, name: &str) -> Result<usize, String> {
+        let env = evermoon::heap::value::Value::table(self.vm.globals);
+        let chunk = load::load(
+            &mut self.vm,
+            source.as_bytes(),
+            name.as_bytes(),
+            load::Mode(b"t"),
+            env,
+        )
+        .expect("memory");
+        let function = chunk.map_err(|message| String::from_utf8_lossy(&message).into_owned())?;
+        Ok(self
+            .vm
+            .new_task(function, &[], None, false)
+            .expect("memory"))
+    }
+
+    /// One slice of a task; `None` while it has not ended.
+    pub fn step(&mut self, task: usize) -> Option<Ended> {
+        match self.vm.run_task(task, 1).expect("the task exists") {
+            Exit::Done => Some(Ended::Done),
+            Exit::Failed => {
+                let mut text = Vec::new();
+                let error = self.vm.error;
+                self.vm.display(error, &mut text);
+                Some(Ended::Failed(String::from_utf8_lossy(&text).into_owned()))
+            }
+            Exit::Slice => None,
+            exit => panic!("{exit:?}"),
+        }
+    }
+
+    /// Runs a program to its end; what it printed.
+    pub fn run(&mut self, source: &str) -> String {
+        let task = self.start(source, "=test").expect("it compiles");
+        self.output.borrow_mut().clear();
+        let ended = loop {
+            if let Some(ended) = self.step(task) {
+                break ended;
+            }
+        };
+        let text = String::from_utf8_lossy(&self.output.borrow()).into_owned();
+        match ended {
+            Ended::Done => text,
+            Ended::Failed(message) => format!("{text}error: {message}\n"),
+        }
+    }
+}

@@ -1,0 +1,9 @@
+//! Worlds: what is committed comes back, whatever the program was in the middle of.
+
+#[path = "../../../../tests/lua/expectations.rs"]
+#[allow(dead_code)]
+mod expectations;
+
+mod anywhere;
+mod engine;
+mod small;

@@ -1,0 +1,55 @@
+// Chromium killed with SIGKILL while it commits, again and again: what was acknowledged is there, whole.
+import assert from 'node:assert/strict';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { serve, spawnBrowser } from './browser.mjs';
+import { random } from './conformance.mjs';
+
+const rounds = Number(process.env.EVERMOON_KILLS ?? (process.env.EVERMOON_LONG === '1' ? 100 : 6));
+
+test(`killing Chromium ${rounds} times`, async (t) => {
+  const folder = mkdtempSync(join(tmpdir(), 'evermoon-killed-'));
+  let acked = 0;
+  let found;
+  let failed;
+  const server = await serve((path, text) => {
+    const value = JSON.parse(text);
+    // A commit counts from the moment that the page heard of it; we hear a little later, hence know of fewer.
+    if (path === '/acked' && value.durability === 'durable') acked = Math.max(acked, value.version);
+    if (path === '/found') found(value);
+    if (path === '/failed') failed(new Error(value));
+    return '';
+  });
+  const seed = Number(process.env.SEED ?? Date.now() % 1e9);
+  t.diagnostic(`SEED=${seed}`);
+  const rnd = random(seed);
+  try {
+    let during = 0;
+    for (let round = 0; round <= rounds; round++) {
+      const told = new Promise((resolve, reject) => {
+        found = resolve;
+        failed = reject;
+        setTimeout(() => reject(new Error('the page said nothing for 60 s')), 60_000).unref();
+      });
+      const browser = spawnBrowser(folder, `${server.url}test/stores/killed.html`);
+      try {
+        const before = acked;
+        const { version, epoch, wrong } = await told;
+        assert.deepEqual(wrong, [], `round ${round}: whole`);
+        assert.ok(version >= before, `round ${round}: version ${version}, but ${before} was acknowledged`);
+        assert.equal(epoch, round + 1, 'each lease has lasted');
+        if (round < rounds) await new Promise((resolve) => setTimeout(resolve, 50 + rnd(600)));
+        during += acked > before;
+      } finally {
+        await browser.kill();
+      }
+    }
+    t.diagnostic(`${acked} commits acknowledged; ${during} of ${rounds} kills while committing`);
+    assert.ok(during >= rounds / 2, 'it was killed while it committed');
+  } finally {
+    await server.close();
+    rmSync(folder, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 });
+  }
+});
