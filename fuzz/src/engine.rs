@@ -73,7 +73,7 @@ pub struct Engine {
 struct Collect(Rc<RefCell<Vec<u8>>>);
 
 /// Output beyond this is dropped, so that a program that prints in a loop is not a finding.
-const OUTPUT_MAX: usize = 1 << 20;
+pub const OUTPUT_MAX: usize = 1 << 20;
 
 impl Host for Collect {
     fn print(&mut self, bytes: &[u8]) {

@@ -1499,6 +1499,7 @@ impl Maker<'_> {
                     Kind::Num => format!("N({arg})"),
                     // What is wrong here may be a table, which would show its address.
                     Kind::Str => format!("S({arg})"),
+                    Kind::Bool => format!("not not ({arg})"),
                     _ => arg,
                 });
             }

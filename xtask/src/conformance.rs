@@ -204,11 +204,11 @@ impl Subject {
     }
 }
 
-/// `cargo xtask conformance [names] [--bin PATH] [--dev] [--limit SECONDS] [--whole | --wasm]`.
+/// `cargo xtask conformance [names] [--bin PATH] [--dev | --checked] [--limit SECONDS] [--whole | --wasm]`.
 pub fn conformance(given: &[String]) -> Result<bool> {
     let args = Args::parse(
         given,
-        &["dev", "whole", "verbose", "wasm"],
+        &["dev", "checked", "whole", "verbose", "wasm"],
         &["bin", "limit"],
     )?;
     if args.has("wasm") {
@@ -219,7 +219,11 @@ pub fn conformance(given: &[String]) -> Result<bool> {
     } else {
         Profile::Release
     };
-    let lua = workspace::binary(args.option("bin"), profile)?;
+    let lua = if args.has("checked") {
+        workspace::build(Profile::Dev, Some("checked"))?
+    } else {
+        workspace::binary(args.option("bin"), profile)?
+    };
     Ok(run_suite(&Subject::native(&lua), &args)?.close())
 }
 
@@ -397,12 +401,13 @@ fn parts_that_need_t(dir: &Path, name: &str) -> Result<Option<String>> {
     })
 }
 
-/// The suite's directory, with the cuts made. Fetched once.
+/// The suite's directory, with the cuts made. Fetched once, and unpacked again when the list of cuts has changed.
 fn suite() -> Result<PathBuf> {
     let home = workspace::scratch("conformance")?;
     let dir = home.join("testes");
     let complete = home.join("complete");
-    if complete.is_file() {
+    let recipe = recipe();
+    if std::fs::read_to_string(&complete).is_ok_and(|made_by| made_by == recipe) {
         return Ok(dir);
     }
     let tarball = tarball(&home)?;
@@ -416,7 +421,7 @@ fn suite() -> Result<PathBuf> {
         .arg(TESTS_INSIDE);
     run(&mut tar)?;
     cut_all(&dir, &CUTS)?;
-    std::fs::write(&complete, TARBALL_SHA256)?;
+    std::fs::write(&complete, recipe)?;
     Ok(dir)
 }
 
@@ -427,6 +432,18 @@ fn cut_all(dir: &Path, cuts: &[Cut]) -> Result<()> {
         std::fs::write(&path, cut_from(&text, cut)?)?;
     }
     Ok(())
+}
+
+/// What the suite's directory is made from: kept beside it, so that it is known to be of today's.
+fn recipe() -> String {
+    let mut text = format!("{TARBALL_SHA256}\n");
+    for cut in &CUTS {
+        text.push_str(&format!(
+            "--- {}: cut from\n{}\n--- to\n{}\n",
+            cut.file, cut.from, cut.to
+        ));
+    }
+    text
 }
 
 fn cut_from(text: &str, cut: &Cut) -> Result<String> {

@@ -86,14 +86,15 @@ pub fn asan(given: &[String]) -> Result<bool> {
     Ok(tally.close())
 }
 
-/// `cargo xtask faults [parts] [--images N] [--kills N] [--races N] [--errors N] [--seed S] [--dir D]`: what `cargo test` does to
+/// `cargo xtask faults [parts] [--images N] [--kills N] [--races N] [--errors N] [--flips N] [--seed S] [--dir D]`: what `cargo test` does to
 /// the stores in short, at length. Unoptimised on purpose: redb's own assertions run along.
 pub fn faults(given: &[String]) -> Result<bool> {
-    const LONG: [(&str, &str); 6] = [
+    const LONG: [(&str, &str); 7] = [
         ("images", "100000"),
         ("kills", "300"),
         ("races", "10000"),
         ("errors", "8"),
+        ("flips", "5000"),
         ("stride", "1"),
         ("seed", "1"),
     ];

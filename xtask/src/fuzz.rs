@@ -1,4 +1,4 @@
-//! `cargo xtask fuzz [names] [--seconds N] [--seed S]`: each fuzzer of `fuzz/` for a while, one after the other, with what
+//! `cargo xtask fuzz [names] [--seconds N] [--seed S] [--checked]`: each fuzzer of `fuzz/` for a while, one after the other, with what
 //! it has executed and found. Those of libFuzzer run under AddressSanitizer and need nightly; `differential` is an
 //! ordinary program, which is compared with a reference built here from the sources that the official suite comes with.
 
@@ -22,7 +22,7 @@ const TARGETS: [(&str, bool); 4] = [
 const DIFFERENTIAL: &str = "differential";
 
 pub fn fuzz(given: &[String]) -> Result<bool> {
-    let args = Args::parse(given, &[], &["seconds", "seed", "bin"])?;
+    let args = Args::parse(given, &["checked"], &["seconds", "seed", "bin"])?;
     let seconds = args.number("seconds", 60)?;
     let known = |word: &str| {
         TARGETS.iter().any(|(name, _)| name.contains(word)) || DIFFERENTIAL.contains(word)
@@ -33,7 +33,7 @@ pub fn fuzz(given: &[String]) -> Result<bool> {
     let mut all_well = true;
     for (name, programs_are_seeds) in TARGETS {
         if args.wants(name) {
-            all_well &= libfuzzer(name, programs_are_seeds, seconds)?;
+            all_well &= libfuzzer(name, programs_are_seeds, seconds, args.has("checked"))?;
         }
     }
     if args.wants(DIFFERENTIAL) {
@@ -42,7 +42,7 @@ pub fn fuzz(given: &[String]) -> Result<bool> {
     Ok(all_well)
 }
 
-fn libfuzzer(name: &str, programs_are_seeds: bool, seconds: usize) -> Result<bool> {
+fn libfuzzer(name: &str, programs_are_seeds: bool, seconds: usize, checked: bool) -> Result<bool> {
     need_cargo_fuzz()?;
     let dir = workspace::root().join("fuzz");
     let artifacts = dir.join("artifacts").join(name);
@@ -50,9 +50,15 @@ fn libfuzzer(name: &str, programs_are_seeds: bool, seconds: usize) -> Result<boo
     let corpus = dir.join("corpus").join(name);
     std::fs::create_dir_all(&corpus)?;
     println!("== {name}, {seconds} s");
+    let features = if checked { "asan,checked" } else { "asan" };
     let mut command = nightly_cargo()?;
+    // The sanitizer keeps every stack that has ever allocated: of a recursive parser these are without number.
+    command.env(
+        "ASAN_OPTIONS",
+        "malloc_context_size=4:quarantine_size_mb=64",
+    );
     command
-        .args(["fuzz", "run", "--features", "asan", name])
+        .args(["fuzz", "run", "--features", features, name])
         .arg(&corpus);
     if programs_are_seeds {
         command.arg(workspace::root().join("tests/lua"));
@@ -61,7 +67,7 @@ fn libfuzzer(name: &str, programs_are_seeds: bool, seconds: usize) -> Result<boo
     command.arg(format!("-dict={}", dir.join("lua.dict").display()));
     command.args([
         "-max_len=3000",
-        "-timeout=20",
+        "-timeout=60",
         "-rss_limit_mb=2048",
         "-print_final_stats=1",
     ]);
@@ -95,7 +101,7 @@ fn libfuzzer(name: &str, programs_are_seeds: bool, seconds: usize) -> Result<boo
     if executed == "?" && found == 0 {
         println!("{log}");
     }
-    println!("    again: cargo +nightly fuzz run --features asan {name} FILE");
+    println!("    again: cargo +nightly fuzz run --features {features} {name} FILE");
     Ok(false)
 }
 

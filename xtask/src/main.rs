@@ -42,17 +42,17 @@ const VERBS: [Verb; 14] = [
     ),
     (
         "test",
-        "all checks: fmt clippy wasm rust lua reference conformance programs host package node page [parts] [--quick] [--only NAME]",
+        "all checks: fmt clippy wasm rust lua checked reference conformance programs host package node page [parts] [--quick] [--only NAME]",
         verify::test,
     ),
     (
         "lua-tests",
-        "the programs of tests/lua [names] [--release] [--reference] [--wasm] [--features stress]",
+        "the programs of tests/lua [names] [--release] [--checked | --features stress | --reference | --wasm]",
         lua_tests,
     ),
     (
         "conformance",
-        "the official suite of Lua 5.4.8 [names] [--whole | --wasm] [--dev] [--limit SECONDS]",
+        "the official suite of Lua 5.4.8 [names] [--whole | --wasm] [--dev | --checked] [--limit SECONDS]",
         conformance::conformance,
     ),
     (
@@ -77,7 +77,7 @@ const VERBS: [Verb; 14] = [
     ),
     (
         "fuzz",
-        "the fuzzers, one after the other [names] [--seconds N] [--seed S]",
+        "the fuzzers, one after the other [names] [--seconds N] [--seed S] [--checked]",
         fuzz::fuzz,
     ),
     (
@@ -135,11 +135,11 @@ fn help() {
     eprintln!("verbs that run Lua take --bin PATH for a binary other than ours (say --bin lua5.4)");
 }
 
-/// `cargo xtask lua-tests [names] [--bin PATH] [--release] [--reference] [--wasm] [--features stress]`.
+/// `cargo xtask lua-tests [names] [--bin PATH] [--release] [--reference] [--checked] [--wasm] [--features stress]`.
 fn lua_tests(given: &[String]) -> Result<bool> {
     let args = args::Args::parse(
         given,
-        &["release", "reference", "wasm"],
+        &["release", "reference", "checked", "wasm"],
         &["bin", "features"],
     )?;
     if args.has("wasm") {
@@ -153,6 +153,12 @@ fn lua_tests(given: &[String]) -> Result<bool> {
     } else {
         workspace::Profile::Dev
     };
+    if args.has("checked") {
+        let lua = workspace::build(profile, Some("checked"))?;
+        return Ok(
+            lua_programs::run_all(&lua, &args.words, lua_programs::Subject::Evermoon)?.close(),
+        );
+    }
     let (lua, subject) = match args.option("features") {
         Some(features) => (
             workspace::build(profile, Some(features))?,

@@ -14,13 +14,14 @@ use crate::workspace::{self, Profile, cargo, on_path, shown};
 use crate::{build_wasm, conformance, lua_programs, packages, real_programs, tools};
 
 /// What the parts are called, in the order in which they run.
-const PARTS: [&str; 12] = [
+const PARTS: [&str; 13] = [
     "fmt",
     "clippy",
     // Before `rust`: the tests of the module need it.
     "wasm",
     "rust",
     "lua",
+    "checked",
     "reference",
     "conformance",
     "programs",
@@ -34,7 +35,8 @@ const PARTS: [&str; 12] = [
 ];
 
 /// What `--quick` leaves out.
-const LONG: [&str; 6] = [
+const LONG: [&str; 7] = [
+    "checked",
     "reference",
     "conformance",
     "programs",
@@ -101,6 +103,22 @@ pub fn test(given: &[String]) -> Result<bool> {
         part(&mut tally, "tests/lua", || {
             lua_programs::run_all(
                 &workspace::binary(args.option("bin"), Profile::Dev)?,
+                &only,
+                lua_programs::Subject::Evermoon,
+            )
+        });
+    }
+    if wants("checked") {
+        // The checker's own tests, and the programs under its eyes.
+        let mut own = cargo();
+        own.args(["test", "--package", "evermoon", "--lib", "--features"])
+            .args(["checked", "--target-dir"])
+            .arg(workspace::target().join("checked"))
+            .arg("heap::");
+        counted(&mut tally, "cargo test --features checked heap::", &mut own);
+        part(&mut tally, "tests/lua, checked", || {
+            lua_programs::run_all(
+                &workspace::build(Profile::Dev, Some("checked"))?,
                 &only,
                 lua_programs::Subject::Evermoon,
             )

@@ -61,19 +61,22 @@ const OPERATORS: &[(&str, &str)] = &[
     ("__tostring", "tostring"),
 ];
 
-/// Makes `require "bigint"` work: enters the loader into `package.preload`. The package library must be open.
+/// Makes `require "bigint"` work: enters the loader into `package.preload`. The package library must be open. For
+/// [`Builder::module`](evermoon::Builder::module):
+///
+/// ```
+/// let lua = evermoon::Lua::builder().module(evermoon_bigint::preload).build().unwrap();
+/// let digits: String = lua.load("tostring(require('bigint').new(2) ^ 70)").eval().unwrap();
+/// assert_eq!(digits, "1180591620717411303424");
+/// ```
 pub fn preload(vm: &mut Vm) -> Result<(), Throw> {
-    let registry = vm.registry;
-    let Some(preload) = vm.raw_get_name(registry, "_PRELOAD")?.as_table() else {
-        return Ok(());
-    };
-    let loader = vm.register("bigint", "loader", load);
+    evermoon::stdlib::preload(vm, "bigint", load)?;
     // Registered here, so that saved worlds find them by name whether or not the module has been required. They stand directly behind
     // the loader.
     for &(name, function) in FUNCTIONS.iter().chain(METAMETHODS) {
         vm.register("bigint", name, function);
     }
-    vm.raw_set_name(preload, "bigint", loader)
+    Ok(())
 }
 
 /// The module's loader.

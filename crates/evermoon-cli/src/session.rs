@@ -39,6 +39,7 @@ impl Session {
         let (n1, n2) = options.seed.map_or_else(entropy, |seed| (seed, 0));
         let mut builder = Lua::builder()
             .libraries(StdLib::ALL)
+            .module(evermoon_bigint::preload)
             .host(StdHost::new())
             .seed(n1, n2);
         if let Some(memory) = options.memory {

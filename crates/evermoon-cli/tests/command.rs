@@ -380,3 +380,19 @@ fn an_interrupt_is_an_error_of_the_program() {
     assert_eq!(line, "false\t(command line):1: interrupted!\n");
     assert_eq!(child.wait().unwrap().code(), Some(0));
 }
+
+#[test]
+fn modules_beyond_luas_own_are_there() {
+    let ran = run(&["-e", "print(require 'bigint'.new(2) ^ 70)"]);
+    assert_eq!(ran.out, "1180591620717411303424\n");
+}
+
+#[test]
+fn lines_of_the_interactive_loop_are_one_program() {
+    let ran = run_with_input(
+        &["-e", "_PROMPT='' _PROMPT2=''", "-i"],
+        "co, main = coroutine.running()\nmain, co == coroutine.running()\ndebug.sethook(print, 'l')\ndebug.gethook() == print\n",
+    );
+    assert!(ran.out.contains("true\ttrue\n"), "{}", ran.out);
+    assert!(ran.out.trim_end().ends_with("\ntrue"), "{}", ran.out);
+}

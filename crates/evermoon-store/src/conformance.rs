@@ -59,6 +59,7 @@ pub const CASES: &[Case] = &[
         cases::limits_refuse_the_whole_batch,
     ),
     ("many_keys", cases::many_keys),
+    ("runs_meet_what_is_there", cases::runs_meet_what_is_there),
     (
         "everything_is_there_after_reopening",
         cases::everything_is_there_after_reopening,
@@ -98,7 +99,7 @@ macro_rules! store_conformance {
         $crate::store_conformance! { $module, $worlds,
             a_new_world_is_empty commits_count a_conflict_changes_nothing a_lease_fences_off the_last_write_wins ranges_are_deleted
             scans_go_both_ways keys_are_ordered_bytewise a_visit_stops_when_told a_visit_sees_one_version reading_many_is_one_view
-            values_of_all_sizes limits_refuse_the_whole_batch many_keys everything_is_there_after_reopening relaxed_commits_are_commits
+            values_of_all_sizes limits_refuse_the_whole_batch many_keys runs_meet_what_is_there everything_is_there_after_reopening relaxed_commits_are_commits
             figures_are_exact care_changes_nothing writers_race leases_race like_a_plain_map
         }
     };

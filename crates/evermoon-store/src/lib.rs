@@ -16,6 +16,7 @@ mod medium;
 pub mod memory;
 pub mod redb_store;
 pub mod store;
+pub mod world;
 
 use std::path::Path;
 
@@ -27,6 +28,12 @@ pub use store::{
     Durability, Entry, Head, Health, KEY_SIZE_MAX, Progress, Scan, Stats, Store, VALUE_SIZE_MAX,
     Visitor,
 };
+pub use world::{Commit, OnError, World, WorldError, WorldOptions};
+
+/// The guide's examples compile.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/stores.md")]
+struct Guide;
 
 /// Opens the world in the file at `path`, or makes a new one there.
 pub fn open(path: impl AsRef<Path>) -> Result<Box<dyn Store>> {

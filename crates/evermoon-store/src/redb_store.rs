@@ -8,14 +8,20 @@
 //! 2. Reads go through one kept read transaction, shared by all handles, dropped before a commit (so that it holds no page back) and made anew
 //!    by the next read.
 //! 3. After a failure of the medium the database is dropped, and its lock with it. Every call says `Closed` then, until `reopen`.
-//! 4. Locks are taken in the order database, view; none is held while a caller's function runs.
+//! 4. Locks are taken in the order database, view; none is held while a reader's function runs. (A progress function runs under them, and may
+//!    not use the store.)
+//! 5. redb's code runs under a net (`failure`): what a damaged page makes it panic over is `Corrupt`.
 //!
 //! If power fails during a commit: redb has written pages that no committed root refers to, then both the new root with its checksum and the
 //! byte that says which root is current, and synced once. What of it arrived is found out at the next opening: a root is taken only when its
 //! transaction number is the greatest and all pages below it have the checksums that it says. So it is the old version or the new one.
 
+mod apply;
+mod backup;
+mod care;
+mod failure;
+
 use std::fs::File;
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
@@ -23,14 +29,15 @@ use std::time::Duration;
 
 use redb::backends::FileBackend;
 use redb::{
-    CompactionError, Database, DatabaseError, ReadOnlyTable, ReadableDatabase, ReadableTable,
-    ReadableTableMetadata, StorageBackend, StorageError, TableDefinition, TableError,
-    WriteTransaction,
+    Database, ReadOnlyTable, ReadableDatabase, ReadableTable, ReadableTableMetadata,
+    StorageBackend, TableDefinition, TableError, WriteTransaction,
 };
 
-use crate::batch::{Batch, Op};
+use self::apply::apply;
+use self::failure::{Failure, guarded, let_go};
+use crate::batch::Batch;
 use crate::error::{Result, StoreError};
-use crate::medium::{Medium, Meter, STRANGER};
+use crate::medium::{Medium, Meter};
 use crate::memory::bounds;
 use crate::store::{Durability, Head, Health, Progress, Scan, Stats, Store, Visitor};
 
@@ -43,9 +50,6 @@ type HeadRow = (u64, u64, u64, u64);
 /// The newest layout that this code knows. Version history: 1, the two tables above.
 const FORMAT: u64 = 1;
 
-/// How long `verify` and `vacuum` wait for readers to end, in milliseconds.
-const PATIENCE_MS: u32 = 10_000;
-
 /// Told how far the check after a crash has come, 0 to 1.
 pub type RecoveryProgress = Arc<dyn Fn(f64) + Send + Sync>;
 
@@ -54,8 +58,8 @@ pub type RecoveryProgress = Arc<dyn Fn(f64) + Send + Sync>;
 pub struct RedbOptions {
     /// Pages kept in memory, in bytes. 16 MiB.
     pub cache_bytes: usize,
-    /// Makes opening after a crash instant, instead of a pass over the whole file. Each commit pays a second fsync and writes the map of
-    /// free pages, some 32 KiB for each GiB of the file. Off.
+    /// Makes opening after a crash quick, instead of a pass over the whole file. Each commit pays a second fsync and writes the map of free
+    /// pages, some hundreds of KiB for each GiB of the file. Off. (`Store::rest` does it for a pause only.)
     pub fast_recovery: bool,
     /// Called while a store that was not closed properly is checked.
     pub recovery_progress: Option<RecoveryProgress>,
@@ -233,7 +237,7 @@ impl Shared {
         let result = {
             let phase = self.database.read().unwrap_or_else(PoisonError::into_inner);
             match &*phase {
-                Phase::Open(database) => work(database),
+                Phase::Open(database) => guarded(|| work(database)),
                 Phase::Closed(why) => return Err(StoreError::Closed { why: why.clone() }),
             }
         };
@@ -242,8 +246,9 @@ impl Shared {
 
     /// The error for the caller; closes the database when it cannot be used any more.
     fn settle(&self, failure: Failure) -> StoreError {
+        let is_panic = matches!(failure, Failure::Panic(_));
         let error = failure.tell(&self.source.name(), &self.meter);
-        if matches!(error, StoreError::Io { .. } | StoreError::Full { .. }) {
+        if is_panic || matches!(error, StoreError::Io { .. } | StoreError::Full { .. }) {
             self.close(error.to_string());
         }
         error
@@ -254,10 +259,48 @@ impl Shared {
             .database
             .write()
             .unwrap_or_else(PoisonError::into_inner);
-        self.lock_view().take();
+        let_go(self.lock_view().take());
         if let Phase::Open(_) = &*phase {
-            *phase = Phase::Closed(why);
+            let_go(std::mem::replace(&mut *phase, Phase::Closed(why)));
         }
+    }
+
+    /// Shows the value of a key, if there is one.
+    fn show(&self, view: &View, key: &[u8], take: &mut dyn FnMut(&[u8])) -> Result<bool> {
+        let value = guarded(|| Ok(view.entries.get(key)?)).map_err(|f| self.settle(f))?;
+        let Some(value) = value else {
+            return Ok(false);
+        };
+        take(guarded(|| Ok(value.value())).map_err(|f| self.settle(f))?);
+        Ok(true)
+    }
+
+    /// Shows the entries of a view.
+    fn visit(&self, view: &View, scan: Scan<'_>, each: &mut Visitor<'_>) -> Result<()> {
+        if scan.is_void() {
+            return Ok(());
+        }
+        let settle = |failure| self.settle(failure);
+        let bounds = bounds(scan.from, scan.to);
+        let mut range = guarded(|| Ok(view.entries.range::<&[u8]>(bounds)?)).map_err(settle)?;
+        for _ in 0..scan.limit {
+            let next = guarded(|| {
+                let next = if scan.reverse {
+                    range.next_back()
+                } else {
+                    range.next()
+                };
+                Ok(next.transpose()?)
+            });
+            let Some((key, value)) = next.map_err(settle)? else {
+                break;
+            };
+            let (key, value) = guarded(|| Ok((key.value(), value.value()))).map_err(settle)?;
+            if each(key, value).is_break() {
+                break;
+            }
+        }
+        Ok(())
     }
 
     /// A write transaction around `work`, which gets the head's row to change.
@@ -314,7 +357,7 @@ fn open_database(source: &Source, options: &RedbOptions, meter: &Arc<Meter>) -> 
         prepare(&database)?;
         Ok(database)
     };
-    open().map_err(|failure| failure.tell(&name, meter))
+    guarded(open).map_err(|failure| failure.tell(&name, meter))
 }
 
 /// Makes the file when there is none. A new file is in its directory for good before anything is acknowledged.
@@ -326,15 +369,21 @@ fn open_file(path: &Path) -> std::io::Result<File> {
         result => return result,
     }
     let file = options.create(true).truncate(false).open(path)?;
-    #[cfg(unix)]
-    {
+    sync_directory(path)?;
+    Ok(file)
+}
+
+/// Makes the name of a file in its directory durable.
+fn sync_directory(path: &Path) -> std::io::Result<()> {
+    // Elsewhere a directory cannot be opened.
+    if cfg!(unix) {
         let directory = match path.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
         };
         File::open(directory)?.sync_all()?;
     }
-    Ok(file)
+    Ok(())
 }
 
 /// Makes the tables in a new database, and refuses one that is not ours or too new.
@@ -397,53 +446,19 @@ impl Store for RedbStore {
 
     fn read(&self, key: &[u8], take: &mut dyn FnMut(&[u8])) -> Result<bool> {
         let view = self.shared.view()?;
-        let value = view
-            .entries
-            .get(key)
-            .map_err(|e| self.shared.settle(e.into()))?;
-        if let Some(value) = &value {
-            take(value.value());
-        }
-        Ok(value.is_some())
+        self.shared.show(&view, key, take)
     }
 
     fn read_many(&self, keys: &[&[u8]], take: &mut dyn FnMut(usize, &[u8])) -> Result<()> {
         let view = self.shared.view()?;
         for (at, key) in keys.iter().enumerate() {
-            let value = view
-                .entries
-                .get(*key)
-                .map_err(|e| self.shared.settle(e.into()))?;
-            if let Some(value) = &value {
-                take(at, value.value());
-            }
+            self.shared.show(&view, key, &mut |value| take(at, value))?;
         }
         Ok(())
     }
 
     fn visit(&self, scan: Scan<'_>, each: &mut Visitor<'_>) -> Result<()> {
-        if scan.is_void() {
-            return Ok(());
-        }
-        let view = self.shared.view()?;
-        let settle = |e: StorageError| self.shared.settle(e.into());
-        let mut range = view
-            .entries
-            .range::<&[u8]>(bounds(scan.from, scan.to))
-            .map_err(settle)?;
-        for _ in 0..scan.limit {
-            let next = if scan.reverse {
-                range.next_back()
-            } else {
-                range.next()
-            };
-            let Some(entry) = next else { break };
-            let (key, value) = entry.map_err(settle)?;
-            if each(key.value(), value.value()).is_break() {
-                break;
-            }
-        }
-        Ok(())
+        self.shared.visit(&*self.shared.view()?, scan, each)
     }
 
     fn commit(
@@ -466,9 +481,9 @@ impl Store for RedbStore {
 
     fn stats(&self) -> Result<Stats> {
         let view = self.shared.view()?;
-        let entries = view.entries.len();
+        let entries = guarded(|| Ok(view.entries.len()?));
         Ok(Stats {
-            entries: entries.map_err(|e| self.shared.settle(e.into()))?,
+            entries: entries.map_err(|failure| self.shared.settle(failure))?,
             payload_bytes: view.row.3,
             file_bytes: self.shared.meter.size.load(Ordering::Relaxed),
         })
@@ -490,296 +505,20 @@ impl Store for RedbStore {
     }
 
     fn verify(&mut self, progress: &mut Progress<'_>) -> Result<Health> {
-        // Reading through takes about as long as checking the pages.
-        let mut health = Health::default();
-        let walked = self.walk(&mut health, &mut |done| progress(done * 0.5))?;
-        if walked.is_break() {
-            return Ok(health);
-        }
-        let checked = self
-            .shared
-            .alone(|database| match database.check_integrity() {
-                Err(DatabaseError::TransactionInProgress) => None,
-                result => Some(result),
-            })?;
-        match checked {
-            Ok(true) => {}
-            Ok(false) => health.damage.push(
-                "the map of pages did not agree with the pages in use; it has been made anew"
-                    .to_owned(),
-            ),
-            Err(error) => match self.shared.settle(error.into()) {
-                error @ StoreError::Corrupt { .. } => {
-                    health.damage.push(error.to_string());
-                    // redb refuses to write to what failed its check. Opened again, it may be read; that also tells whether it can be.
-                    self.shared.close(error.to_string());
-                    self.reopen()?;
-                }
-                error => return Err(error),
-            },
-        }
-        let _ = progress(1.0);
-        Ok(health)
+        self.check(progress)
     }
 
     fn vacuum(&mut self, progress: &mut Progress<'_>) -> Result<u64> {
-        if progress(0.0).is_break() {
-            return Ok(0);
-        }
-        let meter = self.shared.meter.clone();
-        let before = meter.size.load(Ordering::Relaxed);
-        let start = meter.bytes_written.load(Ordering::Relaxed);
-        // At most everything moves; mostly less.
-        let work = before.max(1) as f64;
-        let compacted = self.shared.alone(|database| {
-            // redb says nothing until it is done, so the meter is watched meanwhile.
-            let result = std::thread::scope(|scope| {
-                let watcher = std::thread::current();
-                let worker = scope.spawn(move || {
-                    let result = database.compact();
-                    watcher.unpark();
-                    result
-                });
-                while !worker.is_finished() {
-                    std::thread::park_timeout(Duration::from_millis(20));
-                    let moved = meter.bytes_written.load(Ordering::Relaxed) - start;
-                    let _ = progress((moved as f64 / work).min(0.99));
-                }
-                worker.join()
-            });
-            match result {
-                Ok(Err(CompactionError::TransactionInProgress)) => None,
-                result => Some(result),
-            }
-        })?;
-        match compacted {
-            Ok(Ok(_)) => {}
-            Ok(Err(error)) => return Err(self.shared.settle(error.into())),
-            Err(_) => {
-                let why = "compaction ended in a panic of the database".to_owned();
-                self.shared.close(why.clone());
-                return Err(StoreError::Corrupt { what: why });
-            }
-        }
-        let _ = progress(1.0);
-        Ok(before.saturating_sub(meter.size.load(Ordering::Relaxed)))
-    }
-}
-
-impl RedbStore {
-    /// Reads all entries into `health`. Behind an entry that cannot be read it goes on where the next readable one may be, so that one broken
-    /// page does not hide the rest.
-    fn walk(&self, health: &mut Health, progress: &mut Progress<'_>) -> Result<ControlFlow<()>> {
-        let view = self.shared.view()?;
-        let promised = view
-            .entries
-            .len()
-            .map_err(|e| self.shared.settle(e.into()))?;
-        let mut from = Vec::new();
-        'ranges: loop {
-            let mut last = None;
-            let mut range = match view.entries.range::<&[u8]>(bounds(&from, None)) {
-                Ok(range) => range,
-                Err(error) => match self.skip(health, &from, false, error)? {
-                    Some(next) => {
-                        from = next;
-                        continue;
-                    }
-                    None => break,
-                },
-            };
-            loop {
-                match range.next() {
-                    None => break 'ranges,
-                    Some(Ok((key, value))) => {
-                        health.entries += 1;
-                        health.payload_bytes += (key.value().len() + value.value().len()) as u64;
-                        last = Some(key);
-                    }
-                    Some(Err(error)) => {
-                        let next = match last {
-                            Some(key) => self.skip(health, key.value(), true, error)?,
-                            None => self.skip(health, &from, false, error)?,
-                        };
-                        match next {
-                            Some(next) => {
-                                from = next;
-                                continue 'ranges;
-                            }
-                            None => break 'ranges,
-                        }
-                    }
-                }
-                if health.entries.is_multiple_of(4096)
-                    && progress(health.entries as f64 / promised.max(1) as f64).is_break()
-                {
-                    return Ok(ControlFlow::Break(()));
-                }
-            }
-        }
-        if health.entries != promised {
-            health.damage.push(format!(
-                "{} entries can be read, {promised} were committed",
-                health.entries
-            ));
-        } else if health.payload_bytes != view.row.3 {
-            health.damage.push(format!(
-                "the entries have {} bytes, {} were committed",
-                health.payload_bytes, view.row.3
-            ));
-        }
-        Ok(ControlFlow::Continue(()))
+        self.compact(progress)
     }
 
-    /// Notes what cannot be read, and says from where on to try again: the next sibling of the key that was read last, and then, as long as
-    /// nothing can be read, the next sibling one byte further up each time. So there are few tries, however long the gap.
-    fn skip(
-        &self,
-        health: &mut Health,
-        at: &[u8],
-        was_read: bool,
-        error: StorageError,
-    ) -> Result<Option<Vec<u8>>> {
-        match self.shared.settle(error.into()) {
-            StoreError::Corrupt { what } => {
-                health
-                    .damage
-                    .push(format!("behind key {}: {what}", at.escape_ascii()));
-            }
-            error => return Err(error),
-        }
-        let mut next = at.to_vec();
-        if !was_read {
-            next.pop();
-        }
-        while let Some(last) = next.pop() {
-            if last < u8::MAX {
-                next.push(last + 1);
-                return Ok(Some(next));
-            }
-        }
-        Ok(None)
-    }
-}
-
-impl Shared {
-    /// Runs `work` on the database with no reader about. `work` says `None` while there is one.
-    fn alone<T>(&self, mut work: impl FnMut(&mut Database) -> Option<T>) -> Result<T> {
-        // Readers of other threads end by themselves; one who reads and waits for us at once is told so.
-        for _ in 0..PATIENCE_MS {
-            {
-                let mut phase = self
-                    .database
-                    .write()
-                    .unwrap_or_else(PoisonError::into_inner);
-                self.lock_view().take();
-                match &mut *phase {
-                    Phase::Closed(why) => return Err(StoreError::Closed { why: why.clone() }),
-                    Phase::Open(database) => {
-                        if let Some(done) = work(database) {
-                            return Ok(done);
-                        }
-                    }
-                }
-            }
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        Err(StoreError::Busy {
-            name: self.source.name(),
+    /// Saves the map of free pages, as closing does: until the next commit a crash costs no recovery.
+    fn rest(&mut self) -> Result<()> {
+        self.shared.with_database(|database| {
+            let_go(self.shared.lock_view().take());
+            let mut transaction = database.begin_write()?;
+            transaction.set_quick_repair(true);
+            Ok(transaction.commit()?)
         })
-    }
-}
-
-/// Applies the batch to the entries; the payload's new size.
-fn apply(
-    transaction: &WriteTransaction,
-    batch: &Batch,
-    mut payload_bytes: u64,
-) -> std::result::Result<u64, Failure> {
-    let mut entries = transaction.open_table(ENTRIES)?;
-    for op in batch.ops() {
-        match op {
-            Op::Put { key, value } => {
-                let old = entries.insert(key, value)?;
-                payload_bytes += value.len() as u64;
-                payload_bytes = match old {
-                    Some(old) => payload_bytes.saturating_sub(old.value().len() as u64),
-                    None => payload_bytes + key.len() as u64,
-                };
-            }
-            Op::Delete { key } => {
-                if let Some(old) = entries.remove(key)? {
-                    let gone = key.len() + old.value().len();
-                    payload_bytes = payload_bytes.saturating_sub(gone as u64);
-                }
-            }
-            Op::DeleteRange { from, to } => {
-                if to.is_some_and(|to| to <= from) {
-                    continue;
-                }
-                let mut gone = 0;
-                entries.retain_in::<&[u8], _>(bounds(from, to), |key, value| {
-                    gone += (key.len() + value.len()) as u64;
-                    false
-                })?;
-                payload_bytes = payload_bytes.saturating_sub(gone);
-            }
-        }
-    }
-    Ok(payload_bytes)
-}
-
-/// An error on its way out: redb's, or already ours.
-enum Failure {
-    Redb(redb::Error),
-    Stranger(String),
-    Ours(StoreError),
-}
-
-impl<E: Into<redb::Error>> From<E> for Failure {
-    fn from(error: E) -> Self {
-        Failure::Redb(error.into())
-    }
-}
-
-impl Failure {
-    /// In our words. What redb says only by "there was an error before" is looked up.
-    fn tell(self, name: &str, meter: &Meter) -> StoreError {
-        let error = match self {
-            Failure::Ours(error) => return error,
-            Failure::Stranger(why) => {
-                return StoreError::NotAStore {
-                    name: name.to_owned(),
-                    why,
-                };
-            }
-            Failure::Redb(error) => error,
-        };
-        match error {
-            redb::Error::Io(error) if error.to_string() == STRANGER => StoreError::NotAStore {
-                name: name.to_owned(),
-                why: STRANGER.to_owned(),
-            },
-            redb::Error::Io(error) => StoreError::from_io(name, error),
-            redb::Error::PreviousIo => match meter.failure() {
-                Some(error) => StoreError::from_io(name, error),
-                None => StoreError::Closed {
-                    why: error.to_string(),
-                },
-            },
-            redb::Error::DatabaseAlreadyOpen => StoreError::Busy {
-                name: name.to_owned(),
-            },
-            redb::Error::DatabaseClosed => StoreError::Closed {
-                why: "by another handle, or by an earlier failure".to_owned(),
-            },
-            redb::Error::UpgradeRequired(version) => StoreError::NotAStore {
-                name: name.to_owned(),
-                why: format!("its redb format is {version}, which no evermoon has written"),
-            },
-            error => StoreError::Corrupt {
-                what: error.to_string(),
-            },
-        }
     }
 }

@@ -125,7 +125,7 @@ pub struct Stats {
 }
 
 /// Where a long piece of work is: 0 at its start, 1 when it is done. Work that is told to `Break` stops at the next point where the store is
-/// whole.
+/// whole. The function may not use the store.
 pub type Progress<'a> = dyn FnMut(f64) -> ControlFlow<()> + 'a;
 
 /// Is shown an entry, and says whether it wants the next.
@@ -191,6 +191,12 @@ pub trait Store: Send {
 
     /// Gives free space back to the medium. The contents, the version and the epoch stay. Returns how many bytes it gave back.
     fn vacuum(&mut self, progress: &mut Progress<'_>) -> Result<u64>;
+
+    /// Tells the store that nothing is going to be committed for a while. It may use the time for what makes opening it after a crash quick;
+    /// nothing that can be read changes, and nothing depends on it.
+    fn rest(&mut self) -> Result<()> {
+        Ok(())
+    }
 
     /// The value of a key, as a copy.
     fn get(&self, key: &[u8]) -> Result<Option<Vec<u8>>> {

@@ -316,6 +316,7 @@ impl Engine {
                 Err(Refusal::Memory) if !retried => {
                     retried = true;
                     self.collect_before_retry(count)?;
+                    memory::fill();
                 }
                 done => return done,
             }

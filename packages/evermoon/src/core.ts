@@ -37,7 +37,9 @@ export class Reference {
 const LONG = 32 << 10;
 
 /** Engines whose core was forgotten are freed; likewise handles. */
-const engines = new FinalizationRegistry<{ x: Exports; engine: number }>(({ x, engine }) => x.em_engine_free(engine));
+const engines = new FinalizationRegistry<{ instance: Instance; engine: number }>(({ instance, engine }) => {
+  if (!instance.dead) instance.x.em_engine_free(engine);
+});
 
 const SLOT = 16;
 
@@ -98,7 +100,7 @@ export class Core {
     instance.view();
     if (this.engine === 0) throw new LuaMemoryError('not enough memory for an engine, or too many engines in one instance', '');
     this.mail = x.em_mailbox(this.engine) >>> 2;
-    engines.register(this, { x, engine: this.engine }, this);
+    engines.register(this, { instance, engine: this.engine }, this);
     this.own(OPERATORS, []);
     const [index, newindex, length, tostring, st, resume, setmetatable] = [0, 1, 2, 3, 4, 5, 6].map((i) => this.handleAt(i));
     this.op = { index, newindex, length, tostring, status: st, resume, setmetatable } as Operators;
@@ -449,6 +451,7 @@ export class Core {
 
   /** Compiles a chunk; the status of `em_load`. */
   compile(code: string | Uint8Array, name: string): number {
+    if (typeof code !== 'string' && !(code instanceof Uint8Array)) throw new EvermoonError('misuse', `code is a string or a Uint8Array, not ${typeof code}`);
     const { instance, x } = this;
     instance.view();
     const nameAt = instance.text(name);
@@ -563,7 +566,10 @@ return { __index = index, __newindex = newindex, __len = length, __call = call, 
   trap(error: unknown): unknown {
     if (!(error instanceof WebAssembly.RuntimeError)) return error;
     this.instance.dead = true;
-    return trapped(error);
+    // What the engine can still be asked: whether the system had refused it memory.
+    return this.stat(Stat.Refused) > 0
+      ? new LuaMemoryError('the system refused the WebAssembly module memory; this instance cannot go on: create a new engine', '')
+      : trapped(error);
   }
 
   stat(which: Stat): number {

@@ -5,7 +5,7 @@ import { Core } from './core.js';
 import { copyIn } from './copy.js';
 import { EvermoonError, LuaSyntaxError } from './errors.js';
 import { Handle, LuaFunction, LuaTable } from './handles.js';
-import { compile, compileSync, instantiate } from './load.js';
+import { compile, compileOwn, compileSync, instantiate } from './load.js';
 import { Multi, Proxied } from './marks.js';
 import { installModules } from './modules.js';
 import { Sink } from './output.js';
@@ -22,8 +22,7 @@ export class Evermoon implements types.LuaEngine {
 
   /** A new engine. */
   static async create(options: types.EvermoonOptions = {}): Promise<Evermoon> {
-    const source = options.wasm ?? new URL('./evermoon.wasm', import.meta.url);
-    return Evermoon.#from(await compile(source), options);
+    return Evermoon.#from(await Evermoon.compile(options.wasm), options);
   }
 
   /** The same at once, from bytes or a compiled module. (Browsers compile at most 8 MB on the main thread this way; ours is smaller.) */
@@ -32,8 +31,9 @@ export class Evermoon implements types.LuaEngine {
   }
 
   /** Compiles the module once, to create engines from it: `Evermoon.create({ wasm: module })`. Can be sent to workers. */
-  static compile(wasm: types.WasmSource = new URL('./evermoon.wasm', import.meta.url)): Promise<WebAssembly.Module> {
-    return compile(wasm);
+  static compile(wasm?: types.WasmSource): Promise<WebAssembly.Module> {
+    // The literal is what bundlers look for.
+    return wasm === undefined ? compileOwn(new URL('./evermoon.wasm', import.meta.url)) : compile(wasm);
   }
 
   static #from(module: WebAssembly.Module, options: types.EvermoonOptions): Evermoon {

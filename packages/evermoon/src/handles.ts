@@ -2,21 +2,25 @@
  * Live handles to what stays in Lua: tables, functions, threads, userdata. A handle keeps its object alive until it is disposed of, or until
  * JavaScript's collector finds that nobody has it.
  */
-import { type Exports, Kind, Mail, Status } from './abi.js';
+import { Kind, Mail, Status } from './abi.js';
 import { copyOut } from './copy.js';
 import type { Core } from './core.js';
 import { EvermoonError, LuaDisposedError } from './errors.js';
+import type { Instance } from './instance.js';
 import { callAsync, callNow, finishNow, MANY_SLICES } from './run.js';
 import type * as types from './types.js';
 
 /** What the collector needs to free a handle that was forgotten; it must not lead to the engine's object. */
 interface Token {
-  x: Exports;
+  instance: Instance;
   engine: number;
   handle: number;
 }
 
-const forgotten = new FinalizationRegistry<Token>(({ x, engine, handle }) => x.em_handle_free(engine, handle));
+const free = ({ instance, engine, handle }: Token) => {
+  if (!instance.dead) instance.x.em_handle_free(engine, handle);
+};
+const forgotten = new FinalizationRegistry<Token>(free);
 
 const SLOT = 16;
 
@@ -31,7 +35,7 @@ export abstract class Handle implements types.LuaHandle {
   constructor(core: Core, handle: number) {
     this.core = core;
     this.#handle = handle;
-    forgotten.register(this, { x: core.x, engine: core.engine, handle }, this);
+    forgotten.register(this, { instance: core.instance, engine: core.engine, handle }, this);
     // The engine's object is of no concern to somebody who prints a handle.
     Object.defineProperty(this, 'core', { enumerable: false });
   }
@@ -51,7 +55,7 @@ export abstract class Handle implements types.LuaHandle {
   dispose(): void {
     if (this.#handle === 0) return;
     forgotten.unregister(this);
-    this.core.x.em_handle_free(this.core.engine, this.#handle);
+    free({ instance: this.core.instance, engine: this.core.engine, handle: this.#handle });
     this.#handle = 0;
   }
 

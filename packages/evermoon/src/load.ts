@@ -3,6 +3,7 @@ import { EvermoonLoadError } from './errors.js';
 import { asBytes, Instance } from './instance.js';
 import type { WasmSource } from './types.js';
 
+const ADVICE = ". Copy evermoon.wasm to that address, or pass { wasm: url }, or import 'evermoon/inline'";
 const GIVEN = 'the bytes given';
 
 const modules = new WeakMap<object, Promise<WebAssembly.Module>>();
@@ -28,11 +29,11 @@ export function instantiate(module: WebAssembly.Module, isolate: boolean): Insta
 export async function compile(source: WasmSource): Promise<WebAssembly.Module> {
   if (source instanceof WebAssembly.Module) return source;
   const isAddress = typeof source === 'string' || source instanceof URL;
-  const key = isAddress ? String(source) : source;
+  const key = isAddress ? String(source) : (Object(source) as object);
   const known = (isAddress ? byAddress : modules) as Map<unknown, Promise<WebAssembly.Module>>;
   let found = known.get(key);
   if (!found) {
-    found = isAddress ? fetchModule(String(source)) : compileGiven(source as Exclude<WasmSource, string | URL | WebAssembly.Module>);
+    found = isAddress ? fetchModule(String(source)) : compileGiven(key as Exclude<WasmSource, string | URL | WebAssembly.Module>);
     known.set(key, found);
     // A failure is not remembered: the next try may find the network back.
     found.catch(() => known.delete(key));
@@ -41,7 +42,32 @@ export async function compile(source: WasmSource): Promise<WebAssembly.Module> {
 }
 
 async function compileGiven(source: BufferSource | Response | Promise<Response>): Promise<WebAssembly.Module> {
-  return asBytes(source) ? compileBytes(source as BufferSource, GIVEN) : compileResponse(await (source as Promise<Response>));
+  if (asBytes(source)) return compileBytes(source as BufferSource, GIVEN);
+  const response = await (source as Promise<Response>);
+  if (typeof response.arrayBuffer === 'function') return compileResponse(response);
+  throw new EvermoonLoadError('the module is given as a URL, bytes, a Response or a WebAssembly.Module');
+}
+
+/** Where Vite's dev server has a file of the package when it has moved the code, and only the code. */
+export function elsewhere(name: string): string | undefined {
+  const { url } = import.meta;
+  const there = url.replace(/[^/]*\/deps[^/]*\/[^/]*$/, 'evermoon/dist/');
+  return there === url ? undefined : there + name;
+}
+
+/** Compiles the package's own module, which is beside the code or where a dev server left it. */
+export async function compileOwn(beside: URL): Promise<WebAssembly.Module> {
+  try {
+    return await compile(beside);
+  } catch (error) {
+    const there = elsewhere('evermoon.wasm');
+    try {
+      if (there !== undefined) return await compile(there);
+    } catch {
+      // The first failure says more.
+    }
+    throw error;
+  }
 }
 
 /** The same at once, where only bytes or a module can be had. */
@@ -77,7 +103,7 @@ async function fetchModule(address: string): Promise<WebAssembly.Module> {
 
 async function compileResponse(response: Response, address = response.url): Promise<WebAssembly.Module> {
   if (!response.ok) {
-    throw new EvermoonLoadError(`cannot fetch ${address || 'evermoon.wasm'}: HTTP ${response.status} ${response.statusText}`.trimEnd());
+    throw new EvermoonLoadError(`cannot fetch ${address || 'evermoon.wasm'}: HTTP ${response.status}${ADVICE}`);
   }
   // Streaming where the server names the type; else by bytes, which also shows what a wrong answer was.
   const type = response.headers.get('content-type') ?? '';
@@ -105,8 +131,7 @@ function check(source: BufferSource, from: string): void {
   const view = asBytes(source) ?? new Uint8Array();
   if (view[0] === 0x3c) {
     throw new EvermoonLoadError(
-      `your bundler or server served a page in place of the wasm: ${from} begins with '<'. ` +
-        `Copy evermoon.wasm to that address, or pass { wasm: url }, or import 'evermoon/inline'`,
+      `your bundler or server served a page in place of the wasm: ${from} begins with '<'${ADVICE}`,
     );
   }
   if (view[0] !== 0 || view[1] !== 0x61 || view[2] !== 0x73 || view[3] !== 0x6d) {
@@ -134,12 +159,6 @@ type NodeProcess = { versions?: { node?: string }; getBuiltinModule?: (name: str
 export function isNode(): boolean {
   const { process, Deno } = globalThis as { process?: NodeProcess; Deno?: unknown };
   return Deno === undefined && typeof process?.versions?.node === 'string';
-}
-
-/** Where a file of the package may be: beside the code, or where Vite's dev server has it when it has moved only the code. */
-export function siblings(name: string): string[] {
-  const { url } = import.meta;
-  return [...new Set([url, url.replace(/[^/]*\/deps(_temp[^/]*)?\/[^/]*$/, 'evermoon/dist/x')])].map((base) => new URL(name, base).href);
 }
 
 /** One of Node's own modules, by a way that no bundler follows. */

@@ -18,7 +18,7 @@ import {
   LuaTimeoutError,
 } from './errors.js';
 import { Evermoon as Base } from './evermoon.js';
-import { isNode, nodeModule, siblings } from './load.js';
+import { isNode, nodeModule, elsewhere } from './load.js';
 import { Method, Multi, Proxied } from './marks.js';
 import { Sink } from './output.js';
 import { proxyFunctions } from './proxy.js';
@@ -397,7 +397,9 @@ class InWorker implements types.WorkerEngine {
 async function start(given: string | URL | undefined): Promise<object> {
   if (isNode()) {
     const { Worker } = await nodeModule<typeof import('node:worker_threads')>('node:worker_threads');
-    return new Worker(new URL(given ?? siblings('worker-script.js')[0]!));
+    // Not `new URL(…, import.meta.url)`, which bundlers would follow: theirs is below.
+    const address = given ?? import.meta.url.replace(/[^/]*$/, 'worker-script.js');
+    return new Worker(address instanceof URL ? address : new URL(address));
   }
   if (given !== undefined) return new Worker(given, { type: 'module' });
   return new Worker(new URL('./worker-script.js', import.meta.url), { type: 'module' });
@@ -421,7 +423,9 @@ async function workerEngine(options: types.WorkerOptions = {}): Promise<types.Wo
       ? [() => worker]
       : worker !== undefined
         ? [() => start(worker)]
-        : [() => start(undefined), ...(isNode() ? [] : siblings('worker-script.js').slice(1)).map((address) => () => start(address))];
+        : [() => start(undefined)];
+  const there = worker === undefined ? elsewhere('worker-script.js') : undefined;
+  if (there !== undefined) tries.push(() => start(there));
   let link: Link | undefined;
   let failure: unknown;
   for (const attempt of tries) {

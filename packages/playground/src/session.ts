@@ -53,6 +53,8 @@ export class Session {
       memoryMax: HEAP_BYTES_MAX,
       modules,
       onOutput: (bytes) => listener.write(decoder.decode(bytes, { stream: true })),
+      onWarn: (message) => listener.write(`Lua warning: ${message}\n`),
+      onStderr: (line) => listener.write(`${line}\n`),
     });
     const session = new Session(lua);
     installHost(lua, stage, () => session.#stop.signal);

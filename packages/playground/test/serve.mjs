@@ -15,8 +15,11 @@ const TYPES = {
   '.webmanifest': 'application/manifest+json',
 };
 
-/** Serves folders, each at its path: `{ '/': dist, '/evermoon/': package }`. */
-export async function serve(folders) {
+/**
+ * Serves folders, each at its path: `{ '/': dist, '/evermoon/': package }`. `headers` go with every answer; with `fallback` what is not there is answered by the
+ * page, as servers of single-page applications do.
+ */
+export async function serve(folders, { headers = {}, fallback = false } = {}) {
   const server = createServer(async (request, response) => {
     const path = decodeURIComponent(new URL(request.url, 'http://localhost').pathname);
     const prefix = Object.keys(folders)
@@ -26,10 +29,11 @@ export async function serve(folders) {
     try {
       if (!file.startsWith(normalize(folders[prefix] + sep))) throw new Error('outside');
       const bytes = await readFile(file);
-      response.writeHead(200, { 'content-type': TYPES[extname(file)] ?? 'application/octet-stream', 'cache-control': 'no-store' });
+      response.writeHead(200, { 'content-type': TYPES[extname(file)] ?? 'application/octet-stream', 'cache-control': 'no-store', ...headers });
       response.end(bytes);
     } catch {
-      response.writeHead(404).end('not found');
+      if (fallback) response.writeHead(200, { 'content-type': TYPES['.html'] }).end(await readFile(join(folders['/'], 'index.html')));
+      else response.writeHead(404).end('not found');
     }
   });
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));

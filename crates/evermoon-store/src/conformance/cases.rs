@@ -1,9 +1,10 @@
 //! The promises, one a case.
 
+use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use super::Worlds;
-use crate::batch::Batch;
+use crate::batch::{Batch, Op};
 use crate::error::StoreError;
 use crate::store::{Durability, Entry, Head, KEY_SIZE_MAX, Scan, Stats, Store, VALUE_SIZE_MAX};
 
@@ -435,6 +436,69 @@ pub(super) fn many_keys(worlds: &dyn Worlds) {
     assert_eq!(left[100].0, (COUNT - 100).to_be_bytes());
 }
 
+pub(super) fn runs_meet_what_is_there(worlds: &dyn Worlds) {
+    let mut world = worlds.fresh();
+    let mut store = world.handle();
+    let key = |id: u64| id.to_be_bytes();
+    let mut expected = BTreeMap::new();
+    // Gaps of a hundred, then runs over them: into gaps, over what is there, with gaps of their own, from the end and to it, and broken off
+    // by deletions and by keys that go back.
+    let mut batches = vec![Batch::new()];
+    for id in (0..3000).step_by(100) {
+        batches[0].put(key(id), "stone");
+    }
+    for (from, to, step) in [(50, 90, 1), (1, 2000, 1), (1500, 3500, 3), (0, 100, 1)] {
+        let mut batch = Batch::new();
+        for id in (from..to).step_by(step) {
+            batch.put(key(id), format!("{from} {id}"));
+            if id % 97 == 0 {
+                batch.delete(key(id - id % 7));
+            }
+            if id % 199 == 0 {
+                batch.put(key(id / 2), "back");
+            }
+            if id % 293 == 0 {
+                batch.delete_range(key(id.saturating_sub(20)), Some(key(id + 10).to_vec()));
+            }
+        }
+        batches.push(batch);
+    }
+    for batch in batches {
+        commit(&mut *store, &batch);
+        for op in batch.ops() {
+            match op {
+                Op::Put { key, value } => {
+                    expected.insert(key.to_vec(), value.to_vec());
+                }
+                Op::Delete { key } => {
+                    expected.remove(key);
+                }
+                Op::DeleteRange { from, to } => {
+                    expected
+                        .retain(|key, _| &key[..] < from || to.is_some_and(|to| &key[..] >= to));
+                }
+            }
+        }
+        let entries: Vec<Entry> = expected.clone().into_iter().collect();
+        assert!(store.scan(Scan::all()).unwrap() == entries);
+        let bytes = entries
+            .iter()
+            .map(|(k, v)| (k.len() + v.len()) as u64)
+            .sum();
+        let stats = store.stats().unwrap();
+        assert_eq!(
+            (stats.entries, stats.payload_bytes),
+            (entries.len() as u64, bytes)
+        );
+    }
+    assert!(
+        store
+            .verify(&mut |_| ControlFlow::Continue(()))
+            .unwrap()
+            .is_whole()
+    );
+}
+
 pub(super) fn everything_is_there_after_reopening(worlds: &dyn Worlds) {
     let mut world = worlds.fresh();
     for round in 1..=5 {
@@ -565,6 +629,8 @@ pub(super) fn care_changes_nothing(worlds: &dyn Worlds) {
             .unwrap()
             .is_whole()
     );
+    store.rest().unwrap();
+    assert_eq!((store.head().unwrap(), content(&*store)), before);
     // A store that is well has nothing to reopen.
     store.reopen().unwrap();
     commit(&mut *store, &puts([("on", "1")]));

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -16,7 +17,8 @@ use crate::store::{Durability, Entry, Head, Scan, Store};
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub struct Model {
     pub head: Head,
-    pub entries: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// Shared between the states of a history.
+    pub entries: BTreeMap<Vec<u8>, Arc<[u8]>>,
 }
 
 impl Model {
@@ -25,7 +27,7 @@ impl Model {
         for op in batch.ops() {
             match op {
                 Op::Put { key, value } => {
-                    self.entries.insert(key.to_vec(), value.to_vec());
+                    self.entries.insert(key.to_vec(), value.into());
                 }
                 Op::Delete { key } => {
                     self.entries.remove(key);
@@ -48,7 +50,7 @@ impl Model {
         let mut expected = self.entries.iter();
         let mut found = None;
         store.visit(Scan::all(), &mut |key, value| match expected.next() {
-            Some((k, v)) if k == key && v == value => ControlFlow::Continue(()),
+            Some((k, v)) if k == key && **v == *value => ControlFlow::Continue(()),
             other => {
                 let other = other.map(|(k, v)| (k.escape_ascii().to_string(), v.len()));
                 found = Some(format!(
@@ -65,7 +67,7 @@ impl Model {
             found = Some(format!("it has no key {}", key.escape_ascii()));
         }
         let stats = store.stats()?;
-        let bytes = |(key, value): (&Vec<u8>, &Vec<u8>)| (key.len() + value.len()) as u64;
+        let bytes = |(key, value): (&Vec<u8>, &Arc<[u8]>)| (key.len() + value.len()) as u64;
         let figures = (
             self.entries.len() as u64,
             self.entries.iter().map(bytes).sum(),
@@ -81,7 +83,7 @@ impl Model {
             .entries
             .iter()
             .filter(|(key, _)| &key[..] >= scan.from && scan.to.is_none_or(|to| &key[..] < to))
-            .map(|(key, value)| (key.clone(), value.clone()))
+            .map(|(key, value)| (key.clone(), value.to_vec()))
             .collect();
         if scan.reverse {
             entries.reverse();
@@ -116,7 +118,7 @@ enum Action {
 fn key() -> impl Strategy<Value = Vec<u8>> {
     let byte = prop::sample::select(vec![0u8, 1, b'a', b'b', 0x7f, 0x80, 0xff]);
     prop_oneof![
-        20 => vec(byte.clone(), 0..4),
+        20 => vec(byte.clone(), 0..5),
         1 => vec(byte, 1000..1024),
     ]
 }
@@ -135,12 +137,24 @@ fn batch() -> impl Strategy<Value = Batch> {
         Delete(Vec<u8>),
         DeleteRange(Vec<u8>, Option<Vec<u8>>),
     }
+    impl Write {
+        fn key(&self) -> &[u8] {
+            match self {
+                Write::Put(key, _) | Write::Delete(key) | Write::DeleteRange(key, _) => key,
+            }
+        }
+    }
     let write = prop_oneof![
-        10 => (key(), value()).prop_map(|(key, value)| Write::Put(key, value)),
+        20 => (key(), value()).prop_map(|(key, value)| Write::Put(key, value)),
         3 => key().prop_map(Write::Delete),
         1 => (key(), prop::option::of(key())).prop_map(|(from, to)| Write::DeleteRange(from, to)),
     ];
-    vec(write, 0..30).prop_map(|writes| {
+    // Long ascending runs are a way of their own in some stores.
+    let writes = (vec(write, 0..60), any::<bool>());
+    writes.prop_map(|(mut writes, is_sorted)| {
+        if is_sorted {
+            writes.sort_by(|a, b| a.key().cmp(b.key()));
+        }
         let mut batch = Batch::new();
         for write in writes {
             match write {
@@ -220,7 +234,7 @@ fn act(
             let keys: Vec<&[u8]> = keys.iter().map(Vec::as_slice).collect();
             let expected: Vec<_> = keys
                 .iter()
-                .map(|key| model.entries.get(*key).cloned())
+                .map(|key| model.entries.get(*key).map(|value| value.to_vec()))
                 .collect();
             assert_eq!(store.get_many(&keys).unwrap(), expected);
             for (key, value) in keys.iter().zip(expected) {

@@ -134,7 +134,8 @@ impl Crash<'_> {
 
     /// Opens one image and looks; then perhaps crashes again in what that did.
     fn one(&mut self, image: Vec<u8>, allowed: &Arc<Vec<Arc<Model>>>, depth: usize) {
-        let disk = Disk::new(image.clone());
+        let again = (depth < DEPTH_MAX && self.dice.once_in(20)).then(|| image.clone());
+        let disk = Disk::new(image);
         disk.allow(allowed);
         let result = catch_unwind(AssertUnwindSafe(|| {
             check(&disk, &self.options, allowed, &mut self.dice)
@@ -147,7 +148,7 @@ impl Crash<'_> {
                 .failures
                 .push(format!("{}: a panic (above)", self.path)),
         }
-        if depth < DEPTH_MAX && self.dice.once_in(20) {
+        if let Some(image) = again {
             self.path.push_str("; its recovery");
             let log = disk.take_log();
             let mut replay = Replay::new(image);

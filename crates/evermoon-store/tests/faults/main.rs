@@ -1,13 +1,14 @@
 //! The hostile world: crashes of a simulated disk, failing calls, killed processes, racing processes. Short under `cargo test`, long under
 //! `cargo xtask faults`.
 //!
-//! `cargo test -p evermoon-store --test faults -- [parts] [--images N] [--kills N] [--races N] [--errors N] [--stride N] [--seed S] [--dir D]`. A failure
+//! `cargo test -p evermoon-store --test faults -- [parts] [--images N] [--kills N] [--races N] [--errors N] [--flips N] [--stride N] [--seed S] [--dir D]`. A failure
 //! says its seed; `crash --seed S --images 1000` runs it again, image by image the same.
 
 mod crash;
 mod dice;
 mod disk;
 mod errors;
+mod flips;
 mod kill;
 mod race;
 mod workload;
@@ -16,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Instant;
 
-const PARTS: [&str; 6] = ["replay", "lies", "crash", "errors", "kill", "race"];
+const PARTS: [&str; 7] = ["replay", "lies", "crash", "errors", "flips", "kill", "race"];
 
 struct Args {
     parts: Vec<String>,
@@ -24,6 +25,7 @@ struct Args {
     kills: usize,
     races: usize,
     errors: u64,
+    flips: usize,
     stride: usize,
     seed: u64,
     directory: PathBuf,
@@ -36,6 +38,7 @@ fn parse(given: &[String]) -> Result<Args, String> {
         kills: 12,
         races: 200,
         errors: 3,
+        flips: 200,
         stride: 5,
         seed: 1,
         directory: std::env::temp_dir(),
@@ -53,6 +56,7 @@ fn parse(given: &[String]) -> Result<Args, String> {
             "--kills" => args.kills = number()? as usize,
             "--races" => args.races = number()? as usize,
             "--errors" => args.errors = number()?,
+            "--flips" => args.flips = number()? as usize,
             "--stride" => args.stride = (number()? as usize).max(1),
             "--seed" => args.seed = number()?,
             "--dir" => args.directory = rest.next().ok_or("--dir needs a directory")?.into(),
@@ -152,6 +156,14 @@ fn run(part: &str, args: &Args) -> Result<String, String> {
             fail_if_any(failures)?;
             Ok(format!("{calls} calls failed, one at a time"))
         }
+        "flips" => {
+            let count = quietly(|| flips::run(args.flips, args.seed));
+            fail_if_any(count.failures)?;
+            Ok(format!(
+                "{} spoilt images: {} do not open, {} have their damage named, {} are back at an earlier version, {} are unharmed",
+                count.images, count.refused, count.named, count.rolled_back, count.unharmed
+            ))
+        }
         "kill" => {
             let count = kill::run(args.kills, args.seed, &args.directory)?;
             Ok(format!(
@@ -176,7 +188,7 @@ fn fail_if_any(failures: Vec<String>) -> Result<(), String> {
     Err(failures.join("\n"))
 }
 
-/// Without the panics' own words: they are wanted here.
+/// Without the panics' own words: those of redb are caught.
 fn quietly<T>(work: impl FnOnce() -> T) -> T {
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| {}));

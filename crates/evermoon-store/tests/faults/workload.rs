@@ -77,6 +77,7 @@ impl Workload {
                 assert_eq!(health.damage, [""; 0]);
                 Ok(())
             }
+            4 if dice.once_in(2) => self.store()?.rest(),
             4 => {
                 self.store = None;
                 self.store()?;
@@ -135,6 +136,15 @@ fn batch(dice: &mut Dice) -> Batch {
         1 => 100 + dice.below(300),
         _ => 1 + dice.below(12),
     };
+    // Now and then a long run of ascending keys.
+    if dice.once_in(8) {
+        let (first, class) = (dice.below(100) as u64, b"opx"[dice.below(3)]);
+        for id in first..first + 20 + dice.below(200) as u64 {
+            let mut key = vec![class];
+            key.extend_from_slice(&id.to_be_bytes());
+            batch.put(key, vec![id as u8; 1 + id as usize % 90]);
+        }
+    }
     for _ in 0..writes {
         let key = key(dice);
         match dice.below(12) {

@@ -94,6 +94,11 @@ pub enum Error {
     Recursive,
     /// A value of one engine was given to another.
     Foreign,
+    /// The world cannot be stored, loaded or put back.
+    World {
+        /// What happened, where, what to do.
+        message: String,
+    },
     /// The engine is gone.
     Closed,
     /// The engine cannot do this now.
@@ -175,6 +180,7 @@ impl Error {
             Error::UserDataBorrowed => "userdata_borrowed",
             Error::Recursive => "recursive",
             Error::Foreign => "foreign",
+            Error::World { .. } => "world",
             Error::Closed => "closed",
             Error::Busy { .. } => "busy",
             Error::Poisoned => "poisoned",
@@ -247,6 +253,7 @@ impl fmt::Display for Error {
             Error::Syntax { message, .. }
             | Error::Memory { message }
             | Error::Fuel { message }
+            | Error::World { message }
             | Error::Busy { message } => f.write_str(message)?,
             Error::Exit { code, .. } => write!(f, "the program has ended with exit code {code}")?,
             Error::FromLua { from, to, message } => {

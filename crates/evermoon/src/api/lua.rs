@@ -14,7 +14,7 @@ use super::table::Table;
 use super::thread::Thread;
 use super::userdata::{AnyUserData, Graveyard, HostData};
 use super::value::{LightUserData, LuaString, MultiValue, Value};
-use super::{FromLua, IntoLua};
+use super::{FromLua, FromLuaMulti, IntoLua, IntoLuaMulti};
 use crate::heap::value::{Type, Value as Raw, tag};
 use crate::stdlib::{self, xoshiro::Xoshiro};
 use crate::vm::host::Host;
@@ -128,7 +128,13 @@ pub struct Builder {
     memory: Option<usize>,
     fuel: Option<u64>,
     seed: Option<(i64, i64)>,
+    world: Option<Box<dyn crate::persist::Backing>>,
+    codecs: Vec<crate::persist::Codec>,
+    modules: Vec<OpenModule>,
 }
+
+/// Enters a library of natives into a new engine; see [`Builder::module`].
+pub type OpenModule = fn(&mut Vm) -> Result<(), Throw>;
 
 impl Builder {
     /// Which libraries; [`StdLib::PURE`] unless said.
@@ -176,6 +182,41 @@ impl Builder {
         self.seed = Some((n1, n2));
         self
     }
+    /// A library of natives beyond Lua's own, which its crate offers as a function that enters it into `package.preload`. What such a library makes
+    /// persists, as its natives have names; a library of closures ([`Lua::preload`]) is more convenient.
+    ///
+    /// ```
+    /// use evermoon::Lua;
+    /// use evermoon::heap::value::Value;
+    /// use evermoon::vm::{NativeResult, Throw, Vm};
+    ///
+    /// fn open(vm: &mut Vm) -> Result<(), Throw> {
+    ///     evermoon::stdlib::preload(vm, "answers", load)
+    /// }
+    /// fn load(vm: &mut Vm) -> NativeResult {
+    ///     let module = vm.new_table()?;
+    ///     vm.raw_set_name(module, "all", Value::int(42))?;
+    ///     vm.ret(Value::table(module))
+    /// }
+    ///
+    /// let lua = Lua::builder().module(open).build().unwrap();
+    /// assert_eq!(lua.load("require('answers').all").eval::<i64>().unwrap(), 42);
+    /// ```
+    pub fn module(mut self, open: OpenModule) -> Self {
+        self.modules.push(open);
+        self
+    }
+
+    /// The engine's state is the world that is read here; an empty one is made. The store must answer at once.
+    pub fn world(mut self, backing: impl crate::persist::Backing + 'static) -> Self {
+        self.world = Some(Box::new(backing));
+        self
+    }
+    /// How a type of userdata is stored in a world.
+    pub fn codec(mut self, codec: crate::persist::Codec) -> Self {
+        self.codecs.push(codec);
+        self
+    }
 
     /// Makes the engine. Fails only if the memory limit is too small for its libraries.
     pub fn build(self) -> Result<Lua> {
@@ -184,7 +225,16 @@ impl Builder {
         vm.heap.bytes_max = self.memory.unwrap_or(vm.heap.bytes_max);
         let report = Rc::new(RefCell::new(None));
         let made = open_libraries(&mut vm, self.libraries)
+            .and_then(|()| self.modules.iter().try_for_each(|open| open(&mut vm)))
             .and_then(|()| operations::register(&mut vm, &report));
+        let made = made.and_then(|natives| {
+            // Programs under way have it on their stacks.
+            vm.set_permanent("engine.message_handler", natives.handler);
+            Ok(natives)
+        });
+        if let (Some(backing), Ok(_)) = (self.world, &made) {
+            vm.open_world(backing, self.codecs)?;
+        }
         if let Some((n1, n2)) = self.seed {
             vm.random = Xoshiro::seed(n1, n2).state();
         }
@@ -255,7 +305,7 @@ fn open_libraries(vm: &mut Vm, libraries: StdLib) -> Result<(), Throw> {
 /// An error for which nothing runs.
 fn plain_error(vm: &mut Vm, throw: Throw) -> Error {
     match throw {
-        Throw::Memory(e) => memory_error(vm, Some(e.asked)),
+        Throw::Memory(e) => memory_error(vm, Some(e.asked())),
         _ => {
             let mut text = Vec::new();
             let error = vm.error;
@@ -304,6 +354,9 @@ impl Lua {
             memory: None,
             fuel: None,
             seed: None,
+            world: None,
+            codecs: Vec::new(),
+            modules: Vec::new(),
         }
     }
 
@@ -551,6 +604,35 @@ impl Lua {
                 .expect("set when the engine was made")
                 .clone(),
         )
+    }
+
+    /// Makes `require(name)` give what the function returns, which is called at the first `require` with the name and `":preload:"`. Fails if
+    /// the engine has no `package` library.
+    ///
+    /// ```
+    /// use evermoon::Lua;
+    /// let lua = Lua::new();
+    /// lua.preload("shapes", |lua, _: String| {
+    ///     let module = lua.create_table()?;
+    ///     module.set("area", lua.create_function(|_, (w, h): (f64, f64)| Ok(w * h))?)?;
+    ///     Ok(module)
+    /// }).unwrap();
+    /// assert_eq!(lua.load("require('shapes').area(3, 4)").eval::<f64>().unwrap(), 12.0);
+    /// ```
+    pub fn preload<F, A, R>(&self, name: &str, loader: F) -> Result<()>
+    where
+        F: Fn(&Lua, A) -> Result<R> + 'static,
+        A: FromLuaMulti,
+        R: IntoLuaMulti,
+    {
+        let loader = self.named_function(name, loader)?;
+        self.with(|vm| {
+            let Some(preload) = stdlib::package::preload_table(vm)? else {
+                return Err(Error::runtime("there is no 'package' library").into());
+            };
+            let loader = self.raw_of(vm, &loader.0)?;
+            Ok(vm.raw_set_name(preload, name, loader)?)
+        })
     }
 
     /// A table that Lua code does not see, for values of the host's own.

@@ -19,17 +19,19 @@ mod table;
 mod thread;
 mod userdata;
 mod value;
+mod world;
 
 pub use chunk::{Chunk, ChunkMode};
 pub use convert::{FromLua, FromLuaMulti, IntoLua, IntoLuaMulti, Variadic};
 pub use error::{Error, IntoError, Result, ResultExt, RuntimeError};
 pub use function::Function;
-pub use lua::{Builder, Interrupter, Lua, StdLib};
+pub use lua::{Builder, Interrupter, Lua, OpenModule, StdLib};
 pub use run::{Event, HostCall, Run};
 pub use table::{Pairs, Sequence, Table};
 pub use thread::{Thread, ThreadStatus};
 pub use userdata::{AnyUserData, UserData, UserDataFields, UserDataMethods};
 pub use value::{LightUserData, LuaString, MultiValue, Value};
+pub use world::Pending;
 
 /// Everything that embedding code usually names, mlua's way: `use evermoon::prelude::*`.
 pub mod prelude {

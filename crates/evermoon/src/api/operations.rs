@@ -36,7 +36,7 @@ pub(crate) fn register(
     vm: &mut Vm,
     report: &Rc<RefCell<Option<Report>>>,
 ) -> Result<Natives, Throw> {
-    let handler = vm.register("host", "message_handler", message_handler);
+    let handler = vm.register("engine", "message_handler", message_handler);
     let report = vm.heap.userdata(Some(Box::new(ReportTo(report.clone()))))?;
     let handler = Raw::native_closure(
         vm.heap
@@ -46,17 +46,17 @@ pub(crate) fn register(
     let name = vm.new_string(b"error")?;
     vm.raw_set_name(metatable, "__name", name)?;
     vm.raw_set_name(metatable, "__metatable", Raw::FALSE)?;
-    let text = vm.register("host", "error_text", error_text);
+    let text = vm.register("engine", "error_text", error_text);
     vm.raw_set_name(metatable, "__tostring", text)?;
     let error_metatable = vm.hold(Raw::table(metatable)).slot;
     Ok(Natives {
-        index: vm.register("host", "index", index),
-        set_index: vm.register("host", "set_index", set_index),
-        length: vm.register("host", "length", length),
-        equals: vm.register("host", "equals", equals),
-        tostring: vm.register("host", "tostring", tostring),
-        resume: vm.register("host", "resume", resume),
-        main: vm.register("host", "main", main),
+        index: vm.register("engine", "index", index),
+        set_index: vm.register("engine", "set_index", set_index),
+        length: vm.register("engine", "length", length),
+        equals: vm.register("engine", "equals", equals),
+        tostring: vm.register("engine", "tostring", tostring),
+        resume: vm.register("engine", "resume", resume),
+        main: vm.register("engine", "main", main),
         handler,
         error_metatable,
     })

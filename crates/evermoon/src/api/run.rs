@@ -79,6 +79,16 @@ impl Run {
         })
     }
 
+    /// The run of a task that is there already.
+    pub(crate) fn of_task(lua: &Lua, task: usize) -> Run {
+        Run {
+            inner: Rc::downgrade(&lua.inner),
+            pool: lua.inner.pool.clone(),
+            task,
+            over: false,
+        }
+    }
+
     fn lua(&self) -> Result<Lua> {
         let inner = self.inner.upgrade().ok_or(Error::Closed)?;
         Ok(Lua::from_inner(inner))

@@ -3,7 +3,7 @@
 use super::convert::{FromLua, IntoLua};
 use super::error::{Error, Result};
 use super::handle::Handle;
-use super::lua::Lua;
+use super::lua::{Failure, Lua};
 use super::value::Value;
 use crate::heap::object::Gc;
 use crate::heap::table::Table as RawTable;
@@ -32,8 +32,11 @@ use std::rc::Rc;
 pub struct Table(pub(crate) Rc<Handle>);
 
 impl Table {
-    pub(crate) fn raw(&self, lua: &Lua, vm: &Vm) -> Result<Gc<RawTable>> {
-        lua.raw_of(vm, &self.0)?.as_table().ok_or(Error::Closed)
+    /// The table, loaded.
+    pub(crate) fn raw(&self, lua: &Lua, vm: &mut Vm) -> Result<Gc<RawTable>, Failure> {
+        let table = lua.raw_of(vm, &self.0)?.as_table().ok_or(Error::Closed)?;
+        vm.touch_table(table)?;
+        Ok(table)
     }
 
     fn value(&self) -> Value {

@@ -276,7 +276,7 @@ impl Heap {
             }
             tag::LUA_CLOSURE => {
                 let (Some(proto), Some(dummy)) = (self.world.proto, self.world.upvalue) else {
-                    return Err(OutOfMemory { asked: 0 });
+                    return Err(OutOfMemory::new(0));
                 };
                 let mut c = self.lua_closure(proto, count as usize)?;
                 for i in 0..count as usize {
@@ -697,16 +697,15 @@ impl Heap {
     }
 
     /// The addresses of the closures that the loaded coroutines' frames run.
-    pub(crate) fn running_closures(&self) -> std::collections::BTreeSet<usize> {
-        let mut running = std::collections::BTreeSet::new();
+    /// The running one's are in `exec`.
+    pub(crate) fn running_closures(&self, exec: &Exec) -> std::collections::BTreeSet<usize> {
+        let of = |exec: &Exec| {
+            let lua = exec.frames().iter().filter(|f| f.kind == kind::LUA);
+            lua.map(|f| f.closure as usize).collect::<Vec<_>>()
+        };
+        let mut running: std::collections::BTreeSet<usize> = of(exec).into_iter().collect();
         for co in self.coroutines() {
-            running.extend(
-                co.exec
-                    .frames()
-                    .iter()
-                    .filter(|f| f.kind == kind::LUA)
-                    .map(|f| f.closure as usize),
-            );
+            running.extend(of(&co.exec));
         }
         running
     }

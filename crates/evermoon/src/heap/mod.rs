@@ -34,8 +34,20 @@ use value::{Value, tag};
 /// An allocation would have passed the memory cap.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct OutOfMemory {
-    /// Logical bytes asked for.
-    pub asked: usize,
+    /// Logical bytes asked for, up to 4 GiB: a native's result has room for no more (`vm/native.rs`).
+    asked: u32,
+}
+
+impl OutOfMemory {
+    pub fn new(asked: usize) -> OutOfMemory {
+        OutOfMemory {
+            asked: u32::try_from(asked).unwrap_or(u32::MAX),
+        }
+    }
+    /// Logical bytes asked for, up to 4 GiB.
+    pub fn asked(self) -> usize {
+        self.asked as usize
+    }
 }
 
 /// All objects of one engine.
@@ -118,7 +130,7 @@ impl Heap {
             .saturating_add(self.world.absent_bytes)
             .saturating_sub(self.bytes);
         if bytes > room || size >= alloc::REFUSABLE && !alloc::available(size) {
-            Err(OutOfMemory { asked: bytes })
+            Err(OutOfMemory::new(bytes))
         } else {
             Ok(())
         }
@@ -173,7 +185,7 @@ impl Heap {
     fn long_string(&mut self, bytes: &[u8]) -> Result<Gc<Str>, OutOfMemory> {
         let size = STR_HEAD + bytes.len();
         if bytes.len() > u32::MAX as usize / 2 {
-            return Err(OutOfMemory { asked: size });
+            return Err(OutOfMemory::new(size));
         }
         self.reserve(size)?;
         let block = self.pools.object(size);
@@ -223,7 +235,7 @@ impl Heap {
         }
         let size = STR_HEAD.saturating_add(len);
         if len > u32::MAX as usize / 2 {
-            return Err(OutOfMemory { asked: size });
+            return Err(OutOfMemory::new(size));
         }
         self.reserve(size)?;
         let block = self.pools.object(size);
@@ -240,7 +252,7 @@ impl Heap {
     /// A string of `len` zero bytes that its maker fills in before anyone else sees it; longer than a short one.
     pub fn blank_string(&mut self, len: usize) -> Result<Gc<Str>, OutOfMemory> {
         if len <= string::SHORT_MAX {
-            return Err(OutOfMemory { asked: len });
+            return Err(OutOfMemory::new(len));
         }
         self.string_filled(len, |_| {})
     }

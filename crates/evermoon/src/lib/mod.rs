@@ -78,9 +78,19 @@ pub(crate) fn publish(vm: &mut Vm, name: &str, library: Gc<Table>) -> Result<(),
     vm.raw_set_name(loaded, name, Value::table(library))
 }
 
+/// Enters a loader into `package.preload`: `require(name)` calls it with the name and `":preload:"`, and the module is what it returns. In an
+/// engine without the package library nobody can ask for it.
+pub fn preload(vm: &mut Vm, name: &'static str, loader: NativeFn) -> Result<(), Throw> {
+    let loader = vm.register(name, "loader", loader);
+    match package::preload_table(vm)? {
+        Some(preload) => vm.raw_set_name(preload, name, loader),
+        None => Ok(()),
+    }
+}
+
 /// A message handler for the host's entries: it keeps the error value as it is and remembers the traceback.
 pub fn traceback_handler(vm: &mut Vm) -> Option<Value> {
-    Some(vm.register("host", "traceback", debug::remember_traceback))
+    Some(vm.register("engine", "traceback", debug::remember_traceback))
 }
 
 /// The error of a run that failed, and its traceback as a string (or nil).

@@ -5,6 +5,8 @@
 //! that a program may overwrite the global.
 
 use super::load::{self, Mode};
+use crate::heap::object::Gc;
+use crate::heap::table::Table;
 use crate::heap::value::Value;
 use crate::vm::{Act, NativeFn, NativeResult, Throw, Vm};
 
@@ -259,6 +261,12 @@ fn require_end(vm: &mut Vm, module: Value) -> NativeResult {
 }
 
 // ---- searchers ----
+
+/// `package.preload`; `None` in an engine without this library.
+pub fn preload_table(vm: &mut Vm) -> Result<Option<Gc<Table>>, Throw> {
+    let registry = vm.registry;
+    Ok(vm.raw_get_name(registry, PRELOAD)?.as_table())
+}
 
 fn searcher_preload(vm: &mut Vm) -> NativeResult {
     let name = vm.check_str(0)?;

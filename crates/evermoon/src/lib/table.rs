@@ -592,7 +592,7 @@ fn concat_plain(
         }
         out.extend_from_slice(separator);
         if out.len() > room {
-            return Err(Throw::Memory(OutOfMemory { asked: out.len() }));
+            return Err(Throw::Memory(OutOfMemory::new(out.len())));
         }
         if out.len() > vm.limits.string_max {
             return Err(vm.fail("resulting string too large"));

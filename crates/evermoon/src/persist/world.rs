@@ -152,7 +152,7 @@ impl Loader for World {
         match self.load_all(vm, object) {
             Ok(()) => Ok(()),
             Err(LoadError::Later) => Err(Throw::Fault),
-            Err(LoadError::Memory) => Err(Throw::Memory(crate::heap::OutOfMemory { asked: 0 })),
+            Err(LoadError::Memory) => Err(Throw::Memory(crate::heap::OutOfMemory::new(0))),
             Err(e) => Err(vm.fail(&e.to_string())),
         }
     }
@@ -171,6 +171,31 @@ impl Loader for World {
             }
             todo.append(&mut vm.heap.world.new_stubs);
         }
+    }
+    fn evict(&mut self, vm: &mut Vm) {
+        let kept: Vec<Gc<Header>> = vm
+            .tasks
+            .iter()
+            .flatten()
+            .flat_map(|task| [task.root.header(), task.current.header()])
+            .chain([vm.main.header(), vm.current.header()])
+            .collect();
+        let objects = vm.heap.numbered_objects();
+        let is_closure = |o: &Gc<Header>| o.kind as u32 == tag::LUA_CLOSURE;
+        for &object in objects.iter().filter(|o| !is_closure(o)) {
+            if vm.heap.may_hollow(object) && !kept.contains(&object) {
+                vm.heap.hollow_out(object);
+            }
+        }
+        // The functions that run in coroutines which are still here stay too (`heap/hollow.rs`, invariant 4).
+        let running = vm.heap.running_closures(&vm.exec);
+        for &object in objects.iter().filter(|o| is_closure(o)) {
+            if vm.heap.may_hollow(object) && !running.contains(&object.address()) {
+                vm.heap.hollow_out(object);
+            }
+        }
+        self.segments
+            .retain(|id, _| vm.heap.object_by_id(*id).is_some_and(|o| !o.is_hollow()));
     }
     fn as_any(&mut self) -> &mut dyn Any {
         self
@@ -286,7 +311,15 @@ impl World {
         let name_value = vm.heap.string(name).map_err(|_| LoadError::Memory)?;
         let c = vm
             .heap
-            .native_closure(number, &[Value::string(name_value)])
+            .native_closure(
+                number,
+                &[
+                    Value::string(name_value),
+                    Value::NIL,
+                    Value::NIL,
+                    Value::NIL,
+                ],
+            )
             .map_err(|_| LoadError::Memory)?;
         self.keep_stand_in(vm, name, Value::native_closure(c))
     }
@@ -532,6 +565,9 @@ impl World {
     }
 }
 
+/// Room for the upvalues of a host function that takes a stand-in's place.
+const STAND_IN_UPVALUES: usize = 4;
+
 /// The codec's name of [`Absent`].
 const ABSENT: &[u8] = b"absent";
 
@@ -540,6 +576,10 @@ struct Absent(Box<[u8]>);
 
 /// The native behind functions that this host or engine does not have.
 fn absent_function(vm: &mut Vm) -> crate::vm::NativeResult {
+    if vm.state() != 0 {
+        // Called when a host had it, and answered by one that has not.
+        return crate::vm::task::ask_host(vm);
+    }
     let name = vm
         .upval(0)
         .as_str()
@@ -666,32 +706,7 @@ impl Vm {
     /// Lets the contents of unchanged objects go, so that memory holds little more than what was touched lately. Between runs or at the end
     /// of a slice only.
     pub fn world_evict(&mut self) {
-        let kept: Vec<Gc<Header>> = self
-            .tasks
-            .iter()
-            .flatten()
-            .flat_map(|task| [task.root.header(), task.current.header()])
-            .chain([self.main.header()])
-            .collect();
-        let objects = self.heap.numbered_objects();
-        let is_closure = |o: &Gc<Header>| o.kind as u32 == tag::LUA_CLOSURE;
-        for &object in objects.iter().filter(|o| !is_closure(o)) {
-            if self.heap.may_hollow(object) && !kept.contains(&object) {
-                self.heap.hollow_out(object);
-            }
-        }
-        // The functions that run in coroutines which are still here stay too (`heap/hollow.rs`, invariant 4).
-        let running = self.heap.running_closures();
-        for &object in objects.iter().filter(|o| is_closure(o)) {
-            if self.heap.may_hollow(object) && !running.contains(&object.address()) {
-                self.heap.hollow_out(object);
-            }
-        }
-        self.with_world(|world, vm| {
-            world
-                .segments
-                .retain(|id, _| vm.heap.object_by_id(*id).is_some_and(|o| !o.is_hollow()))
-        });
+        self.evict_for_room();
     }
 
     pub fn world_statistics(&mut self) -> Statistics {
@@ -710,9 +725,37 @@ impl Vm {
         .unwrap_or_default()
     }
 
-    /// Gives a value of the host's a name for records; it is then stored by that name and found again by it.
-    pub fn set_permanent(&mut self, name: &str, value: Value) {
+    /// Gives a function or userdata of the host's a name for records; it is then stored by that name and found again by it. When something
+    /// in the world has been waiting under this name, that becomes what is given. The value that has the name from here on.
+    pub fn set_permanent(&mut self, name: &str, value: Value) -> Value {
+        if let Some(&known) = self.permanents.get(name) {
+            if known.raw_equals(value) {
+                return known;
+            }
+            if let (Some(mut stand_in), Some(new)) =
+                (known.as_native_closure(), value.as_native_closure())
+                && stand_in.upvals().len() == STAND_IN_UPVALUES
+                && new.upvals().len() <= STAND_IN_UPVALUES
+            {
+                self.heap.barrier(stand_in);
+                stand_in.native = new.native;
+                stand_in.upvals_mut()[..new.upvals().len()].copy_from_slice(new.upvals());
+                return known;
+            }
+            if let (Some(mut stand_in), Some(mut new)) = (known.as_userdata(), value.as_userdata())
+                && stand_in
+                    .data
+                    .as_ref()
+                    .is_some_and(|data| data.is::<Absent>())
+            {
+                self.heap.barrier(stand_in);
+                stand_in.data = new.data.take();
+                stand_in.set_metatable(new.metatable);
+                return known;
+            }
+        }
         self.permanents.insert(name.into(), value);
+        value
     }
 }
 
@@ -829,7 +872,7 @@ impl World {
     fn manifest(&self, vm: &Vm) -> Vec<u8> {
         let mut out = Vec::new();
         for native in &vm.natives {
-            if native.library != "host" && native.library != "world" {
+            if !matches!(native.library, "host" | "world" | "engine") {
                 out.extend_from_slice(native.full_name().as_bytes());
                 out.push(b'\n');
             }

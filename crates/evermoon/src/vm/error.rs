@@ -240,6 +240,8 @@ impl Vm {
             let func = self.exec.top;
             self.exec.push(handler);
             self.exec.push(error);
+            // Handlers that fail call each other without a safe point that the loop would count.
+            self.charge(1);
             // It has the room beyond the limits from here on.
             self.exec.handlers += 1;
             let begun = self.begin_call(func, 1, 1, frame_flag::HANDLER | frame_flag::NO_YIELD);
@@ -261,10 +263,17 @@ impl Vm {
         if self.heap.gc.suspended {
             return false;
         }
-        self.collect();
+        if self.may_fault {
+            if self.exec.frame().kind == kind::LUA {
+                self.evict_for_room();
+            }
+        }
+        self.collect_here();
         let frame = *self.exec.frame();
         let at = (self.exec.frame_count, frame.pc as usize);
-        if frame.kind != kind::LUA || self.memory_retry == at || self.heap.reserve(e.asked).is_err()
+        if frame.kind != kind::LUA
+            || self.memory_retry == at
+            || self.heap.reserve(e.asked()).is_err()
         {
             return false;
         }

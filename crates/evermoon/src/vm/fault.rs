@@ -20,6 +20,8 @@ pub trait Loader {
     fn load(&mut self, vm: &mut Vm, object: Gc<Header>) -> Result<(), Throw>;
     /// Has everything loaded that can be reached from what is here, as far as that is possible.
     fn load_reachable(&mut self, vm: &mut Vm);
+    /// Lets the contents of unchanged objects go.
+    fn evict(&mut self, vm: &mut Vm);
     /// The loader's own type.
     fn as_any(&mut self) -> &mut dyn Any;
 }
@@ -78,6 +80,15 @@ impl Vm {
         }
         if let Some(mut loader) = self.loader.take() {
             loader.load_reachable(self);
+            self.loader = Some(loader);
+        }
+    }
+
+    /// When memory is short: contents that are in the store go. Only where no native is in the middle of a step.
+    #[cold]
+    pub(crate) fn evict_for_room(&mut self) {
+        if let Some(mut loader) = self.loader.take() {
+            loader.evict(self);
             self.loader = Some(loader);
         }
     }

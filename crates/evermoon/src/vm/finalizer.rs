@@ -1,7 +1,7 @@
 //! Finalizers (`__gc`): calling those that are due, one at a time, on top of whatever Lua function is running; and giving an object a
 //! metatable that may have one.
 //!
-//! While one runs the collector stands still, so `Vm::finalizing` and `gc.suspended` go together with a frame that has
+//! While one runs the collector stands still and hooks are off, so `Vm::finalizing` and `gc.suspended` go together with a frame that has
 //! [`frame_flag::FINALIZER`]: whoever drops that frame calls `finalizer_ended`.
 
 use super::Vm;
@@ -37,6 +37,7 @@ impl Vm {
             self.exec.push(object);
             self.finalizing = true;
             self.heap.gc.suspended = true;
+            self.tracing = false;
             match self.begin_call(func, 1, 0, frame_flag::FINALIZER | frame_flag::NO_YIELD) {
                 Ok(()) => return Ok(true),
                 // It cannot be called at all: also that is only worth a warning.
@@ -53,6 +54,7 @@ impl Vm {
     pub(crate) fn finalizer_ended(&mut self) {
         self.finalizing = false;
         self.heap.gc.suspended = false;
+        self.update_tracing();
         self.finalizers_due = !self.heap.gc.to_finalize.is_empty();
     }
 
@@ -62,7 +64,7 @@ impl Vm {
         self.heap.finalize_all();
     }
 
-    /// The next finalizer that is due, and its object. The collector stands still while it runs.
+    /// The next finalizer that is due, and its object. From here on the collector stands still.
     pub fn next_finalizer(&mut self) -> Option<(Value, Value)> {
         while let Some(object) = self.heap.take_finalizable() {
             if self.touch(object).is_err() {
@@ -70,6 +72,7 @@ impl Vm {
             }
             let handler = self.metamethod(object, Event::Gc);
             if !handler.is_nil() {
+                self.finalizing = true;
                 self.heap.gc.suspended = true;
                 return Some((handler, object));
             }

@@ -201,13 +201,11 @@ impl Vm {
         }
     }
 
-    /// Switches the tracing loop as the current coroutine's hook wants it.
+    /// Switches the tracing loop as the current coroutine's hook wants it. Finalizers are not traced: when they run is no matter of the
+    /// program's.
     pub(crate) fn update_tracing(&mut self) {
-        self.tracing = self
-            .current
-            .hook
-            .as_ref()
-            .is_some_and(|hook| hook.mask != 0 && !hook.active);
+        let hook = self.current.hook.as_ref();
+        self.tracing = hook.is_some_and(|hook| hook.mask != 0 && !hook.active) && !self.finalizing;
     }
 }
 

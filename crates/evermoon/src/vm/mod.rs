@@ -408,6 +408,11 @@ impl Vm {
         if self.may_fault {
             self.prepare_cycle(true);
         }
+        self.collect_here();
+    }
+
+    /// A whole collection of what is loaded.
+    pub(crate) fn collect_here(&mut self) {
         let roots = self.root_values();
         self.heap.gc_full(crate::heap::gc::Roots {
             values: &roots,

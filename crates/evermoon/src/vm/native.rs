@@ -68,6 +68,9 @@ pub const CAUGHT: u32 = u32::MAX - 5;
 pub(crate) const CATCH: u32 = u32::MAX;
 
 pub type NativeResult = Result<Act, Throw>;
+// It comes back in two registers.
+#[cfg(target_pointer_width = "64")]
+const _: () = assert!(size_of::<NativeResult>() == 16);
 pub type NativeFn = fn(&mut Vm) -> NativeResult;
 
 /// Arguments and slots.
@@ -276,16 +279,21 @@ impl Vm {
     /// A string, or a number converted to one.
     #[inline]
     pub fn check_str(&mut self, i: usize) -> Result<Gc<Str>, Throw> {
-        let v = self.arg(i);
-        match v.as_str() {
+        match self.arg(i).as_str() {
             Some(s) => Ok(s),
-            None if v.is_number() => {
-                let s = self.number_string(v)?;
-                self.set_slot(i, Value::string(s));
-                Ok(s)
-            }
-            None => Err(self.arg_type_error(i, "string")),
+            None => self.check_str_slow(i),
         }
+    }
+    #[cold]
+    #[inline(never)]
+    fn check_str_slow(&mut self, i: usize) -> Result<Gc<Str>, Throw> {
+        let v = self.arg(i);
+        if !v.is_number() {
+            return Err(self.arg_type_error(i, "string"));
+        }
+        let s = self.number_string(v)?;
+        self.set_slot(i, Value::string(s));
+        Ok(s)
     }
     pub fn opt_str(&mut self, i: usize) -> Result<Option<Gc<Str>>, Throw> {
         if self.arg(i).is_nil() {

@@ -1439,7 +1439,28 @@ fn call_at(vm: &mut Vm, func: usize, args: usize, results: i16) -> Exit {
     if let Some(native) = native
         && !vm.tracing
     {
-        if let Err(throw) = vm.begin_call(func, args, results, 0) {
+        // As `begin_call` does it, without its choices.
+        let room = args < 64
+            && vm.exec.top + 2 * SLACK <= vm.exec.stack_cap
+            && vm.exec.frame_count < vm.exec.frame_cap;
+        if room {
+            // SAFETY: there is room for a frame above the top one.
+            unsafe {
+                let ci = vm.exec.frames.add(vm.exec.frame_count);
+                (*ci).pc = std::ptr::null();
+                (*ci).k = std::ptr::null();
+                (*ci).closure = std::ptr::null();
+                (*ci).base = func as u32 + 1;
+                (*ci).func = func as u32;
+                (*ci).top = 0;
+                (*ci).state = 0;
+                (*ci).aux = 0;
+                (*ci).results = results;
+                (*ci).kind = kind::NATIVE;
+                (*ci).flags = 0;
+            }
+            vm.exec.frame_count += 1;
+        } else if let Err(throw) = vm.begin_call(func, args, results, 0) {
             return vm.settle(Err(throw));
         }
         if vm.may_fault {
@@ -1478,6 +1499,15 @@ fn call_at(vm: &mut Vm, func: usize, args: usize, results: i16) -> Exit {
                     return vm.settle(step);
                 }
                 return Exit::Continue;
+            }
+            Ok(Act::Call { args, results }) => {
+                let func = vm.exec.top - args as usize - 1;
+                let step = vm.begin_call(func, args as usize, results, 0);
+                let plain = vm.ticks > 0 && vm.heap.debt <= 0 && !vm.finalizers_due;
+                if step.is_ok() && plain && vm.exec.frame().kind == kind::LUA && !vm.tracing {
+                    return Exit::Continue;
+                }
+                return vm.settle(step);
             }
             Ok(act) => match vm.act(act) {
                 Ok(None) => return vm.drive(),
@@ -1859,6 +1889,6 @@ impl Vm {
 
     /// The error of an allocation that failed.
     fn memory_throw(&mut self) -> Throw {
-        Throw::Memory(crate::heap::OutOfMemory { asked: 0 })
+        Throw::Memory(crate::heap::OutOfMemory::new(0))
     }
 }

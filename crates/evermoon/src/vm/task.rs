@@ -244,7 +244,8 @@ impl Vm {
         }
         root.hook = None;
         let small = root.exec.stack_cap <= IDLE_SLOTS_MAX;
-        if !root.seen && small && self.idle_roots.len() < IDLE_MAX {
+        // A world may go back to what a root was in the middle of: there each task has its own.
+        if !root.seen && small && !self.may_fault && self.idle_roots.len() < IDLE_MAX {
             self.idle_roots.push(root);
         } else {
             root.status = Status::Dead;
@@ -274,6 +275,22 @@ impl Vm {
     pub fn task_call_number(&self, id: usize) -> Option<u64> {
         let task = self.task(id)?;
         (task.stage == Stage::Asked).then_some(task.call)
+    }
+
+    /// The tasks there are, by number.
+    pub fn task_numbers(&self) -> Vec<usize> {
+        (0..self.tasks.len())
+            .filter(|id| self.tasks[*id].is_some())
+            .collect()
+    }
+
+    /// The permanent name of the host function that a waiting task calls.
+    pub fn task_permanent(&self, id: usize) -> Option<String> {
+        let task = self.task(id).filter(|task| task.stage == Stage::Asked)?;
+        let exec = &task.current.exec;
+        let function = exec.get(exec.frame().func as usize);
+        let named = self.permanents.iter().find(|(_, v)| v.raw_equals(function));
+        named.map(|(name, _)| name.to_string())
     }
 
     /// The host function (the first upvalue that it was made with) that a waiting task calls, and the arguments.
@@ -473,7 +490,7 @@ impl Vm {
 }
 
 /// The native behind every host function. It leaves the interpreter, so that the host's code runs with no engine state on the host's stack.
-fn ask_host(vm: &mut Vm) -> NativeResult {
+pub(crate) fn ask_host(vm: &mut Vm) -> NativeResult {
     match vm.state() {
         ANSWERED => Ok(Act::Return(vm.slots() as u32)),
         REFUSED => {

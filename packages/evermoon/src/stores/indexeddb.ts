@@ -337,6 +337,7 @@ export class IndexedDBStore implements Store {
   }
 
   #read<T>(stores: string[], issue: (work: Work<T>) => void): Promise<T> {
+    this.#check();
     const reading = this.#try((link) => transact<T>(link, stores, 'readonly', {}, issue));
     this.#running.add(reading);
     const over = () => this.#running.delete(reading);
@@ -399,7 +400,9 @@ export class IndexedDBStore implements Store {
     if (!lease) return;
     this.#lease = undefined;
     this.#lock.release();
-    lease.onLost?.(reason ?? new StoreFencedError(lease.epoch, undefined));
+    const { onLost } = lease;
+    // Not from within a commit: what it throws is its own affair.
+    if (onLost) queueMicrotask(() => onLost(reason ?? new StoreFencedError(lease.epoch, undefined)));
   }
 }
 

@@ -52,7 +52,8 @@ export class MemoryStore implements Store {
     const { holder } = shared;
     shared.holder = { store: this, onLost: options.onLost };
     // To take it anew is no loss.
-    if (holder && holder.store !== this) holder.onLost?.(new StoreFencedError(before, shared.head.epoch));
+    const onLost = holder?.store === this ? undefined : holder?.onLost;
+    if (onLost) queueMicrotask(() => onLost(new StoreFencedError(before, before + 1)));
     return shared.head.epoch;
   }
 

@@ -321,7 +321,8 @@ export class FileStore implements Store {
     if (!this.#lock.held) {
       const error = new StoreFencedError(this.#head.epoch, undefined);
       this.#broken = error;
-      this.#onLost?.(error);
+      const onLost = this.#onLost;
+      if (onLost) queueMicrotask(() => onLost(error));
       throw error;
     }
     const log = this.#log;
@@ -464,7 +465,7 @@ export class FileStore implements Store {
             ? head.version === this.#head.version && head.epoch === this.#head.epoch + 1
             : head.kind === Kind.Base
               ? last === undefined || last.kind === Kind.Base
-              : head.kind === Kind.Closed;
+              : head.kind === Kind.Closed && head.version === this.#head.version && head.epoch === this.#head.epoch;
       if (!follows || !this.#apply(log, payload, head.steps, log.end + FRAME)) {
         throw new StoreCorruptError(`"${this.name}" has a frame at byte ${log.end} that does not follow the one before. Import the world from an export`);
       }

@@ -25,11 +25,13 @@ async function measure(open, rows, MB, bare) {
     return bytes;
   };
   const pause = () => new Promise((resolve) => setTimeout(resolve, 0));
-  const spread = async (count, run) => {
+  // `prepare` is not measured.
+  const spread = async (count, run, prepare = (i) => i) => {
     const times = [];
     for (let i = 0; i < count; i++) {
+      const what = prepare(i);
       const start = performance.now();
-      await run(i);
+      await run(what);
       times.push(performance.now() - start);
       if (i % 20 === 19) await pause();
     }
@@ -40,18 +42,22 @@ async function measure(open, rows, MB, bare) {
   let epoch = await store.lease();
   let { version } = await store.head();
   const commit = async (batch, durability) => (version = await store.commit(version, epoch, batch, { durability }));
+  const one = (i) => [{ kind: 'put', key: id(1e9 + (i % 50)), value: noise(100) }];
   if (rows === 'small' || rows === 'large') {
     const name = rows === 'small' ? 'an empty world' : `a world of ${MB} MB`;
     const results = {};
-    results[`commit, 1 put of 100 B, durable, in ${name}`] = await spread(300, (i) => commit([{ kind: 'put', key: id(1e9 + (i % 50)), value: noise(100) }], 'durable'));
+    results[`commit, 1 put of 100 B, durable, in ${name}`] = await spread(300, (batch) => commit(batch, 'durable'), one);
     if (rows === 'small') {
-      const batch = (i) => Array.from({ length: 10 }, (_, n) => ({ kind: 'put', key: id(1e9 + ((i * 7 + n) % 500)), value: noise(200) }));
-      results['commit, 10 puts of 200 B, durable'] = await spread(200, (i) => commit(batch(i), 'durable'));
-      results['commit, 1 put of 100 B, relaxed'] = await spread(300, (i) => commit([{ kind: 'put', key: id(1e9 + (i % 50)), value: noise(100) }], 'relaxed'));
+      const ten = (i) => Array.from({ length: 10 }, (_, n) => ({ kind: 'put', key: id(1e9 + ((i * 7 + n) % 500)), value: noise(200) }));
+      results['commit, 10 puts of 200 B, durable'] = await spread(200, (batch) => commit(batch, 'durable'), ten);
+      results['commit, 1 put of 100 B, relaxed'] = await spread(300, (batch) => commit(batch, 'relaxed'), one);
       if (bare) results['  beside it: bare IndexedDB, 1 put of 100 B, strict'] = await bare(spread, noise);
       for (let i = 0; i < 10; i++) await commit(Array.from({ length: 1000 }, (_, n) => ({ kind: 'put', key: id(i * 1000 + n), value: noise(100) })), 'relaxed');
-      results['commit, 10,000 puts of 100 B, durable'] = await spread(5, (i) =>
-        commit(Array.from({ length: 10_000 }, (_, n) => ({ kind: 'put', key: id(n), value: noise(100) })), 'durable'));
+      results['commit, 10,000 puts of 100 B, durable'] = await spread(
+        5,
+        (batch) => commit(batch, 'durable'),
+        () => Array.from({ length: 10_000 }, (_, n) => ({ kind: 'put', key: id(n), value: noise(100) })),
+      );
       results['scan of 10,000 rows of 100 B'] = await spread(15, async () => {
         const found = await store.scan({ to: id(10_000) });
         if (found.length !== 10_000) throw new Error(`${found.length} rows`);

@@ -354,6 +354,38 @@ export const cases = {
     await s.close();
   },
 
+  'thousands of keys, in and out of order': async (world) => {
+    const s = await world.open();
+    const epoch = await s.lease();
+    const there = new Set();
+    const name = (n) => `k${String(n).padStart(5, '0')}`;
+    const keys = async (range) => (await s.scan(range)).map(([k]) => show(k));
+    const all = () => [...there].sort((x, y) => x - y).map(name);
+    let version = 0;
+    const write = async (numbers, kind) => {
+      version = await s.commit(version, epoch, numbers.map((n) => (kind === 'put' ? put(name(n), `${n}`) : del(name(n)))), { durability: 'relaxed' });
+      for (const n of numbers) kind === 'put' ? there.add(n) : there.delete(n);
+      equal(await keys(), all());
+      equal((await s.stats()).entries, there.size);
+    };
+    const count = 1500;
+    await write(Array.from({ length: count }, (_, i) => i * 2), 'put'); // in order
+    await write(Array.from({ length: count }, (_, i) => ((i * 7919) % count) * 2 + 1), 'put'); // here and there
+    await write(Array.from({ length: 900 }, (_, i) => 500 + i), 'delete'); // whole stretches
+    await write(Array.from({ length: 300 }, (_, i) => 2999 - i * 3), 'delete');
+    await write(Array.from({ length: 600 }, (_, i) => 1100 - i), 'put'); // backwards
+    equal((await s.getMany(Array.from({ length: 3000 }, (_, n) => b(name(n))))).map((v) => v && Number(show(v))), Array.from({ length: 3000 }, (_, n) => (there.has(n) ? n : undefined)));
+    for (let n = 0; n < 3000; n += 61) {
+      equal(await keys({ from: b(name(n)), limit: 3 }), all().filter((k) => k >= name(n)).slice(0, 3));
+      equal(await keys({ to: b(name(n)), limit: 3, reverse: true }), all().filter((k) => k < name(n)).reverse().slice(0, 3));
+    }
+    version = await s.commit(version, epoch, [cut(name(300), name(2700))]);
+    for (const n of [...there]) if (n >= 300 && n < 2700) there.delete(n);
+    equal(await keys(), all());
+    equal(await keys({ reverse: true }), all().reverse());
+    await s.close();
+  },
+
   'a plain map agrees with 300 random batches': async (world) => {
     const rnd = random(20261120);
     const model = new Map();

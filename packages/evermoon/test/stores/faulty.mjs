@@ -29,7 +29,7 @@ export class Faults {
         const strike = self.step('open');
         let handler;
         let failed;
-        own(request, 'onsuccess', () => handler, (f) => (handler = f));
+        handle(request, 'onsuccess', (f) => (handler = f));
         own(request, 'error', () => failed);
         request.addEventListener('success', (event) => {
           if (strike) {
@@ -64,7 +64,7 @@ export class Faults {
     const transaction = db.transaction;
     let onclose;
     let broken = false;
-    own(db, 'onclose', () => onclose, (f) => (onclose = f));
+    handle(db, 'onclose', (f) => (onclose = f));
     const lose = () => {
       broken = true;
       for (const tx of open) tx.lose();
@@ -79,11 +79,11 @@ export class Faults {
       let muted = false;
       let oncomplete;
       let onabort;
-      own(tx, 'oncomplete', () => oncomplete, (f) => (oncomplete = f));
-      own(tx, 'onabort', () => onabort, (f) => (onabort = f));
+      handle(tx, 'oncomplete', (f) => (oncomplete = f));
+      handle(tx, 'onabort', (f) => (onabort = f));
       own(tx, 'error', () => error);
       let ended = false;
-      const handle = {
+      const entry = {
         lose() {
           if (self.way === 'frozen' || self.way === 'mute') muted = self.way === 'frozen';
           if (!ended) try {
@@ -91,14 +91,14 @@ export class Faults {
           } catch {}
         },
       };
-      open.add(handle);
+      open.add(entry);
       tx.addEventListener('abort', (event) => {
-        open.delete(handle);
+        open.delete(entry);
         ended = true;
         if (!muted) onabort?.(event);
       });
       tx.addEventListener('complete', (event) => {
-        open.delete(handle);
+        open.delete(entry);
         ended = true;
         if (self.way !== 'quota' && mode === 'readwrite' && self.step('complete')) {
           // It has happened. Nobody hears of it.
@@ -155,8 +155,13 @@ export class Faults {
   }
 }
 
-function own(object, name, get, set) {
-  Object.defineProperty(object, name, { configurable: true, get, set });
+function own(object, name, get) {
+  Object.defineProperty(object, name, { configurable: true, get });
+}
+
+/** Keeps a handler from being called by the object itself. (fake-indexeddb reads the property, browsers do not.) */
+function handle(object, name, set) {
+  Object.defineProperty(object, name, { configurable: true, get: () => null, set });
 }
 
 const put = (key, value) => ({ kind: 'put', key, value: b(value) });

@@ -202,23 +202,22 @@ test('compaction keeps the world, by itself as well', async () => {
 });
 
 /**
- * A file system that writes down what reaches it, and fails at the n-th call. `images` gives what a disk may hold after the power went at a
- * moment: what was synced, and of what was not any part, torn anywhere, in any order.
+ * A file system that writes down what reaches it, and fails at the n-th call. `image` gives what a disk may hold after the power went at
+ * that moment: what was synced, and of what was not any part, torn anywhere, in any order; of a renaming, either side until the folder is synced.
  */
 class Disk {
   constructor(path, { failAt = Infinity, code = 'EIO', partly = false } = {}) {
-    this.path = path;
     this.calls = 0;
-    this.failAt = failAt;
     this.failed = undefined;
-    this.pending = []; // [offset, bytes] | ['truncate', size]
-    this.synced = nodeFs.existsSync(path) ? readFileSync(path) : undefined;
-    this.main = undefined;
     this.onStep = undefined;
+    // What the name leads to, and what it led to before a renaming that the folder may not know of yet: `{ synced, pending }`.
+    this.now = undefined;
+    this.before = undefined;
     const disk = this;
+    const files = new Map();
     const step = (what) => {
       disk.onStep?.(what);
-      if (++disk.calls !== disk.failAt) return;
+      if (++disk.calls !== failAt) return;
       disk.failed = what;
       throw Object.assign(new Error(`${code}: as wanted by the test`), { code });
     };
@@ -226,17 +225,22 @@ class Disk {
       readSync: nodeFs.readSync,
       promises: {
         readdir: nodeFs.promises.readdir,
-        async open(file, flags) {
+        async open(name, flags) {
           step('open');
-          const handle = await nodeFs.promises.open(file, flags);
-          const wrap = {
+          const handle = await nodeFs.promises.open(name, flags);
+          if (!files.has(name)) files.set(name, { synced: flags.startsWith('wx') || flags === 'r' ? Buffer.alloc(0) : readFileSync(name), pending: [] });
+          const file = files.get(name);
+          if (name === path) disk.now = file;
+          return {
             fd: handle.fd,
             stat: () => handle.stat(),
             read: (...args) => handle.read(...args),
             close: () => handle.close(),
+            // Only of the folder.
             async sync() {
               step('sync');
               await handle.sync();
+              disk.before = undefined;
             },
             async write(bytes, from, length, at) {
               try {
@@ -246,60 +250,59 @@ class Disk {
                 if (partly && length > 1) await handle.write(bytes, from, length >> 1, at);
                 throw error;
               }
-              if (wrap === disk.main) disk.pending.push([at, Buffer.from(bytes.subarray(from, from + length))]);
+              file.pending.push([at, Buffer.from(bytes.subarray(from, from + length))]);
               return handle.write(bytes, from, length, at);
             },
             async truncate(size) {
               step('truncate');
-              if (wrap === disk.main) disk.pending.push(['truncate', size]);
+              file.pending.push(['truncate', size]);
               return handle.truncate(size);
             },
             async datasync() {
               step('datasync');
               await handle.datasync();
-              if (wrap !== disk.main) return;
-              disk.pending = [];
-              disk.synced = readFileSync(disk.path);
+              file.synced = Disk.written(file);
+              file.pending = [];
             },
           };
-          if (file === disk.path) disk.main = wrap;
-          if (file.includes('.new-')) disk.next = wrap;
-          return wrap;
         },
         async rename(from, to) {
           step('rename');
           await nodeFs.promises.rename(from, to);
-          disk.main = disk.next;
-          disk.pending = [];
-          disk.synced = readFileSync(disk.path);
+          disk.before = disk.now;
+          disk.now = files.get(from);
+          files.set(to, disk.now);
         },
-        async unlink(file) {
+        async unlink(name) {
           step('unlink');
-          return nodeFs.promises.unlink(file);
+          return nodeFs.promises.unlink(name);
         },
       },
     };
   }
 
-  image(rnd) {
-    let bytes = Buffer.from(this.synced ?? Buffer.alloc(0));
-    for (const [at, data] of this.pending) {
-      const what = rnd(5);
+  static written(file, what = () => 4) {
+    let bytes = file.synced;
+    for (const [at, data] of file.pending) {
+      const how = what(5);
       if (at === 'truncate') {
-        if (what) bytes = bytes.subarray(0, data);
+        if (how) bytes = bytes.subarray(0, data);
         continue;
       }
-      if (what === 0) continue; // never arrived
+      if (how === 0) continue; // never arrived
       let [from, to] = [0, data.length];
-      if (what === 1) to = rnd(data.length + 1);
-      if (what === 2) from = rnd(data.length + 1);
-      const size = Math.max(bytes.length, at + (what === 2 || what === 3 ? data.length : to));
-      const next = Buffer.alloc(size); // what was extended and not written is zeros
+      if (how === 1) to = what(data.length + 1);
+      if (how === 2) from = what(data.length + 1);
+      const next = Buffer.alloc(Math.max(bytes.length, at + (how === 1 ? to : data.length))); // what was extended and not written is zeros
       bytes.copy(next);
       data.copy(next, at + from, from, to);
       bytes = next;
     }
     return bytes;
+  }
+
+  image(rnd) {
+    return Disk.written(this.before && rnd(2) ? this.before : this.now, rnd);
   }
 }
 
@@ -317,7 +320,8 @@ test('the power goes at any moment: no durable commit is lost, and nothing is to
     let made = 0;
     const checks = [];
     disk.onStep = () => {
-      if (!disk.synced) return;
+      // Before there is an acknowledged world there is nothing to keep.
+      if (!disk.now) return;
       for (let n = 0; n < 3; n++) checks.push({ bytes: disk.image(rnd), durable, made, possible: Math.min(made + 1, states.length - 1) });
     };
     const store = await FileStore.open(path, { fs: disk.fs });
@@ -338,7 +342,7 @@ test('the power goes at any moment: no durable commit is lost, and nothing is to
       await store.commit(v, epoch, batch, { durability: relaxed ? 'relaxed' : 'durable' });
       made = v + 1;
       if (!relaxed) durable = v + 1;
-      if (rnd(6) === 0) {
+      if (rnd(4) === 0) {
         await store.vacuum();
         durable = v + 1;
       }

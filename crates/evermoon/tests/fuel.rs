@@ -1,5 +1,5 @@
-//! Patterns under a fuel limit: whatever backtracks for ever runs out of fuel, and what is given fuel in small portions comes to the
-//! same result for the same fuel as in one go.
+//! Work without calls and loops of its own costs fuel too. Patterns: whatever backtracks for ever runs out of it, and what is given fuel
+//! in small portions comes to the same result for the same fuel as in one go. Message handlers: each call of one is a call.
 
 use evermoon::heap::value::Value;
 use evermoon::stdlib;
@@ -93,4 +93,15 @@ fn portions_make_no_difference() {
             );
         }
     }
+}
+
+/// A handler that fails is called for its own error, some two hundred times in all.
+#[test]
+fn handlers_that_fail_take_fuel() {
+    let source =
+        "for i = 1, 100 do xpcall(error, function() local x = nil + 1 end) end return 'over'";
+    let (text, used, _) = run(source, 1_000_000, 1).expect("enough fuel");
+    assert_eq!(text, "over ");
+    assert!(used > 100 * 200, "{used} for 100 times 200 calls");
+    assert!(run(source, 1000, 1).is_none());
 }

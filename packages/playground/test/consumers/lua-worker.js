@@ -1,0 +1,1 @@
+import 'evermoon/worker-script';

@@ -1,0 +1,39 @@
+// What a consumer does with the package, whichever way it came: the result goes to the page, or to the console in Node.
+export async function show(Evermoon, LuaError, options) {
+  const lua = await Evermoon.create(options);
+  lua.define('double', async (x) => 2 * x);
+  const [sum, list] = await lua.run('local t = { 3, 1, 2 } table.sort(t, function(a, b) return double(a) < double(b) end) return double(21), t');
+  let message = '';
+  try {
+    await lua.run('error("as wanted")');
+  } catch (error) {
+    if (error instanceof LuaError) message = error.message;
+  }
+  return [sum, list.toJS(), message];
+}
+
+/** The same in a worker. */
+export async function showWorker(Evermoon, LuaError, options) {
+  const lua = await Evermoon.worker(options);
+  await lua.define('double', async (x) => 2 * x);
+  const [sum, list] = await lua.run('local t = { 3, 1, 2 } table.sort(t, function(a, b) return double(a) < double(b) end) return double(21), t');
+  let message = '';
+  try {
+    await lua.run('error("as wanted")');
+  } catch (error) {
+    if (error instanceof LuaError) message = error.message;
+  }
+  const result = [sum, await list.toJS(), message];
+  lua.dispose();
+  return result;
+}
+
+export async function put(work) {
+  let text;
+  try {
+    text = JSON.stringify(await work);
+  } catch (error) {
+    text = `${error.name}: ${error.message}`;
+  }
+  document.getElementById('result').textContent = text;
+}
