@@ -42,17 +42,19 @@ fn seen(sweep_share: usize) -> String {
         Ok(Ok(function)) => function,
         _ => panic!("the program compiles"),
     };
-    assert!(vm.enter(function, &[], None).is_ok());
+    let task = vm.new_task(function, &[], None, false);
+    let task = task.expect("there is room");
     loop {
-        match vm.run() {
-            Exit::Slice => {}
-            Exit::Done => break,
+        match vm.run_task(task, 1) {
+            Some(Exit::Slice) => {}
+            Some(Exit::Done) => break,
             exit => panic!("the program ended with {exit:?}"),
         }
     }
     let cycles = vm.heap.cycles();
     assert!(cycles > 20, "{cycles} cycles show little");
-    let text = vm.leave()[0].as_str().expect("it returns a text").to_text();
+    let text = vm.task_results()[0].as_str();
+    let text = text.expect("it returns a text").to_text();
     format!("{cycles} cycles\n{text}")
 }
 
