@@ -4,7 +4,7 @@
 //! 1. A host object or function with number n has a *companion*: a userdata whose finalizer reports n to the host. `Shared::live[n]` counts
 //!    the companions that have not reported. Only when the last one has, n is put on the released list; when Lua meets n again before
 //!    the host has read the list, n is taken off it. So the host never drops a number that Lua refers to.
-//! 2. Nothing here keeps a value of the program but in the registry or a handle.
+//! 2. Nothing here keeps a value of the program but in a handle. (The registry is the world's: what is the host's must not be in it.)
 
 use crate::memory;
 use crate::slot::{HostObject, Refusal, Slot};
@@ -14,7 +14,8 @@ use evermoon::heap::value::Value;
 use evermoon::ordered::Map;
 use evermoon::stdlib;
 use evermoon::vm::host::Host;
-use evermoon::vm::{Act, Exit, Limits, NativeResult, Throw, Vm};
+use crate::world::World;
+use evermoon::vm::{Act, Exit, Handle, Limits, NativeResult, Throw, Vm};
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -67,6 +68,8 @@ pub mod status {
     pub const MISUSE: u32 = 5;
     /// The heap cap does not allow what the host asked for.
     pub const MEMORY: u32 = 6;
+    /// A record of the world is wanted from the host: ask `em_world_wanted`, supply it, and make the call again.
+    pub const FAULT: u32 = 7;
 }
 
 #[derive(Default)]
@@ -122,6 +125,7 @@ pub struct Engine {
     objects: Gc<Table>,
     functions: Gc<Table>,
     object_metatable: Option<Gc<Table>>,
+    object_metatable_handle: Option<Handle>,
     /// Metatable of the companions of host functions.
     companion_metatable: Gc<Table>,
     /// Native function of `__gc`.
@@ -130,6 +134,8 @@ pub struct Engine {
     handler: Option<Value>,
     /// Buffer for arguments.
     values: Vec<Value>,
+    /// The world that is attached (`world.rs`).
+    pub world: Option<World>,
 }
 
 /// `__gc` of companions: tells the host.
@@ -156,11 +162,10 @@ fn release(vm: &mut Vm) -> NativeResult {
     Ok(Act::Return(0))
 }
 
-/// A table that is kept in the registry.
-fn kept_table(vm: &mut Vm, name: &str) -> Result<Gc<Table>, Throw> {
+/// A table that is kept by a handle, for the engine's life.
+fn kept_table(vm: &mut Vm) -> Result<Gc<Table>, Throw> {
     let table = vm.new_table()?;
-    let registry = vm.registry;
-    vm.raw_set_name(registry, name, Value::table(table))?;
+    vm.hold(Value::table(table));
     Ok(table)
 }
 
@@ -180,14 +185,18 @@ impl Engine {
         evermoon_bigint::preload(&mut vm).ok()?;
         let handler = stdlib::traceback_handler(&mut vm);
         let release = vm.register("host", "release", release);
-        let mut objects = kept_table(&mut vm, "host objects").ok()?;
-        let mut functions = kept_table(&mut vm, "host functions").ok()?;
+        // The name under which every host's worlds have the handler.
+        if let Some(handler) = handler {
+            vm.set_permanent("engine.message_handler", handler);
+        }
+        let mut objects = kept_table(&mut vm).ok()?;
+        let mut functions = kept_table(&mut vm).ok()?;
         let weak = vm.new_table().ok()?;
         let mode = vm.new_string(b"v").ok()?;
         vm.raw_set_name(weak, "__mode", mode).ok()?;
         objects.set_metatable(Some(weak));
         functions.set_metatable(Some(weak));
-        let companion_metatable = kept_table(&mut vm, "host function metatable").ok()?;
+        let companion_metatable = kept_table(&mut vm).ok()?;
         vm.raw_set_name(companion_metatable, "__gc", release).ok()?;
         if memory_max > 0 {
             vm.heap.bytes_max = memory_max;
@@ -201,6 +210,8 @@ impl Engine {
             objects,
             functions,
             object_metatable: None,
+            object_metatable_handle: None,
+            world: None,
             companion_metatable,
             release,
             handler,
@@ -341,6 +352,7 @@ impl Engine {
                     "a native of this module waits for a host that is not there",
                 )),
             },
+            Some(Exit::Fault) => self.empty(status::FAULT),
             Some(_) => self.empty(status::SLICE),
             None => self.refuse(Refusal::Misuse(
                 "there is no such task, or it waits for the answer to a host call",
@@ -359,6 +371,7 @@ impl Engine {
             if !matches!(exit, Some(Exit::Slice)) || left == 0 || self.vm.host.wants_pause() {
                 return exit;
             }
+            self.let_go();
             if memory::is_low() {
                 self.vm.collect();
                 if memory::is_low() {
@@ -368,7 +381,12 @@ impl Engine {
         }
     }
 
-    fn empty(&mut self, status: u32) -> u32 {
+    /// Handles of the engine's own, which are not the host's.
+    pub fn own_handles(&self) -> usize {
+        3 + self.object_metatable_handle.is_some() as usize
+    }
+
+    pub fn empty(&mut self, status: u32) -> u32 {
         self.mailbox.count = 0;
         self.publish(status)
     }
@@ -396,7 +414,7 @@ impl Engine {
         let metatable = match self.object_metatable {
             Some(table) => table,
             None => {
-                let table = kept_table(&mut self.vm, "host object metatable")?;
+                let table = self.vm.new_table()?;
                 self.set_object_metatable(table)?;
                 table
             }
@@ -420,12 +438,30 @@ impl Engine {
         Ok(value)
     }
 
+    /// The function of a number under a name by which records refer to it. It may be another object than the number had so far: one that the
+    /// world has been waiting with.
+    pub fn permanent_function(&mut self, name: &str, number: u32) -> Result<Value, Refusal> {
+        let companion = self.companion(number, Some(self.companion_metatable))?;
+        // As many upvalues as a stand-in has, so that a later function can take this one's place.
+        let value = self.vm.host_function(&[
+            Value::int(number as i64),
+            companion,
+            Value::NIL,
+            Value::NIL,
+        ])?;
+        let kept = self.vm.set_permanent(name, value);
+        self.vm.raw_set_int(self.functions, number as i64, kept)?;
+        Ok(kept)
+    }
+
     /// Gives host objects their metatable; its `__gc` is ours.
     pub fn set_object_metatable(&mut self, table: Gc<Table>) -> Result<(), Refusal> {
-        let registry = self.vm.registry;
-        self.vm
-            .raw_set_name(registry, "host object metatable", Value::table(table))?;
         self.vm.raw_set_name(table, "__gc", self.release)?;
+        // Objects with an earlier one keep that alive themselves.
+        if let Some(handle) = self.object_metatable_handle.take() {
+            self.vm.release(handle);
+        }
+        self.object_metatable_handle = Some(self.vm.hold(Value::table(table)));
         self.object_metatable = Some(table);
         Ok(())
     }

@@ -15,3 +15,7 @@ mod range;
 pub mod seed;
 #[cfg(not(feature = "legacy"))]
 pub mod slot;
+#[cfg(not(feature = "legacy"))]
+pub mod jobs;
+#[cfg(not(feature = "legacy"))]
+pub mod world;
