@@ -233,7 +233,11 @@ impl Builder {
             Ok(natives)
         });
         if let (Some(backing), Ok(_)) = (self.world, &made) {
-            vm.open_world(backing, self.codecs)?;
+            let mut codecs = self.codecs;
+            if self.libraries.contains(StdLib::IO) {
+                codecs.push(stdlib::io::codec());
+            }
+            vm.open_world(backing, codecs)?;
         }
         if let Some((n1, n2)) = self.seed {
             vm.random = Xoshiro::seed(n1, n2).state();
