@@ -8,13 +8,14 @@
 
 use crate::memory;
 use crate::slot::{HostObject, Refusal, Slot};
+use crate::world::World;
 use evermoon::heap::object::Gc;
 use evermoon::heap::table::Table;
 use evermoon::heap::value::Value;
 use evermoon::ordered::Map;
 use evermoon::stdlib;
 use evermoon::vm::host::Host;
-use crate::world::World;
+use evermoon::vm::task::Stage;
 use evermoon::vm::{Act, Exit, Handle, Limits, NativeResult, Throw, Vm};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -185,10 +186,6 @@ impl Engine {
         evermoon_bigint::preload(&mut vm).ok()?;
         let handler = stdlib::traceback_handler(&mut vm);
         let release = vm.register("host", "release", release);
-        // The name under which every host's worlds have the handler.
-        if let Some(handler) = handler {
-            vm.set_permanent("engine.message_handler", handler);
-        }
         let mut objects = kept_table(&mut vm).ok()?;
         let mut functions = kept_table(&mut vm).ok()?;
         let weak = vm.new_table().ok()?;
@@ -342,21 +339,35 @@ impl Engine {
                 self.publish(status::ERROR)
             }
             Some(Exit::OutOfFuel) => self.empty(status::OUT_OF_FUEL),
-            Some(Exit::HostCall) => match self.vm.task_call(task) {
-                Some((function, args)) => {
-                    self.mailbox.function = function.as_int().unwrap_or(0) as u32;
-                    self.set_results(&args);
-                    self.publish(status::HOST_CALL)
-                }
-                None => self.refuse(Refusal::Misuse(
-                    "a native of this module waits for a host that is not there",
-                )),
-            },
+            Some(Exit::HostCall) => self.host_call(task),
             Some(Exit::Fault) => self.empty(status::FAULT),
             Some(_) => self.empty(status::SLICE),
             None => self.refuse(Refusal::Misuse(
                 "there is no such task, or it waits for the answer to a host call",
             )),
+        }
+    }
+
+    fn host_call(&mut self, task: usize) -> u32 {
+        match self.vm.task_call(task) {
+            Some((function, args)) => {
+                self.mailbox.function = function.as_int().unwrap_or(0) as u32;
+                self.set_results(&args);
+                self.publish(status::HOST_CALL)
+            }
+            None => self.refuse(Refusal::Misuse(
+                "the program waits for a host function that this host does not provide",
+            )),
+        }
+    }
+
+    /// What a task that was started elsewhere is to be given first.
+    pub fn stands_at(&mut self, task: usize) -> u32 {
+        self.mailbox.task = task as u32 + 1;
+        match self.vm.task_stage(task) {
+            Some(Stage::Asked) => self.host_call(task),
+            Some(_) => self.empty(status::SLICE),
+            None => self.refuse(Refusal::Misuse("there is no such task")),
         }
     }
 

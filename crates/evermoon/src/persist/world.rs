@@ -740,6 +740,23 @@ impl Vm {
         }
     }
 
+    /// Whether this engine may refer to what is stored under a key, though the last commit does not: it must not be removed as garbage now.
+    pub fn world_holds(&mut self, key: &[u8]) -> bool {
+        match (key.first(), key.get(1..9)) {
+            (Some(b'o' | b's'), Some(id)) => {
+                let id = id.iter().fold(0u64, |n, &b| n << 8 | b as u64);
+                u32::try_from(id).is_ok_and(|id| self.heap.object_by_id(id).is_some())
+            }
+            (Some(b'p' | b'b'), _) => match key[1..].try_into() {
+                Ok(hash) => self
+                    .with_world(|world, _| world.has_content(&hash))
+                    .unwrap_or(false),
+                Err(_) => false,
+            },
+            _ => true,
+        }
+    }
+
     pub fn world_statistics(&mut self) -> Statistics {
         let (hollow, changed, absent) = (
             self.heap.world.hollow_count,
