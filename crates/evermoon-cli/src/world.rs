@@ -183,17 +183,12 @@ fn list(file: &str, path: &str) -> Done {
         println!("{}", one(&value));
         return Ok(ExitCode::SUCCESS);
     };
-    let boot = if path.is_empty() {
-        Some(
-            Lua::builder()
-                .libraries(StdLib::ALL)
-                .build()
-                .map_err(shown)?
-                .globals(),
-        )
-    } else {
-        None
-    };
+    // Lua's own names are not what a person looks for.
+    let fresh = Lua::builder()
+        .libraries(StdLib::ALL)
+        .build()
+        .map_err(shown)?;
+    let boot = path.is_empty().then(|| fresh.globals());
     let mut hidden = 0;
     for pair in table.pairs::<Value, Value>() {
         let (key, value) = pair.map_err(shown)?;

@@ -112,16 +112,14 @@ export async function checkStore(module: Instance, store: Store, onProgress: OnP
 }
 
 /** Finds what no root leads to and the engine does not know; gives it to `remove` by portions. */
-export async function findGarbage(module: Instance, store: Store, engine: number, remove: (writes: Write[]) => Promise<void>): Promise<number> {
+export async function findGarbage(module: Instance, store: Store, engine: number, remove: (writes: Write[]) => Promise<void>): Promise<void> {
   return read(module, store, Kind.Mark, undefined, () => {}, async (job) => {
-    let count = 0;
     let from: Uint8Array | undefined;
     for (;;) {
       const found = await store.scan({ from, limit: 4096 });
       const keys = job.garbage(engine, found.map(([key]) => key));
-      count += keys.length;
       if (keys.length > 0) await remove(keys.map((key) => ({ kind: 'delete', key })));
-      if (found.length < 4096) return count;
+      if (found.length < 4096) return;
       const last = found[found.length - 1]![0];
       from = new Uint8Array(last.length + 1);
       from.set(last);

@@ -176,7 +176,7 @@ export class StoreSupplier implements Supplier {
   async fault(core: Core): Promise<void> {
     const keys = this.wanted(core);
     const entries = await readNear(this.store, keys);
-    core.use();
+    core.usable();
     this.supply(core, entries);
   }
 

@@ -161,7 +161,7 @@ export class World implements types.World {
     if (options.modules) {
       const find = this.#name('evermoon.modules', finder(options.modules) as types.HostFunction);
       const main = this.load(MODULES, '=evermoon');
-      await callAsync(core, () => main.use(core), { args: [find] });
+      await callAsync(core, () => main.usable(core), { args: [find] });
       main.dispose();
       find.dispose();
     }
@@ -213,6 +213,8 @@ export class World implements types.World {
   async #transaction<T>(options: Omit<types.RunOptions, 'args' | 'name'>, go: (inner: types.RunOptions) => Promise<T>): Promise<T> {
     this.#use();
     while (this.#failed) await this.#tail;
+    // What was set before is not undone with this run.
+    if (!this.#keeps) await this.#next?.catch(() => {});
     this.#use();
     const stop = new AbortController();
     const { signal } = options;
@@ -270,10 +272,10 @@ export class World implements types.World {
 
   #tasks(): [task: number, waitsFor: string | undefined][] {
     const core = this.#core;
-    core.use();
+    core.usable();
     core.x.em_world_tasks(core.engine);
     core.instance.view();
-    const values = core.results('text');
+    const values = core.allResults('text');
     const tasks: [number, string | undefined][] = [];
     for (let i = 0; i < values.length; i += 2) tasks.push([values[i] as number, values[i + 1] as string | undefined]);
     return tasks;
@@ -323,11 +325,11 @@ export class World implements types.World {
     const status = x.em_world_delta(engine);
     instance.view();
     if (status === Status.Error) {
-      const [why, path] = core.results('text') as [string, string];
+      const [why, path] = core.allResults('text') as [string, string];
       throw new WorldError(`${path === '' ? '' : `${path} `}cannot be stored: ${why}`, path);
     }
     if (status !== Status.Done) throw core.refusal(status);
-    const [flat, objects, bytes] = core.results('bytes') as [Uint8Array, number, number];
+    const [flat, objects, bytes] = core.allResults('bytes') as [Uint8Array, number, number];
     if (flat.length === 0) {
       x.em_world_committed(engine);
       return { version: this.version, objects: 0, bytes: 0, ms: 0, at: Date.now() };
@@ -408,7 +410,7 @@ export class World implements types.World {
   async #load(handle: LuaTable): Promise<void> {
     const core = this.#core;
     for (;;) {
-      const status = core.x.em_world_touch(core.engine, handle.use(core));
+      const status = core.x.em_world_touch(core.engine, handle.usable(core));
       core.instance.view();
       if (status === Status.Done) return;
       if (status !== Status.Fault) throw status === Status.Error ? damaged(core) : core.refusal(status);
@@ -424,6 +426,7 @@ export class World implements types.World {
   set(name: string, value: unknown): void {
     this.#use();
     this.#lua.set(name, value);
+    this.#later();
   }
 
   define(name: string, fn: types.HostFunction): void {
@@ -442,7 +445,7 @@ export class World implements types.World {
     const { instance, engine } = core;
     const number = core.functionNumber(fn as (...args: unknown[]) => unknown);
     const handle = core.x.em_world_permanent(engine, instance.text(name), instance.length, number);
-    instance.release(0);
+    instance.releaseScratch(0);
     instance.view();
     if (handle === 0) throw core.refusal(instance.u32[core.mail]!);
     return new LuaFunction(core, handle);
@@ -492,14 +495,16 @@ export class World implements types.World {
   }
 
   async vacuum(): Promise<{ entries: number }> {
+    const before = (await this.store.stats()).entries;
+    this.collect();
     await this.commit();
     return this.#queue(async () => {
       const remove = async (writes: Write[]) => {
         this.version = await this.store.commit(this.version, this.#epoch, writes);
       };
-      const entries = await findGarbage(this.#core.instance, this.store, this.#core.engine, remove);
+      await findGarbage(this.#core.instance, this.store, this.#core.engine, remove);
       await this.store.vacuum?.();
-      return { entries };
+      return { entries: Math.max(0, before - (await this.store.stats()).entries) };
     });
   }
 
@@ -540,6 +545,6 @@ export class World implements types.World {
   /** Throws if the world cannot be used. */
   #use(): void {
     if (this.closed) throw new LuaDisposedError('this world is closed: open it again');
-    this.#core.use();
+    this.#core.usable();
   }
 }
