@@ -321,6 +321,8 @@ export interface World extends Omit<LuaEngine, 'run' | 'stats' | 'dispose' | 'di
   /** Removes from the store what nothing leads to any more. */
   vacuum(): Promise<{ entries: number }>;
   stats(): Promise<WorldStats>;
+  /** Figures of the engine, at once. */
+  figures(): Stats;
   /** How safe the world is from the system that keeps it; `ask` asks the browser to keep it for good. */
   persistence(options?: { ask?: boolean }): Promise<Persistence>;
   /** Commits what has changed (unless a program is under way), frees the engine, and closes the store. */

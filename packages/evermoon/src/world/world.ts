@@ -508,6 +508,11 @@ export class World implements types.World {
     });
   }
 
+  figures(): types.Stats {
+    this.#use();
+    return this.#lua.stats();
+  }
+
   async stats(): Promise<types.WorldStats> {
     this.#use();
     const { x, engine } = this.#core;
