@@ -35,7 +35,7 @@ fn engines() -> &'static mut Engines {
 }
 
 /// The engine with this number: index + 1 in the low 12 bits, generation above.
-fn engine(number: u32) -> Option<&'static mut Engine> {
+pub(crate) fn engine(number: u32) -> Option<&'static mut Engine> {
     let index = (number & 0xfff).checked_sub(1)? as usize;
     let (generation, engine) = engines().0.get_mut(index)?;
     if *generation != number >> 12 {
@@ -245,7 +245,7 @@ pub extern "C" fn em_stat(number: u32, which: u32) -> f64 {
         1 => e.vm.heap.bytes_max as f64,
         2 => e.vm.heap.cycles() as f64,
         3 => e.vm.fuel_used() as f64,
-        4 => e.vm.held_count() as f64,
+        4 => (e.vm.held_count() - e.own_handles()) as f64,
         5 => e.vm.task_count() as f64,
         6 => e.vm.heap.system_bytes() as f64,
         _ => -1.0,

@@ -4,16 +4,18 @@
 //! 1. A host object or function with number n has a *companion*: a userdata whose finalizer reports n to the host. `Shared::live[n]` counts
 //!    the companions that have not reported. Only when the last one has, n is put on the released list; when Lua meets n again before
 //!    the host has read the list, n is taken off it. So the host never drops a number that Lua refers to.
-//! 2. Nothing here keeps a value of the program but in the registry or a handle.
+//! 2. Nothing here keeps a value of the program but in a handle. (The registry is the world's: what is the host's must not be in it.)
 
 use crate::memory;
 use crate::slot::{HostObject, Refusal, Slot, kind};
+use crate::world::World;
 use evermoon::heap::object::Gc;
 use evermoon::heap::table::Table;
 use evermoon::heap::value::Value;
 use evermoon::ordered::Map;
 use evermoon::stdlib;
 use evermoon::vm::host::Host;
+use evermoon::vm::task::Stage;
 use evermoon::vm::{Act, Exit, Handle, Limits, NativeResult, Throw, Vm};
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -72,6 +74,8 @@ pub mod status {
     /// `em_get` only: a metamethod has a say.
     pub const METAMETHOD: u32 = 8;
     // From 16 on: what worlds ask of their host. An engine gives none of them before its host has called an `em_world_*` function.
+    /// A record of the world is wanted from the host: ask `em_world_wanted`, supply it, and make the call again.
+    pub const FAULT: u32 = 16;
 }
 
 #[derive(Default)]
@@ -127,6 +131,7 @@ pub struct Engine {
     objects: Gc<Table>,
     functions: Gc<Table>,
     object_metatable: Option<Gc<Table>>,
+    object_metatable_handle: Option<Handle>,
     /// Metatable of the companions of host functions.
     companion_metatable: Gc<Table>,
     /// Native function of `__gc`.
@@ -139,6 +144,8 @@ pub struct Engine {
     retried_text: Vec<u8>,
     /// `em_close` was called: every object with a finalizer is on the list of those whose turn it is.
     closing: bool,
+    /// The world that is attached (`world.rs`).
+    pub world: Option<World>,
 }
 
 /// `__gc` of companions: tells the host.
@@ -165,11 +172,10 @@ fn release(vm: &mut Vm) -> NativeResult {
     Ok(Act::Return(0))
 }
 
-/// A table that is kept in the registry.
-fn kept_table(vm: &mut Vm, name: &str) -> Result<Gc<Table>, Throw> {
+/// A table that is kept by a handle, for the engine's life.
+fn kept_table(vm: &mut Vm) -> Result<Gc<Table>, Throw> {
     let table = vm.new_table()?;
-    let registry = vm.registry;
-    vm.raw_set_name(registry, name, Value::table(table))?;
+    vm.hold(Value::table(table));
     Ok(table)
 }
 
@@ -189,14 +195,14 @@ impl Engine {
         evermoon_bigint::preload(&mut vm).ok()?;
         let handler = stdlib::traceback_handler(&mut vm);
         let release = vm.register("host", "release", release);
-        let mut objects = kept_table(&mut vm, "host objects").ok()?;
-        let mut functions = kept_table(&mut vm, "host functions").ok()?;
+        let mut objects = kept_table(&mut vm).ok()?;
+        let mut functions = kept_table(&mut vm).ok()?;
         let weak = vm.new_table().ok()?;
         let mode = vm.new_string(b"v").ok()?;
         vm.raw_set_name(weak, "__mode", mode).ok()?;
         objects.set_metatable(Some(weak));
         functions.set_metatable(Some(weak));
-        let companion_metatable = kept_table(&mut vm, "host function metatable").ok()?;
+        let companion_metatable = kept_table(&mut vm).ok()?;
         vm.raw_set_name(companion_metatable, "__gc", release).ok()?;
         if memory_max > 0 {
             vm.heap.bytes_max = memory_max;
@@ -210,6 +216,8 @@ impl Engine {
             objects,
             functions,
             object_metatable: None,
+            object_metatable_handle: None,
+            world: None,
             companion_metatable,
             release,
             handler,
@@ -398,16 +406,8 @@ impl Engine {
                 self.publish(status::ERROR)
             }
             Some(Exit::OutOfFuel) => self.empty(status::OUT_OF_FUEL),
-            Some(Exit::HostCall) => match self.vm.task_call(task) {
-                Some((function, args)) => {
-                    self.mailbox.function = function.as_int().unwrap_or(0) as u32;
-                    self.set_results(&args);
-                    self.publish(status::HOST_CALL)
-                }
-                None => self.refuse(Refusal::Misuse(
-                    "a native of this module waits for a host that is not there",
-                )),
-            },
+            Some(Exit::HostCall) => self.host_call(task),
+            Some(Exit::Fault) => self.empty(status::FAULT),
             Some(Exit::Yielded) => {
                 let values = self.vm.task_yield(task).unwrap_or_default();
                 self.set_results(&values);
@@ -417,6 +417,29 @@ impl Engine {
             None => self.refuse(Refusal::Misuse(
                 "there is no such task, or it waits for an answer",
             )),
+        }
+    }
+
+    fn host_call(&mut self, task: usize) -> u32 {
+        match self.vm.task_call(task) {
+            Some((function, args)) => {
+                self.mailbox.function = function.as_int().unwrap_or(0) as u32;
+                self.set_results(&args);
+                self.publish(status::HOST_CALL)
+            }
+            None => self.refuse(Refusal::Misuse(
+                "the program waits for a host function that this host does not provide",
+            )),
+        }
+    }
+
+    /// What a task that was started elsewhere is to be given first.
+    pub fn stands_at(&mut self, task: usize) -> u32 {
+        self.mailbox.task = task as u32 + 1;
+        match self.vm.task_stage(task) {
+            Some(Stage::Asked) => self.host_call(task),
+            Some(_) => self.empty(status::SLICE),
+            None => self.refuse(Refusal::Misuse("there is no such task")),
         }
     }
 
@@ -431,6 +454,7 @@ impl Engine {
             if !matches!(exit, Some(Exit::Slice)) || left == 0 || self.vm.host.wants_pause() {
                 return exit;
             }
+            self.let_go();
             if memory::is_low() {
                 self.vm.collect();
                 if memory::is_low() {
@@ -438,6 +462,11 @@ impl Engine {
                 }
             }
         }
+    }
+
+    /// Handles of the engine's own, which are not the host's.
+    pub fn own_handles(&self) -> usize {
+        3 + self.object_metatable_handle.is_some() as usize
     }
 
     /// A status without values.
@@ -469,7 +498,7 @@ impl Engine {
         let metatable = match self.object_metatable {
             Some(table) => table,
             None => {
-                let table = kept_table(&mut self.vm, "host object metatable")?;
+                let table = self.vm.new_table()?;
                 self.set_object_metatable(table)?;
                 table
             }
@@ -493,12 +522,30 @@ impl Engine {
         Ok(value)
     }
 
+    /// The function of a number under a name by which records refer to it. It may be another object than the number had so far: one that the
+    /// world has been waiting with.
+    pub fn permanent_function(&mut self, name: &str, number: u32) -> Result<Value, Refusal> {
+        let companion = self.companion(number, Some(self.companion_metatable))?;
+        // As many upvalues as a stand-in has, so that a later function can take this one's place.
+        let value = self.vm.host_function(&[
+            Value::int(number as i64),
+            companion,
+            Value::NIL,
+            Value::NIL,
+        ])?;
+        let kept = self.vm.set_permanent(name, value);
+        self.vm.raw_set_int(self.functions, number as i64, kept)?;
+        Ok(kept)
+    }
+
     /// Gives host objects their metatable; its `__gc` is ours.
     pub fn set_object_metatable(&mut self, table: Gc<Table>) -> Result<(), Refusal> {
-        let registry = self.vm.registry;
-        self.vm
-            .raw_set_name(registry, "host object metatable", Value::table(table))?;
         self.vm.raw_set_name(table, "__gc", self.release)?;
+        // Objects with an earlier one keep that alive themselves.
+        if let Some(handle) = self.object_metatable_handle.take() {
+            self.vm.release(handle);
+        }
+        self.object_metatable_handle = Some(self.vm.hold(Value::table(table)));
         self.object_metatable = Some(table);
         Ok(())
     }

@@ -10,8 +10,12 @@ pub mod abi;
 #[cfg(not(feature = "legacy"))]
 pub mod engine;
 #[cfg(not(feature = "legacy"))]
+pub mod jobs;
+#[cfg(not(feature = "legacy"))]
 pub mod memory;
 mod range;
 pub mod seed;
 #[cfg(not(feature = "legacy"))]
 pub mod slot;
+#[cfg(not(feature = "legacy"))]
+pub mod world;

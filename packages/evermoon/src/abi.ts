@@ -49,10 +49,32 @@ export interface Exports {
   em_answer(engine: number, task: number, count: number, ok: number): number;
   em_answer_run(engine: number, task: number, count: number, ok: number, slices: number): number;
   em_drop(engine: number, task: number): void;
+  em_world_supply(engine: number, address: number, length: number): number;
+  em_world_open(engine: number, complete: number, residentMax: number): number;
+  em_world_wanted(engine: number): number;
+  em_world_wanted_at(engine: number): number;
+  em_world_touch(engine: number, handle: number): number;
+  em_world_delta(engine: number): number;
+  em_world_committed(engine: number): void;
+  em_world_failed(engine: number): void;
+  em_world_rollback(engine: number): number;
+  em_world_evict(engine: number): void;
+  em_world_stat(engine: number, which: number): number;
+  em_world_permanent(engine: number, name: number, length: number, fn: number): number;
+  em_world_tasks(engine: number): number;
+  em_world_resume(engine: number, task: number): number;
+  em_job_new(kind: number): number;
+  em_job_free(job: number): void;
+  em_job_supply(job: number, address: number, length: number): number;
+  em_job_step(job: number): number;
+  em_job_output(job: number): number;
+  em_job_output_len(job: number): number;
+  em_job_progress(job: number, which: number): number;
+  em_job_garbage(job: number, engine: number, address: number, length: number): number;
 }
 
 /** What a call that runs came back for. */
-export const enum Status { Done = 0, Error = 1, Slice = 2, OutOfFuel = 3, HostCall = 4, Misuse = 5, Memory = 6, Yielded = 7, Metamethod = 8 }
+export const enum Status { Done = 0, Error = 1, Slice = 2, OutOfFuel = 3, HostCall = 4, Misuse = 5, Memory = 6, Yielded = 7, Metamethod = 8, Fault = 16 }
 
 /** Kinds of a slot. */
 export const enum Kind {

@@ -37,6 +37,14 @@ export class Reference {
   }
 }
 
+/** Where the records of an engine's world come from (`world/supply.ts`). */
+export interface Supplier {
+  /** The exports, with those that look into tables asking for them first. */
+  watch(instance: Instance, core: () => Core): Exports;
+  /** Supplies what is wanted. */
+  fault(core: Core): Promise<void>;
+}
+
 /** Strings and byte strings above this go through a string object of their own: one copy. */
 const LONG = 32 << 10;
 
@@ -92,9 +100,10 @@ export class Core {
     readonly stringsAs: Strings,
     /** Limits of runs that name none. */
     readonly defaults: Control,
+    /** What supplies the engine's world with records. */
+    readonly supplier?: Supplier,
   ) {
-    const { x } = instance;
-    this.x = x;
+    const x = (this.x = supplier ? supplier.watch(instance, () => this) : instance.x);
     this.engine = x.em_engine_new(memoryMax);
     instance.view();
     if (this.engine === 0) throw new LuaMemoryError('not enough memory for an engine, or too many engines in one instance', '');

@@ -14,6 +14,7 @@ export type ErrorCode =
   | 'load'
   | 'misuse'
   | 'bug'
+  | 'world'
   | StoreErrorCode;
 
 /** What all have. */
@@ -25,6 +26,19 @@ export class EvermoonError extends Error {
     options?: ErrorOptions,
   ) {
     super(message, options);
+  }
+}
+
+/** A world that cannot be stored, loaded or put back. */
+export class WorldError extends EvermoonError {
+  override name = 'WorldError';
+  constructor(
+    message: string,
+    /** Where the object is that cannot be stored, as `users[3].socket`; empty if that is not it, or nobody knows. */
+    readonly path = '',
+    options?: ErrorOptions,
+  ) {
+    super('world', message, options);
   }
 }
 

@@ -36,6 +36,18 @@ export class Evermoon implements types.LuaEngine {
     return wasm === undefined ? compileOwn(new URL('./evermoon.wasm', import.meta.url)) : compile(wasm);
   }
 
+  /** Opens a world: an engine of which all that a program can reach outlives it. The code for that is loaded when this is called first. */
+  static async open(options: types.WorldOptions = {}): Promise<types.World> {
+    const [module, { World }] = await Promise.all([Evermoon.compile(options.wasm), import('./world/world.js')]);
+    return World.open(module, options, (core) => new Evermoon(core));
+  }
+
+  /** Reads a world that `world.export()` (or the command line) wrote into a store that has none. */
+  static async import(from: types.SnapshotSource, options: types.WorldOptions = {}): Promise<void> {
+    const [module, { importWorld }] = await Promise.all([Evermoon.compile(options.wasm), import('./world/world.js')]);
+    return importWorld(module, from, options);
+  }
+
   static #from(module: WebAssembly.Module, options: types.EvermoonOptions): Evermoon {
     const instance = instantiate(module, options.isolate ?? false);
     const core = new Core(instance, options.memoryMax ?? 0, new Sink(options), options.strings ?? 'text', options);

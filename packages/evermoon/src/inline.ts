@@ -1,7 +1,7 @@
 /** The same package with the module's bytes inside: nothing is fetched. For where files beside the code are awkward; a third larger than the file. */
 import base64 from 'virtual:wasm';
 import { Evermoon as Base } from './evermoon.js';
-import type { EvermoonOptions, WasmSource } from './types.js';
+import type { EvermoonOptions, SnapshotSource, WasmSource, World, WorldOptions } from './types.js';
 
 export { LuaFunction, LuaTable, LuaThread, LuaUserdata } from './handles.js';
 export * from './errors.js';
@@ -29,6 +29,12 @@ export const Evermoon = {
   },
   createSync(options: EvermoonOptions & { wasm?: BufferSource | WebAssembly.Module } = {}): Base {
     return Base.createSync({ ...options, wasm: options.wasm ?? (module ??= new WebAssembly.Module(bytes())) });
+  },
+  async open(options: WorldOptions = {}): Promise<World> {
+    return Base.open({ ...options, wasm: options.wasm ?? (await inlined()) });
+  },
+  async import(from: SnapshotSource, options: WorldOptions = {}): Promise<void> {
+    return Base.import(from, { ...options, wasm: options.wasm ?? (await inlined()) });
   },
   async compile(wasm?: WasmSource): Promise<WebAssembly.Module> {
     return wasm === undefined ? inlined() : Base.compile(wasm);

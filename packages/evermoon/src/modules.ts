@@ -15,7 +15,7 @@ export function installModules(core: Core, modules: Modules): void {
   core.own(SEARCHER, [finder(modules)]);
 }
 
-function finder(modules: Modules): (name: string) => unknown {
+export function finder(modules: Modules): (name: string) => unknown {
   const find: (name: string) => unknown =
     typeof modules === 'function'
       ? modules

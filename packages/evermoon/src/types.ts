@@ -10,6 +10,8 @@
  * ```
  */
 
+import type { Persistence, Store, StoreStats } from './stores/types.js';
+
 /**
  * What Lua hands to JavaScript.
  *
@@ -187,6 +189,145 @@ export interface LuaEngine {
   dispose(): void;
   [Symbol.dispose](): void;
   readonly disposed: boolean;
+}
+
+/** A world's file: bytes, or where they come from. */
+export type SnapshotSource = Uint8Array | ArrayBuffer | Blob | ReadableStream<Uint8Array> | Response;
+
+/** How far an export, import or check is. */
+export interface SnapshotProgress {
+  /** Objects done, and known of so far. */
+  objects: number;
+  known: number;
+  /** Bytes of their records. */
+  payload: number;
+}
+
+export interface WorldOptions extends Output, Pick<Control, 'fuel' | 'timeout'> {
+  /** The world's name: of the database in a browser. Default: `world`. */
+  name?: string;
+  /**
+   * Where it is kept: a store of `evermoon/stores` or `evermoon/node`, or one of your own; `'indexeddb'`, `'memory'`; `{ file: path }` in Node. Default:
+   * IndexedDB where there is one, else memory.
+   */
+  store?: Store | 'indexeddb' | 'memory' | { readonly file: string };
+  /** What a failed run leaves: the world as of its last commit (default), or what the program had done, as a REPL wants it. */
+  onError?: 'rollback' | 'keep';
+  /** When the world is open elsewhere: fail with `WorldBusyError` (default), wait, or take it over. */
+  ifBusy?: 'fail' | 'wait' | 'steal';
+  /** Called when another tab has taken the world over: this one can commit no more. */
+  onLost?: (reason: Error) => void;
+  /** Called after each commit, when the store has it. */
+  onCommit?: (commit: WorldCommit) => void;
+  /** Called when a commit fails that nobody waits for (after `runSync` or `set`, at a checkpoint). Default: `console.error`. */
+  onCommitError?: (error: unknown) => void;
+  /** Milliseconds after which a program under way is committed as it stands, again and again. Default: never. */
+  checkpointEvery?: number;
+  /** Bytes of the world that may be in memory; beyond, what is in the store is let go. Default: 48 MiB. */
+  memory?: number;
+  /** Cap of the whole world in bytes; over it Lua gets `not enough memory`. */
+  memoryMax?: number;
+  /** Worlds up to so many bytes are read at once when they are opened, and never wait for their store. Default: 8 MiB. */
+  readAtOnce?: number;
+  /** Functions of yours that programs of this world use. (`world.define` gives more.) */
+  define?: Readonly<Record<string, HostFunction>>;
+  modules?: Modules;
+  strings?: Strings;
+  /** Seed of `math.random` of a new world. */
+  seed?: number | bigint;
+  wasm?: WasmSource;
+}
+
+/** One commit. */
+export interface WorldCommit {
+  version: number;
+  /** Objects written. */
+  objects: number;
+  /** Bytes of keys and values. */
+  bytes: number;
+  /** From the encoding until the store had it. */
+  ms: number;
+  /** When, as `Date.now()`. */
+  at: number;
+}
+
+/** A program that the world is in the middle of. */
+export interface PendingProgram {
+  /** The function of yours that it waits for, if it does. */
+  readonly waitsFor: string | undefined;
+  /** Goes on with it to its end; a run like any other. */
+  resume<R extends unknown[] = LuaValue[]>(options?: Omit<RunOptions, 'args' | 'name'>): Promise<R>;
+  /** Forgets it. */
+  drop(): void;
+}
+
+/** What a check of all records has found. */
+export interface WorldReport {
+  objects: number;
+  bytes: number;
+  /** What is damaged or missing, and where a program would find it. */
+  broken: { key: Uint8Array; path: string; what: string }[];
+  /** What the store itself found wrong. */
+  damage: string[];
+}
+
+export interface WorldStats extends Stats {
+  version: number;
+  /** Objects that the world has had so far. */
+  objects: number;
+  /** Those of them that are in the store only. */
+  hollow: number;
+  /** Changed since the last commit. */
+  changed: number;
+  /** Bytes of the world in memory. */
+  residentBytes: number;
+  /** Records read so far. */
+  faults: number;
+  store: StoreStats;
+}
+
+/** A world: an engine whose state is in a store. */
+export interface World extends Omit<LuaEngine, 'run' | 'stats' | 'dispose' | 'disposed'> {
+  readonly name: string;
+  /** The number of the last commit. */
+  readonly version: number;
+  /** The store held a world already. */
+  readonly existed: boolean;
+  readonly store: Store;
+  /** The last commits of this engine, the latest first. */
+  readonly commits: readonly WorldCommit[];
+
+  /** Runs a chunk as a transaction: resolves when its effects are in the store. */
+  run<R extends unknown[] = LuaValue[]>(code: string | Uint8Array, options?: RunOptions): Promise<R>;
+  /** Calls a global function as a transaction. */
+  call<R extends unknown[] = LuaValue[]>(name: string, ...args: LuaInput[]): Promise<R>;
+  /** Makes a function of yours known by this name, which the world remembers; a global unless there is one. */
+  define(name: string, fn: HostFunction): void;
+  /** Commits what has changed; resolves when the store has it. */
+  commit(): Promise<WorldCommit>;
+  /** Puts the world back to its last commit. Runs under way end with `LuaAbortError`. */
+  rollback(): Promise<void>;
+  /** Resolves when no commit is under way or due. */
+  settled(): Promise<void>;
+  onCommit(listener: (commit: WorldCommit) => void): () => void;
+  /** Programs that were under way when the world was committed and that this engine has not gone on with. */
+  pending(): PendingProgram[];
+  /** Has what a handle holds in memory, for worlds that are not read at once. */
+  load(handle: LuaHandle): Promise<void>;
+  load(code: string | Uint8Array, name?: string): LuaFunction;
+  /** The world as of its last commit, as a file that opens anywhere. */
+  export(options?: { onProgress?: (progress: SnapshotProgress) => void }): Promise<Blob>;
+  verify(options?: { onProgress?: (progress: SnapshotProgress) => void }): Promise<WorldReport>;
+  /** Removes from the store what nothing leads to any more. */
+  vacuum(): Promise<{ entries: number }>;
+  stats(): Promise<WorldStats>;
+  /** Figures of the engine, at once. */
+  figures(): Stats;
+  /** How safe the world is from the system that keeps it; `ask` asks the browser to keep it for good. */
+  persistence(options?: { ask?: boolean }): Promise<Persistence>;
+  /** Commits what has changed (unless a program is under way), frees the engine, and closes the store. */
+  close(): Promise<void>;
+  readonly closed: boolean;
 }
 
 /** What all handles have. A handle keeps its value alive until it is disposed of or collected. */

@@ -1,5 +1,5 @@
 /** What the page gives to Lua. Each function is plain JavaScript; those that return a promise simply suspend the program until it settles. */
-import type { Evermoon, LuaFunction } from 'evermoon';
+import type { LuaFunction, World } from 'evermoon';
 import { Drawing } from './drawing';
 
 /** Where programs show things. */
@@ -14,7 +14,7 @@ export interface Stage {
 /** The longest that one `sleep` can be: a timer's limit, in seconds. */
 const SLEEP_MAX = 2_000_000;
 
-export function installHost(lua: Evermoon, stage: Stage, signal: () => AbortSignal): void {
+export function installHost(lua: World, stage: Stage, signal: () => AbortSignal): void {
   const start = performance.now();
   lua.define('sleep', (seconds: unknown) => {
     const time = Math.min(Math.max(0, numberOf(seconds, 'sleep', 1)), SLEEP_MAX);

@@ -8,8 +8,9 @@ import { type Example, examples } from './examples';
 import type { Stage } from './host';
 import { OutputView } from './output';
 import { createLine } from './repl';
-import { type Outcome, prepare, Session } from './session';
+import { type Outcome, messageOf, prepare, replaceWorld, Session } from './session';
 import { installTheme } from './theme';
+import { createWorldPanel } from './world';
 
 const CHUNK = 'main.lua';
 const DRAFTS = 'evermoon.drafts';
@@ -122,14 +123,69 @@ function setState(kind: 'ready' | 'running' | 'done' | 'failed' | 'stopped', tex
   document.body.classList.toggle('ended', kind !== 'running' && kind !== 'ready');
 }
 
-async function fresh(): Promise<Session> {
-  session?.dispose();
-  session = undefined;
-  session = await Session.create(onStage, { write: (text) => output.write(text) });
+let opening: Promise<Session> | undefined;
+
+/** The session, opened when it is first needed. */
+function sessionOf(): Promise<Session> {
+  opening ??= open();
+  opening.catch(() => (opening = undefined));
+  return opening;
+}
+
+async function open(ifBusy: 'fail' | 'steal' = 'fail'): Promise<Session> {
+  session = await Session.create(
+    onStage,
+    {
+      write: (text) => output.write(text),
+      committed: (commit) => panel.committed(commit),
+      notKept: (why) => {
+        output.flush();
+        output.note(`Not kept: ${why}`);
+        panel.notKept();
+      },
+    },
+    ifBusy,
+  );
+  panel.show(session);
+  if (session.kept === 'busy') {
+    output.note('This world is open in another tab. What happens here is not kept.', 'Use it here', () => void reopen(undefined, 'steal'));
+  } else if (session.kept === 'none') output.note('This browser keeps nothing for this page: the world lasts as long as the page.');
+  for (const program of session.pending()) {
+    const what = program.waitsFor === undefined ? 'A program was under way' : `A program was waiting in ${program.waitsFor}()`;
+    output.note(`${what} when the page was left.`, 'Go on', () => void follow((current) => current.resume(program)));
+  }
   return session;
 }
 
-async function run(): Promise<void> {
+/** Closes the world and opens it again, after something has been done to it meanwhile. */
+async function reopen(work?: () => Promise<void>, ifBusy: 'fail' | 'steal' = 'fail'): Promise<void> {
+  turn++;
+  clearInterval(ticking);
+  const current = await sessionOf();
+  session = undefined;
+  opening = undefined;
+  await current.close();
+  clearStage();
+  let failure: unknown;
+  try {
+    await work?.();
+  } catch (error) {
+    failure = error;
+  }
+  opening = open(ifBusy);
+  await opening;
+  setState('ready', 'Ready');
+  showFigures();
+  if (failure) output.error(messageOf(failure), '');
+}
+
+function run(): Promise<void> {
+  const fuel = fuelSelect.value === '' ? undefined : Number(fuelSelect.value);
+  return follow((current) => current.run(editor.text, CHUNK, fuel));
+}
+
+/** Runs something as the page's program, and shows how it goes. */
+async function follow(start: (current: Session) => Promise<Outcome>): Promise<void> {
   const mine = ++turn;
   clearStage();
   editor.mark(undefined);
@@ -137,11 +193,15 @@ async function run(): Promise<void> {
   // On a phone the result is below.
   if (window.innerWidth <= 760) resultPane.scrollIntoView({ block: 'start', behavior: 'smooth' });
   try {
-    const current = await fresh();
+    const current = await sessionOf();
+    // One program at a time.
+    current.stop();
+    while (current.running && mine === turn) await new Promise((resolve) => setTimeout(resolve));
     if (mine !== turn) return;
+    output.flush();
+    clearStage();
     tick();
-    const fuel = fuelSelect.value === '' ? undefined : Number(fuelSelect.value);
-    const outcome = await current.run(editor.text, CHUNK, fuel);
+    const outcome = await start(current);
     if (mine !== turn) return;
     report(outcome);
     if (outcome.ok) setState('done', 'Finished');
@@ -167,7 +227,7 @@ function stop(): boolean {
 }
 
 async function runLine(code: string): Promise<boolean> {
-  const current = session ?? (await fresh());
+  const current = await sessionOf();
   const beside = current.running;
   const outcome = current.line(code);
   const checked = await Promise.race([outcome, Promise.resolve('running' as const)]);
@@ -187,10 +247,6 @@ async function runLine(code: string): Promise<boolean> {
   }
   showFigures();
   return true;
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 function report(outcome: Outcome, line = false): void {
@@ -333,11 +389,15 @@ help.addEventListener('click', (event) => {
   if (event.target === help) help.close();
 });
 
+const panel = createWorldPanel({
+  replace: (file) => reopen(() => replaceWorld(file)),
+  failed: (error) => output.error(messageOf(error), ''),
+});
 createLine(find<HTMLFormElement>('repl'), find<HTMLTextAreaElement>('line'), runLine);
 installTheme(find<HTMLButtonElement>('theme'));
 
 prepare()
-  .then(fresh)
+  .then(sessionOf)
   .then(
     () => {
       if (turn === 0) setState('ready', 'Ready');

@@ -111,10 +111,21 @@ export class OutputView {
     this.#block(box);
   }
 
-  note(text: string): void {
+  /** A remark; with what can be done about it, once. */
+  note(text: string, action = '', act?: () => void): void {
     const line = document.createElement('p');
     line.className = 'note';
     line.textContent = text;
+    if (act) {
+      const button = document.createElement('button');
+      button.type = 'button';
+      button.textContent = action;
+      button.addEventListener('click', () => {
+        button.remove();
+        act();
+      });
+      line.append(button);
+    }
     this.#block(line);
   }
 

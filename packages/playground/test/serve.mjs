@@ -47,12 +47,20 @@ export const browserPath = [process.env.CHROMIUM, '/usr/bin/chromium', '/usr/bin
   (path) => path && existsSync(path),
 );
 
-export function launch() {
+const args = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
+
+function executable() {
   if (!browserPath) throw new Error('no Chromium: apt-get install chromium, or set CHROMIUM to its path');
-  return chromium.launch({
-    executablePath: browserPath,
-    args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
-  });
+  return browserPath;
+}
+
+export function launch() {
+  return chromium.launch({ executablePath: executable(), args });
+}
+
+/** The browser of somebody whose profile is in a folder; closing it closes the browser. */
+export function launchProfile(folder, options = {}) {
+  return chromium.launchPersistentContext(folder, { executablePath: executable(), args, viewport: { width: 1440, height: 860 }, serviceWorkers: 'block', acceptDownloads: true, ...options });
 }
 
 /** A page that collects what it complains about, and what it asks of other hosts. */

@@ -90,7 +90,7 @@ pub fn preload(vm: &mut Vm, name: &'static str, loader: NativeFn) -> Result<(), 
 
 /// A message handler for the host's entries: it keeps the error value as it is and remembers the traceback.
 pub fn traceback_handler(vm: &mut Vm) -> Option<Value> {
-    Some(vm.register("engine", "traceback", debug::remember_traceback))
+    Some(vm.register("engine", "message_handler", debug::remember_traceback))
 }
 
 /// The error of a run that failed, and its traceback as a string (or nil).

@@ -32,6 +32,8 @@ pub struct Walk {
     pub bytes: u64,
     /// Numbers from here on were given after the walk began.
     pub limit: u32,
+    /// Contents that the record at hand names are late.
+    late: bool,
 }
 
 /// Whether a walk is over.
@@ -57,6 +59,7 @@ impl Walk {
             objects: 0,
             bytes: 0,
             limit: meta.next_id,
+            late: false,
         };
         let roots = [
             (&meta.registry, "(registry)"),
@@ -140,6 +143,7 @@ impl Walk {
             let Some((id, path)) = self.queue.pop() else {
                 return Ok(Walked::Done);
             };
+            let before = (self.objects, self.bytes, self.broken.len());
             let keyed = key::object(id);
             let bytes = match source(&keyed) {
                 Fetch::Found(bytes) => bytes,
@@ -169,8 +173,8 @@ impl Walk {
                 let bytes = match source(&keyed) {
                     Fetch::Found(bytes) => bytes,
                     Fetch::Later => {
-                        self.queue.push((id, path));
-                        return Ok(Walked::Wait);
+                        self.late = true;
+                        continue;
                     }
                     Fetch::Missing => {
                         self.break_at(keyed, path.clone(), "there is no such segment".into());
@@ -191,6 +195,13 @@ impl Walk {
                     }
                     Err(bad) => self.break_at(keyed, path.clone(), bad.to_string()),
                 }
+            }
+            if std::mem::take(&mut self.late) {
+                // It is looked at again as a whole.
+                (self.objects, self.bytes) = (before.0, before.1);
+                self.broken.truncate(before.2);
+                self.queue.push((id, path));
+                return Ok(Walked::Wait);
             }
         }
         Ok(Walked::More)
@@ -236,6 +247,7 @@ impl Walk {
                 }
                 Fetch::Later => {
                     self.contents.remove(&hash);
+                    self.late = true;
                 }
                 Fetch::Failed(e) => return Err(LoadError::Store(e)),
             }

@@ -14,6 +14,7 @@ use crate::heap::coroutine::Coroutine;
 use crate::heap::hollow::{ContentHash, IdHasher};
 use crate::heap::object::{Gc, Header};
 use crate::heap::table::Table;
+use crate::heap::userdata::Userdata;
 use crate::heap::value::{TYPE_COUNT, Value, tag};
 use crate::vm::fault::Loader;
 use crate::vm::task::{Stage, Task};
@@ -147,6 +148,8 @@ pub struct World {
     /// Objects that the load under way has tried.
     pub(super) tried: Vec<u32>,
     pub(super) faults: u64,
+    /// What a rollback has yet to load, when the store answers later.
+    going_back: Vec<Gc<Header>>,
     manifest_written: bool,
 }
 
@@ -223,6 +226,7 @@ impl World {
             fresh_cells: Vec::new(),
             tried: Vec::new(),
             faults: 0,
+            going_back: Vec::new(),
             manifest_written: false,
         }
     }
@@ -517,10 +521,19 @@ impl World {
         Ok(())
     }
 
+    /// A userdata with data that no codec knows: the host's own, outside of every record.
+    fn is_hosts(&self, object: Gc<Header>) -> bool {
+        !object.is_hollow()
+            && Heap::as_kind::<Userdata>(object)
+                .and_then(|u| u.data.as_ref().map(|data| self.encode_data(data.as_ref())))
+                .is_some_and(|encoded| encoded.is_none())
+    }
+
     fn finalizer_bytes(&self, vm: &Vm) -> Vec<u8> {
         let mut out = Vec::new();
         let mut list = |objects: &mut dyn Iterator<Item = &Gc<Header>>| {
-            let ids: Vec<(u32, u8)> = objects.map(|o| (o.meta, o.kind)).collect();
+            let stored = objects.filter(|o| !self.is_hosts(**o));
+            let ids: Vec<(u32, u8)> = stored.map(|o| (o.meta, o.kind)).collect();
             super::bytes::put_varint(&mut out, ids.len() as u64);
             for (id, kind) in ids {
                 out.push(kind);
@@ -561,7 +574,10 @@ impl World {
                 }
             }
         }
-        let [finalizable, due] = lists;
+        let [mut finalizable, mut due] = lists;
+        let hosts = |o: &&Gc<Header>| self.is_hosts(**o);
+        finalizable.extend(vm.heap.finalizable().iter().filter(hosts));
+        due.extend(vm.heap.gc.to_finalize.iter().filter(hosts));
         vm.heap.set_finalizable(finalizable, due);
         self.finalizers = bytes;
         Ok(())
@@ -688,6 +704,10 @@ impl Vm {
     /// The store has not made it: what it would have written counts as changed again.
     pub fn world_commit_failed(&mut self) {
         for object in std::mem::take(&mut self.heap.world.in_flight) {
+            // What memory's shortage has let go meanwhile comes back from the commit that is under way, while the host still has it.
+            if object.is_hollow() {
+                let _ = self.load_object(object);
+            }
             self.heap.touch(object);
         }
         self.with_world(|world, _| {
@@ -700,7 +720,8 @@ impl Vm {
         });
     }
 
-    /// Puts the world back to its last commit: what has changed since is forgotten. Not while a commit is under way.
+    /// Puts the world back to its last commit: what has changed since is forgotten. Not while a commit is under way. With a store that answers
+    /// later, to be called again (and nothing else meanwhile) until it is not [`LoadError::Later`].
     pub fn world_rollback(&mut self) -> Result<(), LoadError> {
         self.with_world(|world, vm| world.rollback(vm))
             .unwrap_or(Ok(()))
@@ -710,6 +731,33 @@ impl Vm {
     /// of a slice only.
     pub fn world_evict(&mut self) {
         self.evict_for_room();
+    }
+
+    /// Has what a host holds loaded, before it looks inside without asking the interpreter.
+    pub fn world_load(&mut self, v: Value) -> Result<(), LoadError> {
+        match v.as_object() {
+            Some(object) if object.is_hollow() => self
+                .with_world(|world, vm| world.load_all(vm, object))
+                .unwrap_or(Err(LoadError::Store("no world is attached".into()))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether this engine may refer to what is stored under a key, though the last commit does not: it must not be removed as garbage now.
+    pub fn world_holds(&mut self, key: &[u8]) -> bool {
+        match (key.first(), key.get(1..9)) {
+            (Some(b'o' | b's'), Some(id)) => {
+                let id = id.iter().fold(0u64, |n, &b| n << 8 | b as u64);
+                u32::try_from(id).is_ok_and(|id| self.heap.object_by_id(id).is_some())
+            }
+            (Some(b'p' | b'b'), _) => match key[1..].try_into() {
+                Ok(hash) => self
+                    .with_world(|world, _| world.has_content(&hash))
+                    .unwrap_or(false),
+                Err(_) => false,
+            },
+            _ => true,
+        }
     }
 
     pub fn world_statistics(&mut self) -> Statistics {
@@ -844,7 +892,7 @@ impl World {
         }
         let changed = std::mem::take(&mut vm.heap.world.changed);
         vm.heap.world.dead.clear();
-        let mut again = Vec::new();
+        let mut again = std::mem::take(&mut self.going_back);
         for &object in &changed {
             let mut object = object;
             object.mark &= !crate::heap::object::mark::FINALIZER;
@@ -863,8 +911,16 @@ impl World {
         }
         // What the failed run had under way goes with it.
         vm.tasks.clear();
+        let mut late = Vec::new();
         for object in again {
-            self.load_all(vm, object)?;
+            match self.load_all(vm, object) {
+                Err(LoadError::Later) => late.push(object),
+                done => done?,
+            }
+        }
+        if !late.is_empty() {
+            self.going_back = late;
+            return Err(LoadError::Later);
         }
         let meta = self.meta.clone();
         self.take_meta(vm, &meta, false)
@@ -958,8 +1014,10 @@ impl Encoder<'_> {
         for task in self.vm.tasks.iter().flatten() {
             roots.extend([task.root.header(), task.current.header()]);
         }
-        roots.extend(self.vm.heap.finalizable());
-        roots.extend(&self.vm.heap.gc.to_finalize);
+        // Finalizers of what is the host's alone are the host's concern: it is stored only if the program refers to it.
+        let own = |o: &&Gc<Header>| !self.world.is_hosts(**o);
+        roots.extend(self.vm.heap.finalizable().iter().filter(own));
+        roots.extend(self.vm.heap.gc.to_finalize.iter().filter(own));
         for mut object in roots {
             if object.kind as u32 == tag::TABLE {
                 // Roots are not hollowed.

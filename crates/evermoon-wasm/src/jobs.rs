@@ -1,0 +1,264 @@
+//! Work on a store's records as a whole, by steps: export to a snapshot and import from one, the check of every record, the mark that finds
+//! garbage (`docs/abi.md`, "Jobs"). No engine takes part.
+//!
+//! SAFETY of the file: as in `abi.rs`: one thread, no calls back, so the table of jobs is never borrowed twice.
+
+use crate::abi::{engine, range};
+use crate::world::{Records, put_entry, put_writes};
+use evermoon::persist::care::{Walk, Walked, is_garbage};
+use evermoon::persist::snapshot::{Exporter, Importer, Step};
+use evermoon::persist::{Fetch, LoadError, key};
+
+/// What a step came back for.
+mod status {
+    pub const DONE: u32 = 0;
+    /// Take the output and go on.
+    pub const MORE: u32 = 1;
+    /// The output is a list of keys (entries with absent values): supply them and go on.
+    pub const WAIT: u32 = 2;
+    /// The output says why.
+    pub const FAILED: u32 = 3;
+}
+
+enum Work {
+    Export(Exporter),
+    Import(Importer),
+    /// A walk; `None` until its first records are here. `true` checks and names everything.
+    Walk(Option<Walk>, bool),
+}
+
+struct Job {
+    work: Work,
+    records: Records,
+    output: Vec<u8>,
+}
+
+static mut JOBS: Vec<Option<Job>> = Vec::new();
+
+#[allow(static_mut_refs)]
+fn jobs() -> &'static mut Vec<Option<Job>> {
+    // SAFETY: see the head of this file.
+    unsafe { &mut JOBS }
+}
+
+fn job(number: u32) -> Option<&'static mut Job> {
+    jobs().get_mut((number as usize).checked_sub(1)?)?.as_mut()
+}
+
+/// `em_job_new(kind) -> job`: 0 export, 1 import, 2 check of every record, 3 mark. 0 for an unknown kind.
+#[unsafe(no_mangle)]
+pub extern "C" fn em_job_new(kind: u32) -> u32 {
+    let work = match kind {
+        0 => Work::Export(Exporter::new()),
+        1 => Work::Import(Importer::new()),
+        2 => Work::Walk(None, true),
+        3 => Work::Walk(None, false),
+        _ => return 0,
+    };
+    let new = Job {
+        work,
+        records: Records::default(),
+        output: Vec::new(),
+    };
+    let all = jobs();
+    let index = all.iter().position(Option::is_none).unwrap_or_else(|| {
+        all.push(None);
+        all.len() - 1
+    });
+    all[index] = Some(new);
+    index as u32 + 1
+}
+
+/// `em_job_free(job)`
+#[unsafe(no_mangle)]
+pub extern "C" fn em_job_free(number: u32) {
+    if job(number).is_some() {
+        jobs()[number as usize - 1] = None;
+    }
+}
+
+/// `em_job_supply(job, address, len) -> status`: records as for `em_world_supply`; for an import the next bytes of the snapshot.
+#[unsafe(no_mangle)]
+pub extern "C" fn em_job_supply(number: u32, address: u32, len: u32) -> u32 {
+    let (Some(job), Some(bytes)) = (job(number), range(address, len)) else {
+        return status::FAILED;
+    };
+    match &mut job.work {
+        Work::Import(importer) => match importer.feed(bytes) {
+            Ok(()) => {
+                job.output.clear();
+                put_writes(&mut job.output, &importer.take());
+                status::MORE
+            }
+            Err(e) => job.fail(&e),
+        },
+        _ if job.records.supply(bytes) => status::MORE,
+        _ => status::FAILED,
+    }
+}
+
+/// `em_job_step(job) -> status`: goes on: 0 all is done (for an import: the file has ended; the output is the last writes), 1 there is output, 2 records are
+/// wanted, 3 it failed.
+#[unsafe(no_mangle)]
+pub extern "C" fn em_job_step(number: u32) -> u32 {
+    match job(number) {
+        Some(job) => job.step(),
+        None => status::FAILED,
+    }
+}
+
+/// `em_job_output(job) -> address` of the output of the last call, good until the next.
+#[unsafe(no_mangle)]
+pub extern "C" fn em_job_output(number: u32) -> u32 {
+    job(number).map_or(0, |job| job.output.as_ptr() as usize as u32)
+}
+
+/// `em_job_output_len(job) -> bytes`
+#[unsafe(no_mangle)]
+pub extern "C" fn em_job_output_len(number: u32) -> u32 {
+    job(number).map_or(0, |job| job.output.len() as u32)
+}
+
+/// `em_job_progress(job, which) -> f64`: 0 objects done, 1 objects known of, 2 payload bytes.
+#[unsafe(no_mangle)]
+pub extern "C" fn em_job_progress(number: u32, which: u32) -> f64 {
+    let Some(job) = job(number) else { return -1.0 };
+    let (objects, known, payload) = match &job.work {
+        Work::Export(e) => (
+            e.progress().objects,
+            e.progress().known,
+            e.progress().payload,
+        ),
+        Work::Import(i) => (
+            i.progress().objects,
+            i.progress().known,
+            i.progress().payload,
+        ),
+        Work::Walk(Some(walk), _) => (walk.objects, walk.objects, walk.bytes),
+        Work::Walk(None, _) => (0, 0, 0),
+    };
+    match which {
+        0 => objects as f64,
+        1 => known as f64,
+        2 => payload as f64,
+        _ => -1.0,
+    }
+}
+
+/// `em_job_garbage(job, engine, address, len) -> status`: of these keys (entries), those that a walk which is done has not met and that the engine that has the
+/// world open (0: none) does not know either, as the output.
+#[unsafe(no_mangle)]
+pub extern "C" fn em_job_garbage(number: u32, user: u32, address: u32, len: u32) -> u32 {
+    let (Some(job), Some(flat)) = (job(number), range(address, len)) else {
+        return status::FAILED;
+    };
+    let Work::Walk(Some(walk), _) = &job.work else {
+        return status::FAILED;
+    };
+    job.output.clear();
+    let mut keys = Records::default();
+    if !keys.supply(flat) {
+        return status::FAILED;
+    }
+    let mut user = engine(user);
+    for key in keys.keys().filter(|key| is_garbage(walk, key)) {
+        if user.as_mut().is_some_and(|e| e.vm.world_holds(key)) {
+            continue;
+        }
+        put_entry(&mut job.output, key, None);
+    }
+    status::DONE
+}
+
+impl Job {
+    fn fail(&mut self, error: &LoadError) -> u32 {
+        self.output = error.to_string().into_bytes();
+        status::FAILED
+    }
+
+    fn wait(&mut self, keys: &[Vec<u8>]) -> u32 {
+        for key in keys {
+            put_entry(&mut self.output, key, None);
+        }
+        status::WAIT
+    }
+
+    fn step(&mut self) -> u32 {
+        self.output.clear();
+        let records = &self.records;
+        match &mut self.work {
+            Work::Export(exporter) => match exporter.step(&mut |key| records.get(key)) {
+                Ok(step) => {
+                    self.output = exporter.take();
+                    match step {
+                        Step::Done => status::DONE,
+                        Step::More => {
+                            self.records.trim();
+                            status::MORE
+                        }
+                        Step::Wait(keys) if self.output.is_empty() => self.wait(&keys),
+                        // Its output first; the next step asks again.
+                        Step::Wait(_) => status::MORE,
+                    }
+                }
+                Err(e) => self.fail(&e),
+            },
+            Work::Import(importer) => match importer.finish() {
+                Ok(delta) => {
+                    put_writes(&mut self.output, &delta);
+                    status::DONE
+                }
+                Err(e) => self.fail(&e),
+            },
+            Work::Walk(walk, names) => {
+                let walk = match walk {
+                    Some(walk) => walk,
+                    None => match (records.get(key::META), records.get(key::FINALIZERS)) {
+                        (Fetch::Found(meta), finalizers @ (Fetch::Found(_) | Fetch::Missing)) => {
+                            let finalizers = match finalizers {
+                                Fetch::Found(bytes) => bytes,
+                                _ => Vec::new(),
+                            };
+                            match Walk::new(&meta, &finalizers, *names) {
+                                Ok(new) => walk.insert(new),
+                                Err(e) => return self.fail(&e),
+                            }
+                        }
+                        (Fetch::Missing, _) => {
+                            return self.fail(&LoadError::Missing(
+                                "its beginning: the store holds no world".into(),
+                            ));
+                        }
+                        _ => return self.wait(&[key::META.to_vec(), key::FINALIZERS.to_vec()]),
+                    },
+                };
+                let mut wanted = Vec::new();
+                let walked = walk.step(
+                    &mut |key| {
+                        let found = records.get(key);
+                        if matches!(found, Fetch::Later) {
+                            wanted.push(key.to_vec());
+                        }
+                        found
+                    },
+                    1024,
+                );
+                match walked {
+                    Err(e) => self.fail(&e),
+                    Ok(Walked::Wait) => self.wait(&wanted),
+                    Ok(Walked::Done) => {
+                        for broken in &walk.broken {
+                            put_entry(&mut self.output, &broken.key, Some(broken.path.as_bytes()));
+                            put_entry(&mut self.output, broken.what.as_bytes(), Some(&[]));
+                        }
+                        status::DONE
+                    }
+                    Ok(_) => {
+                        self.records.trim();
+                        status::MORE
+                    }
+                }
+            }
+        }
+    }
+}
