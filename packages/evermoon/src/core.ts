@@ -14,7 +14,7 @@ import { copyIn } from './copy.js';
 import { EvermoonError, LuaConversionError, LuaDisposedError, LuaMemoryError } from './errors.js';
 import { Handle, LuaFunction, LuaTable, LuaThread, LuaUserdata } from './handles.js';
 import { asBytes, type Instance, trapped, utf8Length } from './instance.js';
-import { Method, Multi, Proxied, Thrown } from './marks.js';
+import { isForBytes, Method, Multi, Proxied, Thrown } from './marks.js';
 import { proxyFunctions } from './proxy.js';
 import type { Sink } from './output.js';
 import { RunState } from './run.js';
@@ -24,13 +24,17 @@ type HostCall = (...args: unknown[]) => unknown;
 
 /** A function or object of JavaScript's that Lua knows by number. */
 export class Reference {
+  /** Strings come to it as bytes. */
+  readonly bytes: boolean;
   constructor(
     /** What comes back when Lua gives it back. */
     readonly object: object,
     /** What a call of it calls (nothing for an object by reference), and on what. */
     readonly call: HostCall | undefined,
     readonly owner: object | undefined,
-  ) {}
+  ) {
+    this.bytes = isForBytes(object);
+  }
 }
 
 /** Where the records of an engine's world come from (`world/supply.ts`). */

@@ -98,7 +98,7 @@ export class LuaTable extends Indexed implements types.LuaTable {
     core.instance.view();
     core.sent();
     if (status === Status.Done) return core.first(core.stringsAs) as T;
-    if (status === Status.Slice) return super.get<T>(key);
+    if (status === Status.Metamethod) return super.get<T>(key);
     throw core.refusal(status);
   }
 

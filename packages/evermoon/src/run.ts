@@ -17,7 +17,7 @@ import {
   LuaTimeoutError,
 } from './errors.js';
 import { Handle } from './handles.js';
-import { isForBytes, Multi, Thrown } from './marks.js';
+import { Multi, Thrown } from './marks.js';
 import { Sink } from './output.js';
 import type { Control, RunOptions, Strings } from './types.js';
 
@@ -118,7 +118,7 @@ function isThenable(v: unknown): v is PromiseLike<unknown> {
 function callHost(core: Core, run: RunState | undefined): Answer | PromiseLike<unknown> {
   const { u32 } = core.instance;
   const reference = core.refs[u32[core.mail + Mail.Function]!];
-  let args = core.allResults(reference && isForBytes(reference.object) ? 'bytes' : core.stringsAs);
+  let args = core.allResults(reference?.bytes ? 'bytes' : core.stringsAs);
   core.drainTo(run?.sink ?? core.sink);
   const before = core.currentRun;
   core.currentRun = run;

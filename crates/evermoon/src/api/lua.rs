@@ -227,11 +227,10 @@ impl Builder {
         let made = open_libraries(&mut vm, self.libraries)
             .and_then(|()| self.modules.iter().try_for_each(|open| open(&mut vm)))
             .and_then(|()| operations::register(&mut vm, &report));
-        let made = made.and_then(|natives| {
+        if let Ok(natives) = &made {
             // Programs under way have it on their stacks.
             vm.set_permanent("engine.message_handler", natives.handler);
-            Ok(natives)
-        });
+        }
         if let (Some(backing), Ok(_)) = (self.world, &made) {
             let mut codecs = self.codecs;
             if self.libraries.contains(StdLib::IO) {
