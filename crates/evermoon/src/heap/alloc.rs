@@ -270,6 +270,24 @@ impl Pools {
         block
     }
 
+    /// The same, with zeros in it.
+    pub(super) fn object_zeroed(&mut self, size: usize) -> *mut u8 {
+        if size <= POOLED_MAX {
+            let block = self.object(size);
+            // SAFETY: a block of that size.
+            unsafe { block.write_bytes(0, size) };
+            return block;
+        }
+        // SAFETY: the layout is not empty.
+        let block = unsafe { alloc_zeroed(layout(size)) };
+        if block.is_null() {
+            std::alloc::handle_alloc_error(layout(size));
+        }
+        self.system_bytes += size;
+        self.large.push((block.cast(), size));
+        block
+    }
+
     /// # Safety
     /// `block` came from `object` with this size, and is dead. Large blocks are freed by the sweeper's own walk.
     #[inline(always)]

@@ -11,6 +11,9 @@
 //! the bytes that were marked, and the next cycle's start is set. The sweep only gives memory back, so its order and pace, which depend
 //! on the platform's layout, are invisible. All counts are logical bytes (`heap/mod.rs`).
 //!
+//! No step takes long: large tables are traversed in parts, and traversed again before the atomic phase if they were written to meanwhile;
+//! the sweep goes by pages. What the atomic phase does at once is the stacks, weak tables, and what was written to last.
+//!
 //! Pacing (as PUC 5.4): a cycle starts when the bytes reach `pause` percent of those that survived the last one. While marking, each
 //! `2^step_size` bytes allocated pay for `step_size_bytes / 16 * step_mul` traversed slots; so marking ends long before the heap has doubled.
 #![allow(unsafe_code)]
@@ -26,8 +29,35 @@ use super::value::{Value, tag};
 use super::{COROUTINE_BYTES, coroutine::Coroutine};
 use std::collections::VecDeque;
 
+/// Slots of a table that are traversed in one go while the program runs.
+const PART: usize = 1 << 14;
+/// Tables with more slots are traversed again before the atomic phase if they were written to after their turn.
+const LARGE: usize = 1 << 12;
+/// How often that is done in a cycle.
+const ROUNDS: u8 = 2;
+/// Most slots that a step traverses, however much was allocated: what is left is done at the next safe points.
+const STEP_SLOTS: i64 = 1 << 16;
+/// Bytes of the heap that a slice of the sweep is for.
+const SWEEP_BYTES: usize = 1 << 20;
+/// Pages that are swept in one go by a full collection, and how many large objects count as a page.
+const STEP_PAGES: usize = 64;
+const LARGE_PER_PAGE: usize = 64;
+
 /// Bytes that the pools may hold beyond twice what is in use before a full collection gives pages back.
 const POOLS_SPARE: usize = 1 << 20;
+
+/// What a page of the sweep counts as in slots of marking, roughly.
+const PAGE_SLOTS: usize = 2048;
+
+/// What [`Heap::gc_advance`] has come to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Advance {
+    Working,
+    /// The atomic phase of a cycle is over.
+    Marked,
+    /// A cycle has ended.
+    Swept,
+}
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Phase {
@@ -56,6 +86,12 @@ pub struct Collector {
     /// Every step is a whole cycle, and each allocation makes a step due: for tests.
     pub stress: bool,
     gray: Vec<Gc<Header>>,
+    /// A table of which only so many slots are traversed yet.
+    partial: Option<(Gc<Table>, usize)>,
+    /// How often tables were taken from `gray_again` in this cycle.
+    rounds: u8,
+    /// Work of steps since the engine asked last: slots, and pages in slots.
+    recent: usize,
     pub(super) gray_again: Vec<Gc<Header>>,
     weak_values: Vec<Gc<Table>>,
     ephemerons: Vec<Gc<Table>>,
@@ -71,7 +107,11 @@ pub struct Collector {
     /// In the atomic phase: weak tables are then entered in their lists.
     atomic: bool,
     sweep_cursor: (usize, usize),
-    sweep_pages: usize,
+    /// Where the sweep of the large objects stands.
+    sweep_large: usize,
+    /// Slices of the sweep that are still to come, and pages in each.
+    sweep_steps: usize,
+    sweep_batch: usize,
     /// Bytes between the end of this sweep slice and the start of the next cycle.
     sweep_rest: isize,
     sweep_slice: isize,
@@ -99,6 +139,9 @@ impl Collector {
             suspended: false,
             stress: false,
             gray: Vec::new(),
+            partial: None,
+            rounds: 0,
+            recent: 0,
             gray_again: Vec::new(),
             weak_values: Vec::new(),
             ephemerons: Vec::new(),
@@ -109,7 +152,9 @@ impl Collector {
             marked: 0,
             atomic: false,
             sweep_cursor: (0, 0),
-            sweep_pages: 0,
+            sweep_large: 0,
+            sweep_steps: 0,
+            sweep_batch: 0,
             sweep_rest: 0,
             sweep_slice: 0,
             cycles: 0,
@@ -161,7 +206,7 @@ impl Heap {
             self.debt = -(16 << 10);
             return false;
         }
-        let step_bytes = 1isize << self.gc.step_size.min(40);
+        let step_bytes = 1i64 << self.gc.step_size.min(30);
         match self.gc.phase {
             Phase::Pause => {
                 self.gc_begin(&mut roots);
@@ -170,48 +215,134 @@ impl Heap {
             }
             Phase::Propagate => self.gc_mark_some(step_bytes, roots),
             Phase::Sweep => {
-                let pages = self.gc.sweep_pages / 8 + 1;
-                let over = self.debt;
-                if self.gc_sweep(pages) {
-                    self.gc.phase = Phase::Pause;
-                    self.debt = over - self.gc.sweep_rest;
-                    self.gc.sweep_rest = 0;
-                } else {
-                    self.gc_sweep_pace(over);
-                }
+                self.gc_sweep_step();
                 false
             }
         }
     }
 
-    /// Sets the debt for the next slice of the sweep.
-    fn gc_sweep_pace(&mut self, over: isize) {
-        if self.gc.sweep_rest <= self.gc.sweep_slice {
-            // The next cycle is due: finish the sweep now.
-            while !self.gc_sweep(usize::MAX) {}
+    /// A slice of the sweep. How many there are, and how many bytes apart, is reckoned from logical sizes; only how many pages each of
+    /// them takes depends on the platform.
+    fn gc_sweep_step(&mut self) {
+        let over = self.debt;
+        let done = self.gc_sweep(self.gc.sweep_batch);
+        self.gc.sweep_steps -= 1;
+        if self.gc.sweep_steps == 0 {
+            if !done {
+                while !self.gc_sweep(usize::MAX) {}
+            }
             self.gc.phase = Phase::Pause;
             self.debt = over - self.gc.sweep_rest;
             self.gc.sweep_rest = 0;
+        } else if self.gc.sweep_rest <= self.gc.sweep_slice {
+            // The next cycle is due already: the sweep goes on at every safe point.
+            self.gc.sweep_rest += 1 - over;
+            self.debt = 1;
         } else {
             self.gc.sweep_rest -= self.gc.sweep_slice;
             self.debt = over - self.gc.sweep_slice;
         }
     }
 
-    fn gc_mark_some(&mut self, step_bytes: isize, roots: Roots<'_>) -> bool {
-        let step_mul = (self.gc.step_mul as isize).max(1);
-        let mut work = (self.debt.max(0) + step_bytes) / 16 * step_mul;
+    fn gc_mark_some(&mut self, step_bytes: i64, roots: Roots<'_>) -> bool {
+        let step_mul = (self.gc.step_mul as i64).max(1);
+        let due = (self.debt.max(0) as i64 + step_bytes) / 16 * step_mul;
+        let work = due.min(STEP_SLOTS.max(step_bytes / 16 * step_mul));
+        if self.gc_mark(work, roots) {
+            return true;
+        }
+        // What was too much for one step stays due.
+        self.debt = ((due - work) / step_mul * 16 - step_bytes) as isize;
+        false
+    }
+
+    /// Traverses about so many slots. True when nothing was left to traverse and the atomic phase is over.
+    fn gc_mark(&mut self, mut work: i64, roots: Roots<'_>) -> bool {
         while work > 0 {
-            match self.gc.gray.pop() {
-                Some(object) => work -= self.traverse(object) as isize,
-                None => {
-                    self.gc_atomic(roots);
-                    return true;
-                }
+            let slots = self.gc_next_gray();
+            if slots > 0 {
+                self.gc.recent += slots;
+                work -= slots as i64;
+            } else if !self.gc_another_round() {
+                self.gc_atomic(roots);
+                return true;
             }
         }
-        self.debt = -step_bytes;
         false
+    }
+
+    /// Traverses the next gray object, or a part of it; 0 if there is none.
+    #[inline]
+    fn gc_next_gray(&mut self) -> usize {
+        if let Some((t, from)) = self.gc.partial.take() {
+            return self.traverse_part(t, from);
+        }
+        match self.gc.gray.pop() {
+            Some(object) => self.traverse(object),
+            None => 0,
+        }
+    }
+
+    /// Takes large tables that were written to after their turn once more, so that the atomic phase need not. True if there were any.
+    fn gc_another_round(&mut self) -> bool {
+        if self.gc.rounds == ROUNDS {
+            return false;
+        }
+        self.gc.rounds += 1;
+        let (gray, again) = (&mut self.gc.gray, &mut self.gc.gray_again);
+        again.retain(|object| {
+            if object.kind as u32 != tag::TABLE {
+                return true;
+            }
+            // SAFETY: the kind says so.
+            let t: Gc<Table> = unsafe { object.cast() };
+            let large = t.array_len as usize + t.entry_count as usize > LARGE;
+            let weak = t.header.flags & (flags::WEAK_KEYS | flags::WEAK_VALUES) != 0;
+            if large && !weak {
+                gray.push(*object);
+            }
+            !large || weak
+        });
+        !gray.is_empty()
+    }
+
+    /// Goes on with the cycle for a step of bounded length, or begins one. For a full collection that comes back to the host in between.
+    pub fn gc_advance(&mut self, mut roots: Roots<'_>) -> Advance {
+        if self.gc.phase == Phase::Sweep {
+            if !self.gc_sweep(STEP_PAGES) {
+                return Advance::Working;
+            }
+            self.gc.phase = Phase::Pause;
+            self.debt -= self.gc.sweep_rest;
+            self.gc.sweep_rest = 0;
+            return Advance::Swept;
+        }
+        if self.gc.phase == Phase::Pause {
+            self.gc_begin(&mut roots);
+        }
+        if self.gc_mark(STEP_SLOTS, roots) {
+            Advance::Marked
+        } else {
+            Advance::Working
+        }
+    }
+
+    /// Where the cycle stands.
+    pub fn gc_phase(&self) -> Phase {
+        self.gc.phase
+    }
+
+    /// The work that steps have done since this was asked last, in slots.
+    pub(crate) fn gc_recent(&mut self) -> usize {
+        std::mem::take(&mut self.gc.recent)
+    }
+
+    /// Gives pages that are not used back if there are many. After a full collection.
+    pub(crate) fn gc_release_pages(&mut self) {
+        // A program whose objects change their sizes would else hold every size's peak for good.
+        if self.pools.system_bytes / 2 > self.bytes + POOLS_SPARE {
+            self.pools.release_free_pages();
+        }
     }
 
     /// A whole cycle at once: finishes what is under way, then marks and sweeps everything.
@@ -223,22 +354,18 @@ impl Heap {
             Phase::Pause => {}
         }
         self.gc_begin(&mut roots);
-        while let Some(object) = self.gc.gray.pop() {
-            self.traverse(object);
-        }
+        self.propagate_all();
         self.gc_atomic(roots);
         while !self.gc_sweep(usize::MAX) {}
         self.gc.phase = Phase::Pause;
         self.debt -= self.gc.sweep_rest;
         self.gc.sweep_rest = 0;
-        // A program whose objects change their sizes would else hold every size's peak for good.
-        if self.pools.system_bytes / 2 > self.bytes + POOLS_SPARE {
-            self.pools.release_free_pages();
-        }
+        self.gc_release_pages();
     }
 
     /// Turns everything marked so far white again, freeing nothing.
     fn gc_abandon(&mut self) {
+        self.gc.partial = None;
         self.gc.gray.clear();
         self.gc.gray_again.clear();
         self.gc.weak_values.clear();
@@ -270,6 +397,8 @@ impl Heap {
     }
 
     fn gc_begin(&mut self, roots: &mut Roots<'_>) {
+        self.gc.partial = None;
+        self.gc.rounds = 0;
         self.gc.gray.clear();
         self.gc.gray_again.clear();
         self.gc.weak_values.clear();
@@ -412,20 +541,9 @@ impl Heap {
         let weak = self.weak_mode(t);
         t.header.flags = t.header.flags & !(flags::WEAK_KEYS | flags::WEAK_VALUES) | weak;
         if weak == 0 {
-            for &v in t.array() {
-                self.mark(v);
-            }
-            for e in t.entries_mut() {
-                if e.value_tag == tag::NIL {
-                    if e.key_tag & tag::COLLECTABLE != 0 {
-                        e.key_tag = tag::DEAD;
-                    }
-                } else {
-                    self.mark(e.key());
-                    self.mark(e.value());
-                }
-            }
-        } else if weak == flags::WEAK_VALUES {
+            return 1 + self.traverse_part(t, 0);
+        }
+        if weak == flags::WEAK_VALUES {
             let mut clearable = !t.array().is_empty();
             for e in t.entries_mut() {
                 if e.value_tag == tag::NIL {
@@ -450,6 +568,33 @@ impl Heap {
             self.regray(t);
         }
         1 + t.array_len as usize + 2 * t.entry_count as usize
+    }
+
+    /// Traverses some slots of an ordinary table, array first, and remembers where it stopped. Stores into the table meanwhile pass the
+    /// barrier, so that it is traversed again.
+    fn traverse_part(&mut self, mut t: Gc<Table>, from: usize) -> usize {
+        let array_len = t.array_len as usize;
+        let end = from + PART;
+        for &v in t.array().get(from..end.min(array_len)).unwrap_or(&[]) {
+            self.mark(v);
+        }
+        let first = from.saturating_sub(array_len);
+        let last = end.saturating_sub(array_len).min(t.entry_count as usize);
+        for e in t.entries_mut().get_mut(first..last).unwrap_or(&mut []) {
+            if e.value_tag == tag::NIL {
+                if e.key_tag & tag::COLLECTABLE != 0 {
+                    e.key_tag = tag::DEAD;
+                }
+            } else {
+                self.mark(e.key());
+                self.mark(e.value());
+            }
+        }
+        let all = array_len + t.entry_count as usize;
+        if end < all {
+            self.gc.partial = Some((t, end));
+        }
+        1 + end.min(all).saturating_sub(from) + last.saturating_sub(first)
     }
 
     /// The weakness that the metatable's `__mode` asks for now (manual 2.5.4).
@@ -526,9 +671,7 @@ impl Heap {
     }
 
     fn propagate_all(&mut self) {
-        while let Some(object) = self.gc.gray.pop() {
-            self.traverse(object);
-        }
+        while self.gc_next_gray() > 0 {}
     }
 
     /// Repeats until no ephemeron entry's key is alive while its value is not marked.
@@ -700,6 +843,7 @@ impl Heap {
         }
         self.gc.atomic = false;
         self.white ^= mark::WHITES;
+        self.gc.sweep_steps = self.bytes / SWEEP_BYTES + 8;
         self.bytes = self.gc.marked;
         // The next cycle starts after `pause` percent of what survived; the sweep is done in the first part of that.
         let survived = self.bytes as u128;
@@ -710,35 +854,27 @@ impl Heap {
             (self.bytes_max.saturating_sub(self.bytes) / 2).min(isize::MAX as usize / 4) as isize;
         let wait = wait.min(room);
         self.gc.sweep_cursor = (0, 0);
-        self.gc.sweep_pages = self.pools.object_page_count();
-        self.gc.sweep_slice = (wait / 32).max(1);
+        self.gc.sweep_large = 0;
+        let pages = self.pools.object_page_count() + self.pools.large.len() / LARGE_PER_PAGE;
+        self.gc.sweep_batch = pages / self.gc.sweep_steps + 1;
+        self.gc.sweep_slice = (wait / (4 * self.gc.sweep_steps as isize)).max(1);
         self.gc.sweep_rest = wait - self.gc.sweep_slice;
         self.debt = -self.gc.sweep_slice;
         self.gc.phase = Phase::Sweep;
         self.gc.cycles += 1;
     }
 
-    /// Sweeps up to so many pages; true when all is swept. Large objects are swept with the last page.
+    /// Sweeps up to so many pages; true when all is swept.
     fn gc_sweep(&mut self, mut pages: usize) -> bool {
         let white = self.white;
         while pages > 0 {
+            self.gc.recent += PAGE_SLOTS;
             let Some((page, size)) = self.pools.object_page(&mut self.gc.sweep_cursor) else {
-                let mut large = std::mem::take(&mut self.pools.large);
-                large.retain(|&(header, size)| {
-                    // SAFETY: large objects are listed from allocation to here.
-                    unsafe {
-                        if (*header).mark & mark::WHITES & !white != 0 {
-                            self.drop_object(header);
-                            self.pools.large_free(header.cast(), size);
-                            return false;
-                        }
-                        (*header).mark = (*header).mark & !(mark::WHITES | mark::BLACK) | white;
-                    }
-                    true
-                });
-                debug_assert!(self.pools.large.is_empty());
-                self.pools.large = large;
-                return true;
+                if self.gc_sweep_large() {
+                    return true;
+                }
+                pages -= 1;
+                continue;
             };
             self.gc.sweep_cursor.1 += 1;
             pages -= 1;
@@ -759,6 +895,29 @@ impl Heap {
                     }
                 }
                 at = at.wrapping_add(size);
+            }
+        }
+        false
+    }
+
+    /// Sweeps some large objects; true when all are swept. New ones come to the end of the list, in the living white.
+    fn gc_sweep_large(&mut self) -> bool {
+        let white = self.white;
+        for _ in 0..LARGE_PER_PAGE {
+            let at = self.gc.sweep_large;
+            let Some(&(header, size)) = self.pools.large.get(at) else {
+                return true;
+            };
+            // SAFETY: large objects are listed from allocation to here.
+            unsafe {
+                if (*header).mark & mark::WHITES & !white != 0 {
+                    self.drop_object(header);
+                    self.pools.large.swap_remove(at);
+                    self.pools.large_free(header.cast(), size);
+                } else {
+                    (*header).mark = (*header).mark & !(mark::WHITES | mark::BLACK) | white;
+                    self.gc.sweep_large += 1;
+                }
             }
         }
         false

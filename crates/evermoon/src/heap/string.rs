@@ -62,9 +62,24 @@ impl Gc<Str> {
             std::slice::from_raw_parts(self.as_ptr().cast::<u8>().add(STR_HEAD), self.len as usize)
         }
     }
+    /// The text of a long string that its maker has not shown to anyone yet. Nobody else may hold its text meanwhile.
+    pub fn text_in_the_making(&mut self) -> &mut [u8] {
+        if self.is_short() {
+            return &mut [];
+        }
+        // Should someone have looked all the same, the hash is that of another text.
+        self.hash = 0;
+        // SAFETY: the text of `len` bytes follows the header in the same block; short strings, which are shared, are excluded.
+        unsafe {
+            std::slice::from_raw_parts_mut(
+                self.as_ptr().cast::<u8>().add(STR_HEAD),
+                self.len as usize,
+            )
+        }
+    }
     pub(super) fn hash(mut self) -> u32 {
         if self.hash == 0 && !self.is_short() {
-            let h = hash_bytes(self.bytes());
+            let h = hash_long(self.bytes());
             self.hash = h | 1;
         }
         self.hash
@@ -100,6 +115,26 @@ pub fn hash_bytes(bytes: &[u8]) -> u32 {
     }
     h = h.wrapping_mul(K);
     (h >> 32) as u32
+}
+
+/// Texts longer than this are hashed by samples, since a look-up cannot be interrupted.
+const HASHED_WHOLE: usize = 256 << 10;
+
+/// The hash of a long string: of all of it, or of both ends and samples between them.
+fn hash_long(bytes: &[u8]) -> u32 {
+    const END: usize = 64 << 10;
+    const SAMPLES: usize = 4096;
+    if bytes.len() <= HASHED_WHOLE {
+        return hash_bytes(bytes);
+    }
+    let (first, rest) = bytes.split_at(END);
+    let (middle, last) = rest.split_at(rest.len() - END);
+    let mut hash = hash_bytes(first) ^ hash_bytes(last).rotate_left(9) ^ bytes.len() as u32;
+    for sample in middle.chunks(middle.len() / SAMPLES + 1) {
+        let sample = &sample[..sample.len().min(8)];
+        hash = hash.rotate_left(5) ^ hash_bytes(sample);
+    }
+    hash
 }
 
 /// The set of all short strings: open addressing with linear probing.

@@ -81,6 +81,7 @@ pub(super) fn pack(vm: &mut Vm) -> NativeResult {
             Kind::Nothing => {}
         }
     }
+    vm.charge(options.read() as u64 >> 4);
     vm.charge(out.len() as u64 >> 6);
     let made = vm.new_string(&out)?;
     vm.give_scratch(out);
@@ -123,7 +124,10 @@ pub(super) fn unpack(vm: &mut Vm) -> NativeResult {
                 Value::int(n.map_err(|e| pack_error(vm, e, 0))?)
             }
             Kind::Float | Kind::Double => Value::float(packfmt::read_float(bytes, item.little)),
-            Kind::Chars => vm.new_string(bytes)?,
+            Kind::Chars => {
+                vm.charge(bytes.len() as u64 >> 8);
+                vm.new_string(bytes)?
+            }
             Kind::Counted => {
                 let n = packfmt::read_int(bytes, item.little, false)
                     .map_err(|e| pack_error(vm, e, 0))?;
@@ -134,6 +138,7 @@ pub(super) fn unpack(vm: &mut Vm) -> NativeResult {
                     return Err(short(vm));
                 };
                 at += text.len();
+                vm.charge(text.len() as u64 >> 8);
                 vm.new_string(text)?
             }
             Kind::Zero => {
@@ -142,6 +147,7 @@ pub(super) fn unpack(vm: &mut Vm) -> NativeResult {
                 };
                 let text = &data[at..at + len];
                 at += len + 1;
+                vm.charge(len as u64 >> 7);
                 vm.new_string(text)?
             }
             Kind::Padding | Kind::Nothing => continue,
