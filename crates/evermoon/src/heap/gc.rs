@@ -46,6 +46,9 @@ const LARGE_PER_PAGE: usize = 64;
 /// Bytes that the pools may hold beyond twice what is in use before a full collection gives pages back.
 const POOLS_SPARE: usize = 1 << 20;
 
+/// Free blocks that are looked at in one go when pages are given back.
+const RELEASE_BLOCKS: usize = 1 << 14;
+
 /// What a page of the sweep counts as in slots of marking, roughly.
 const PAGE_SLOTS: usize = 2048;
 
@@ -206,6 +209,7 @@ impl Heap {
             self.debt = -(16 << 10);
             return false;
         }
+        self.pools.go_on_releasing(usize::MAX);
         let step_bytes = 1i64 << self.gc.step_size.min(30);
         match self.gc.phase {
             Phase::Pause => {
@@ -308,6 +312,7 @@ impl Heap {
 
     /// Goes on with the cycle for a step of bounded length, or begins one. For a full collection that comes back to the host in between.
     pub fn gc_advance(&mut self, mut roots: Roots<'_>) -> Advance {
+        self.pools.go_on_releasing(usize::MAX);
         if self.gc.phase == Phase::Sweep {
             if !self.gc_sweep(STEP_PAGES) {
                 return Advance::Working;
@@ -337,16 +342,23 @@ impl Heap {
         std::mem::take(&mut self.gc.recent)
     }
 
-    /// Gives pages that are not used back if there are many. After a full collection.
-    pub(crate) fn gc_release_pages(&mut self) {
+    /// Begins to give pages that are not used back if there are many. After a full collection.
+    pub(crate) fn gc_begin_release(&mut self) {
         // A program whose objects change their sizes would else hold every size's peak for good.
-        if self.pools.system_bytes / 2 > self.bytes + POOLS_SPARE {
-            self.pools.release_free_pages();
+        if self.gc.phase != Phase::Sweep && self.pools.system_bytes / 2 > self.bytes + POOLS_SPARE {
+            self.pools.begin_release();
         }
+    }
+
+    /// Goes on with that; true when it is done. The collector itself does it to the end before it goes on: pages must not go while it walks
+    /// them.
+    pub(crate) fn gc_release(&mut self) -> bool {
+        self.pools.go_on_releasing(RELEASE_BLOCKS)
     }
 
     /// A whole cycle at once: finishes what is under way, then marks and sweeps everything.
     pub fn gc_full(&mut self, mut roots: Roots<'_>) {
+        self.pools.go_on_releasing(usize::MAX);
         match self.gc.phase {
             Phase::Sweep => while !self.gc_sweep(usize::MAX) {},
             // Objects marked in the unfinished cycle may have died since: start over with all of them white.
@@ -360,7 +372,8 @@ impl Heap {
         self.gc.phase = Phase::Pause;
         self.debt -= self.gc.sweep_rest;
         self.gc.sweep_rest = 0;
-        self.gc_release_pages();
+        self.gc_begin_release();
+        self.pools.go_on_releasing(usize::MAX);
     }
 
     /// Turns everything marked so far white again, freeing nothing.

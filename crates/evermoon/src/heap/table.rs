@@ -429,7 +429,11 @@ impl Table {
     /// The same for the loop, which cannot wait: `Err(())` also if there are many empty slots to go over.
     #[inline]
     #[allow(clippy::result_unit_err)]
-    pub(crate) fn next_near(&self, key: Value, hint: &mut u32) -> Result<Option<(Value, Value)>, ()> {
+    pub(crate) fn next_near(
+        &self,
+        key: Value,
+        hint: &mut u32,
+    ) -> Result<Option<(Value, Value)>, ()> {
         /// Empty slots that cost nothing.
         const NEAR: usize = 64;
         let (from, looked_at) = self.position_behind(key, *hint).ok_or(())?;

@@ -752,6 +752,8 @@ const RETURN_TRUE: u32 = 2;
 const RETURN_FALSE: u32 = 3;
 /// A full collection is going on: in slots 0 and 1 are how many cycles are to pass their atomic phase, and the state after that.
 const COLLECTING: u32 = 4;
+/// In slot 0: all is collected, and memory is being given back.
+const RELEASING: i64 = -1 << 32;
 
 /// Begins a full collection, which comes back to the host again and again. It is paid at once: how much is done in one go is not the same
 /// on all platforms.
@@ -768,13 +770,19 @@ fn collect_all(vm: &mut Vm, then: u32) -> NativeResult {
 
 fn collect_on(vm: &mut Vm) -> NativeResult {
     let cycles = vm.arg(0).raw_int();
-    match vm.collect_some() {
-        Advance::Marked => vm.set_slot(0, Value::int(cycles - 1)),
-        Advance::Swept if cycles <= 0 => {
-            vm.heap.gc_release_pages();
+    if cycles == RELEASING {
+        if vm.heap.gc_release() {
             let then = vm.arg(1).raw_int() as u32;
             vm.set_state(then);
             return finalize_all(vm);
+        }
+        return Ok(Act::Rest);
+    }
+    match vm.collect_some() {
+        Advance::Marked => vm.set_slot(0, Value::int(cycles - 1)),
+        Advance::Swept if cycles <= 0 => {
+            vm.heap.gc_begin_release();
+            vm.set_slot(0, Value::int(RELEASING));
         }
         _ => {}
     }

@@ -8,7 +8,6 @@
 //! Long arguments are taken as they are, and the slice is looked at between conversions (`pieces.rs`).
 
 use super::cformat::{self, FormatError, RawSpec};
-use super::pattern;
 use super::pieces::{self, Pieces};
 use super::string::check_size;
 use crate::heap::number;
@@ -99,7 +98,8 @@ pub(super) fn format(vm: &mut Vm) -> NativeResult {
         text.settle(vm)?;
         if rest[0] != b'%' {
             let window = &rest[..rest.len().min(pieces::STEP)];
-            let literal = pattern::position(window, b'%').unwrap_or(window.len());
+            let at_percent = window.iter().position(|&c| c == b'%');
+            let literal = at_percent.unwrap_or(window.len());
             text.out.extend_from_slice(&rest[..literal]);
             vm.charge(literal as u64 >> 8);
             at += literal;

@@ -1021,27 +1021,52 @@ impl<'a> Matcher<'a> {
 
     /// As many of the item as there are, for now: where the rest, from `p` on, is to go on.
     #[inline]
-    fn longest(&mut self, s: usize, single: Single, item: usize, p: usize, least: usize) -> Outcome {
+    fn longest(
+        &mut self,
+        s: usize,
+        single: Single,
+        item: usize,
+        p: usize,
+        least: usize,
+    ) -> Outcome {
         let count = if let Single::Any = single {
             self.src.len() - s
         } else {
-            let mut count = std::mem::take(&mut self.ahead);
-            loop {
-                let more = self.scan_over(single, s + count);
-                self.budget -= more as i64 >> 3;
-                count += more;
-                if more < SCAN {
-                    break count;
-                }
-                if self.budget <= 0 {
-                    return Err(self.suspend_item(s, item, count));
-                }
+            let count = self.scan_over(single, s);
+            if count == SCAN || self.ahead > 0 {
+                self.longest_scan(s, single, item)?
+            } else {
+                self.budget -= count as i64 >> 3;
+                count
             }
         };
         if p == self.pat.len() && self.back.has_room() {
             return Ok((count >= least).then_some(s + count)); // nothing is left that could fail
         }
         self.take(s, count, p, least)
+    }
+
+    /// How many of the item there are from `s` on, when there are many.
+    #[cold]
+    #[inline(never)]
+    fn longest_scan(
+        &mut self,
+        s: usize,
+        single: Single,
+        item: usize,
+    ) -> Result<usize, PatternError> {
+        let mut count = std::mem::take(&mut self.ahead);
+        loop {
+            let more = self.scan_over(single, s + count);
+            self.budget -= more as i64 >> 3;
+            count += more;
+            if more < SCAN {
+                return Ok(count);
+            }
+            if self.budget <= 0 {
+                return Err(self.suspend_item(s, item, count));
+            }
+        }
     }
 
     /// `count` of a repetition's bytes from `s` on, or as many fewer, but `least`, as the rest may match behind.
@@ -1051,31 +1076,19 @@ impl<'a> Matcher<'a> {
             return Ok(None);
         }
         if let Some(byte) = self.next_byte(p) {
-            loop {
-                // The last part of what is hopeful.
-                let from = s + least.max(count.saturating_sub(SCAN - 1));
-                let end = (s + count + 1).min(self.src.len());
-                let part = self.src.get(from..end).unwrap_or(&[]);
-                let at = part.iter().rposition(|&c| c == byte);
-                self.budget -= (part.len() - at.unwrap_or(0)) as i64 >> 3;
-                if let Some(at) = at {
-                    count = from - s + at;
-                    break;
+            if count - least >= SCAN {
+                match self.take_scan(s, count, p, least, byte)? {
+                    Some(fewer) => count = fewer,
+                    None => return Ok(None),
                 }
-                if from <= s + least {
-                    return Ok(None);
-                }
-                count = from - s - 1;
-                if self.budget <= 0 {
-                    // Going back to it tries one fewer.
-                    self.back.push(Back::Longest {
-                        s: s as u32,
-                        count: count as u32 + 1,
-                        p: p as u32,
-                        least: least as u8,
-                    })?;
-                    self.suspended = Suspended::Back;
-                    return Err(PatternError::OutOfBudget);
+            } else {
+                let from = s + least;
+                let hopeful = self.src.get(from..=s + count).unwrap_or(&self.src[from..]);
+                let at = hopeful.iter().rposition(|&c| c == byte);
+                self.budget -= (hopeful.len() - at.unwrap_or(0)) as i64 >> 3;
+                match at {
+                    None => return Ok(None),
+                    Some(at) => count = least + at,
                 }
             }
         }
@@ -1088,35 +1101,77 @@ impl<'a> Matcher<'a> {
         Ok(Some(s + count))
     }
 
+    /// The most of `count` behind which the byte comes that must come next, when there are many.
+    #[cold]
+    #[inline(never)]
+    fn take_scan(
+        &mut self,
+        s: usize,
+        mut count: usize,
+        p: usize,
+        least: usize,
+        byte: u8,
+    ) -> Result<Option<usize>, PatternError> {
+        loop {
+            // The last part of what is hopeful.
+            let from = s + least.max(count.saturating_sub(SCAN - 1));
+            let end = (s + count + 1).min(self.src.len());
+            let part = self.src.get(from..end).unwrap_or(&[]);
+            let at = part.iter().rposition(|&c| c == byte);
+            self.budget -= (part.len() - at.unwrap_or(0)) as i64 >> 3;
+            if let Some(at) = at {
+                return Ok(Some(from - s + at));
+            }
+            if from <= s + least {
+                return Ok(None);
+            }
+            count = from - s - 1;
+            if self.budget <= 0 {
+                // Going back to it tries one fewer.
+                self.back.push(Back::Longest {
+                    s: s as u32,
+                    count: count as u32 + 1,
+                    p: p as u32,
+                    least: least as u8,
+                })?;
+                self.suspended = Suspended::Back;
+                return Err(PatternError::OutOfBudget);
+            }
+        }
+    }
+
     /// As few of the item as the rest, from `p` on, may match behind.
     #[inline]
     fn shortest(&mut self, mut s: usize, single: Single, item: usize, p: usize) -> Outcome {
         if let Some(byte) = self.next_byte(p) {
-            let mut ahead = std::mem::take(&mut self.ahead);
-            loop {
-                let rest = self.scan_range(s + ahead);
-                let skip = match single {
-                    Single::Any => position(rest, byte),
-                    Single::Uncached { open } => {
-                        let set = self.uncached(open);
-                        rest.iter().position(|&c| c == byte || !in_set(&set, c))
+            let rest = self.scan_range(s);
+            let skip = match single {
+                _ if self.ahead > 0 => None,
+                Single::Any => position(rest, byte),
+                Single::Uncached { .. } => None,
+                _ => rest
+                    .iter()
+                    .position(|&c| c == byte || !self.matches(single, c)),
+            };
+            match skip {
+                Some(skip) => {
+                    self.budget -= skip as i64 >> 3;
+                    if rest[skip] != byte {
+                        return Ok(None);
                     }
-                    _ => rest
-                        .iter()
-                        .position(|&c| c == byte || !self.matches(single, c)),
-                };
-                self.budget -= skip.unwrap_or(rest.len()) as i64 >> 3;
-                match skip {
-                    Some(skip) if rest[skip] == byte => {
-                        s += ahead + skip;
-                        break;
-                    }
-                    None if rest.len() == SCAN => ahead += SCAN,
-                    _ => return Ok(None),
+                    s += skip;
                 }
-                if self.budget <= 0 {
-                    return Err(self.suspend_item(s, item, ahead));
+                None if rest.len() < SCAN
+                    && self.ahead == 0
+                    && !matches!(single, Single::Uncached { .. }) =>
+                {
+                    self.budget -= rest.len() as i64 >> 3;
+                    return Ok(None);
                 }
+                None => match self.shortest_scan(s, single, item, byte)? {
+                    Some(skip) => s += skip,
+                    None => return Ok(None),
+                },
             }
         }
         self.back.push(Back::Shortest {
@@ -1126,6 +1181,35 @@ impl<'a> Matcher<'a> {
             single,
         })?;
         Ok(Some(s))
+    }
+
+    /// How many bytes a short repetition takes to come to `byte`, when that is far.
+    #[cold]
+    #[inline(never)]
+    fn shortest_scan(&mut self, s: usize, single: Single, item: usize, byte: u8) -> Outcome {
+        let mut ahead = std::mem::take(&mut self.ahead);
+        loop {
+            let rest = self.scan_range(s + ahead);
+            let skip = match single {
+                Single::Any => position(rest, byte),
+                Single::Uncached { open } => {
+                    let set = self.uncached(open);
+                    rest.iter().position(|&c| c == byte || !in_set(&set, c))
+                }
+                _ => rest
+                    .iter()
+                    .position(|&c| c == byte || !self.matches(single, c)),
+            };
+            self.budget -= skip.unwrap_or(rest.len()) as i64 >> 3;
+            match skip {
+                Some(skip) if rest[skip] == byte => return Ok(Some(ahead + skip)),
+                None if rest.len() == SCAN => ahead += SCAN,
+                _ => return Ok(None),
+            }
+            if self.budget <= 0 {
+                return Err(self.suspend_item(s, item, ahead));
+            }
+        }
     }
 
     /// `%bxy`, which is at `p`.

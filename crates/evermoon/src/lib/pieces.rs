@@ -39,7 +39,10 @@ pub(super) fn begin_fill(vm: &mut Vm, len: usize) -> Result<(), Throw> {
 
 /// Goes on filling the string whose slots are the last ones: `part` fills the text from one position to another. True when it is done,
 /// and the string is the last slot; else return [`Act::Again`].
-pub(super) fn fill(vm: &mut Vm, mut part: impl FnMut(&mut [u8], usize, usize)) -> Result<bool, Throw> {
+pub(super) fn fill(
+    vm: &mut Vm,
+    mut part: impl FnMut(&mut [u8], usize, usize),
+) -> Result<bool, Throw> {
     let base = vm.slots() - FILL_SLOTS;
     let Some(mut target) = vm.arg(base).as_str() else {
         return Err(vm.fail("nothing to fill"));

@@ -513,7 +513,8 @@ fn look(vm: &mut Vm) -> NativeResult {
 /// Sorts by partitions until ranges are small.
 fn simple(vm: &mut Vm) -> NativeResult {
     let length = vm.arg(LENGTH).raw_int();
-    let (Some(mut t), Some(kind)) = (vm.arg(WORK).as_table(), Kind::from_value(vm.arg(RANDOM))) else {
+    let (Some(mut t), Some(kind)) = (vm.arg(WORK).as_table(), Kind::from_value(vm.arg(RANDOM)))
+    else {
         return vm.ret_none();
     };
     loop {
@@ -550,12 +551,18 @@ fn simple(vm: &mut Vm) -> NativeResult {
         // Indices into the slice, `j` behind the last that is not known to belong to the upper side.
         let ends = ((i - lo) as usize, (j + 1 - lo) as usize);
         let ((i, j), left) = match kind {
-            Kind::Ints => partition(slice, ends, |a| a.raw_int() < pivot.raw_int(), |a| {
-                pivot.raw_int() < a.raw_int()
-            }),
-            Kind::Numbers => partition(slice, ends, |a| number_less(*a, pivot), |a| {
-                number_less(pivot, *a)
-            }),
+            Kind::Ints => partition(
+                slice,
+                ends,
+                |a| a.raw_int() < pivot.raw_int(),
+                |a| pivot.raw_int() < a.raw_int(),
+            ),
+            Kind::Numbers => partition(
+                slice,
+                ends,
+                |a| number_less(*a, pivot),
+                |a| number_less(pivot, *a),
+            ),
             Kind::Strings => {
                 let p = text(&pivot);
                 partition(slice, ends, |a| text(a) < p, |a| p < text(a))
@@ -564,7 +571,10 @@ fn simple(vm: &mut Vm) -> NativeResult {
         let moved = (PARTITION_CHUNK - left) as u64;
         vm.charge(1 + moved * 4 / kind.per_fuel());
         if i < j {
-            vm.set_slot(CURSOR, pack(lo + i as u32, (lo + j as u32).saturating_sub(1)));
+            vm.set_slot(
+                CURSOR,
+                pack(lo + i as u32, (lo + j as u32).saturating_sub(1)),
+            );
             continue;
         }
         // The upper side waits, or the lower one if it is the larger.

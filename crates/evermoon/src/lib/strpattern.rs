@@ -269,10 +269,7 @@ fn begin_captures(
 ) -> NativeResult {
     let args = vm.slots();
     let ends = if positions {
-        vec![
-            Value::int(found.0 as i64 + 1),
-            Value::int(found.1 as i64),
-        ]
+        vec![Value::int(found.0 as i64 + 1), Value::int(found.1 as i64)]
     } else {
         Vec::new()
     };
@@ -682,9 +679,7 @@ impl Gsub<'_> {
                     continue;
                 }
                 Some(b'0') => Ok(Capture::Text { start, end }),
-                Some(digit @ b'1'..=b'9') => {
-                    matcher.capture((digit - b'1') as usize, start, end)
-                }
+                Some(digit @ b'1'..=b'9') => matcher.capture((digit - b'1') as usize, start, end),
                 _ => Err(PatternError::InvalidReplacement),
             };
             match capture {

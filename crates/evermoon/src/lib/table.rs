@@ -367,11 +367,7 @@ fn remove_at(vm: &mut Vm, size: i64) -> NativeResult {
     let list = vm.arg(0);
     if let Some(mut t) = plain(list) {
         let v = t.get_int(at);
-        if size == t.array().len() as i64
-            && at >= 1
-            && at <= size
-            && (size - at) as u64 <= BLOCK
-        {
+        if size == t.array().len() as i64 && at >= 1 && at <= size && (size - at) as u64 <= BLOCK {
             if at < size {
                 vm.heap.barrier(t);
                 t.array_mut().copy_within(at as usize.., at as usize - 1);

@@ -78,12 +78,7 @@ pub fn count(s: &[u8], from: usize, last: Option<usize>, strict: bool) -> Result
 }
 
 /// The same, with the index at which the character behind them begins.
-pub fn count_part(
-    s: &[u8],
-    from: usize,
-    last: usize,
-    strict: bool,
-) -> Result<(u64, usize), usize> {
+pub fn count_part(s: &[u8], from: usize, last: usize, strict: bool) -> Result<(u64, usize), usize> {
     let mut at = from;
     let mut n = 0;
     while at <= last {

@@ -3,8 +3,8 @@
 //! Operations here either finish at once ([`Outcome::Done`]) or push a call (function and arguments on top of the stack) and say how many
 //! arguments it has. Who asked (the loop or a native) makes the call and takes the result.
 
-use super::{LONG_WORK, Vm};
 use super::native::Throw;
+use super::{LONG_WORK, Vm};
 use crate::heap::coroutine::kind;
 use crate::heap::number::{self, Num};
 use crate::heap::object::Gc;
@@ -457,7 +457,9 @@ impl Vm {
     fn push_join(&mut self, first: usize, count: usize) -> Result<u32, Throw> {
         self.open_top();
         self.ensure_stack(count + 1)?;
-        let native = self.long_strings.map_or(Value::NIL, |n| Value::native(n.join));
+        let native = self
+            .long_strings
+            .map_or(Value::NIL, |n| Value::native(n.join));
         self.exec.push(native);
         for at in first..first + count {
             let v = self.exec.get(at);
