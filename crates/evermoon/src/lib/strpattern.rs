@@ -107,9 +107,12 @@ fn capture_value(
     found: (usize, usize),
 ) -> Result<Value, Throw> {
     match matcher.capture(i, found.0, found.1) {
-        Ok(Capture::Text { start, end }) => Ok(Value::string(
-            vm.heap.string(src.get(start..end).unwrap_or(&[]))?,
-        )),
+        Ok(Capture::Text { start, end }) => {
+            vm.charge((end - start) as u64 >> 8);
+            Ok(Value::string(
+                vm.heap.string(src.get(start..end).unwrap_or(&[]))?,
+            ))
+        }
         Ok(Capture::Position(at)) => Ok(Value::int(at as i64 + 1)),
         Err(e) => Err(pattern_error(vm, e)),
     }

@@ -487,6 +487,14 @@ impl Vm {
         self.collector_work = 0;
     }
 
+    /// The host enters: if the last run ended with its slice, this one begins with a new one.
+    pub(crate) fn begin_slice(&mut self) {
+        if self.ticks <= 0 {
+            self.settle_slice();
+            self.start_slice();
+        }
+    }
+
     /// Charges work that grows with its input to the fuel.
     #[inline]
     pub fn charge(&mut self, work: u64) {

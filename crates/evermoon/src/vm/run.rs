@@ -31,6 +31,7 @@ use crate::heap::value::{Value, tag};
 impl Vm {
     /// Runs until the interpreter must be left. Enter again after [`Exit::Slice`].
     pub fn run(&mut self) -> Exit {
+        self.begin_slice();
         // Natives may be on top (after a host call, or when the entry's function is one).
         match self.drive_entered() {
             Exit::Continue => {}
