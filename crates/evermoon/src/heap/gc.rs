@@ -419,6 +419,8 @@ impl Heap {
         self.gc.all_weak.clear();
         self.gc.marked = self.interner.bytes();
         self.mark_roots(roots);
+        // What only the running stack refers to would else be left for the atomic phase, all of it.
+        self.mark_exec(roots.exec);
         self.mark_pending();
         self.gc.phase = Phase::Propagate;
     }
