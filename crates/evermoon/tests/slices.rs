@@ -159,3 +159,28 @@ fn small_slices_make_no_difference() {
         }
     }
 }
+
+#[test]
+fn large_strings_do_not_outrun_the_collector() {
+    let source = "
+        for i = 1, 60 do local s = ('x'):rep(50000000) end
+        local t = {} for i = 1, 300000 do t[i] = {} end
+        for i = 1, 60 do local s = ('x'):rep(40000000) end
+        for i = 1, 20 do local a = ('x'):rep(20000000) local s = a .. a end
+        return #t";
+    let case = heavy::Heavy {
+        name: "large strings",
+        prepare: "",
+        call: source,
+    };
+    let Prepared { mut vm, .. } = prepare(&case, 1, 20_000);
+    vm.heap.bytes_max = 256 << 20;
+    let exit = loop {
+        match vm.run() {
+            Exit::Slice => {}
+            exit => break exit,
+        }
+    };
+    let error = vm.error;
+    assert_eq!(exit, Exit::Done, "{}", text(&mut vm, &[error]));
+}

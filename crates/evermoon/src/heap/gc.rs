@@ -238,6 +238,13 @@ impl Heap {
             self.gc.phase = Phase::Pause;
             self.debt = over - self.gc.sweep_rest;
             self.gc.sweep_rest = 0;
+        } else if self.gc_in_a_hurry(over.max(over - self.gc.sweep_rest)) {
+            if !done {
+                while !self.gc_sweep(usize::MAX) {}
+            }
+            self.gc.phase = Phase::Pause;
+            self.debt = over - self.gc.sweep_rest;
+            self.gc.sweep_rest = 0;
         } else if self.gc.sweep_rest <= self.gc.sweep_slice {
             // The next cycle is due already: the sweep goes on at every safe point.
             self.gc.sweep_rest += 1 - over;
@@ -248,10 +255,21 @@ impl Heap {
         }
     }
 
+    /// Whether the collector is so many bytes behind that it must catch up at once, however long that takes: else a program that makes few
+    /// but large objects would outrun it.
+    fn gc_in_a_hurry(&self, behind: isize) -> bool {
+        let room = self.bytes_max.saturating_sub(self.bytes) / 4;
+        behind > (self.bytes / 4).min(room) as isize
+    }
+
     fn gc_mark_some(&mut self, step_bytes: i64, roots: Roots<'_>) -> bool {
         let step_mul = (self.gc.step_mul as i64).max(1);
         let due = (self.debt.max(0) as i64 + step_bytes) / 16 * step_mul;
-        let work = due.min(STEP_SLOTS.max(step_bytes / 16 * step_mul));
+        let work = if self.gc_in_a_hurry(self.debt) {
+            due
+        } else {
+            due.min(STEP_SLOTS.max(step_bytes / 16 * step_mul))
+        };
         if self.gc_mark(work, roots) {
             return true;
         }
@@ -419,8 +437,14 @@ impl Heap {
         self.gc.all_weak.clear();
         self.gc.marked = self.interner.bytes();
         self.mark_roots(roots);
-        // What only the running stack refers to would else be left for the atomic phase, all of it.
-        self.mark_exec(roots.exec);
+        // What only the running stack refers to would else be left for the atomic phase, all of it. (But a string is no work, and a large
+        // one that dies soon need not be kept.)
+        for slot in 0..roots.exec.live_end() {
+            let v = roots.exec.get(slot);
+            if !v.is_string() {
+                self.mark(v);
+            }
+        }
         self.mark_pending();
         self.gc.phase = Phase::Propagate;
     }
