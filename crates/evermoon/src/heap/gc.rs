@@ -231,14 +231,8 @@ impl Heap {
         let over = self.debt;
         let done = self.gc_sweep(self.gc.sweep_batch);
         self.gc.sweep_steps -= 1;
-        if self.gc.sweep_steps == 0 {
-            if !done {
-                while !self.gc_sweep(usize::MAX) {}
-            }
-            self.gc.phase = Phase::Pause;
-            self.debt = over - self.gc.sweep_rest;
-            self.gc.sweep_rest = 0;
-        } else if self.gc_in_a_hurry(over.max(over - self.gc.sweep_rest)) {
+        let behind = over.max(over - self.gc.sweep_rest);
+        if self.gc.sweep_steps == 0 || self.gc_in_a_hurry(behind) {
             if !done {
                 while !self.gc_sweep(usize::MAX) {}
             }
