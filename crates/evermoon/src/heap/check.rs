@@ -849,7 +849,13 @@ impl<'h> Checker<'h> {
                     "{} is black, and still to be traversed",
                     shown(object)
                 );
-                self.no_white_child(object)?;
+                // (What a partly traversed table refers to is known when it is done.)
+                if gc
+                    .partial
+                    .is_none_or(|(t, _)| t.address() != object.address())
+                {
+                    self.no_white_child(object)?;
+                }
             } else if !object.is_white() {
                 ensure!(
                     waiting || open || again.contains(&object.address()),

@@ -173,7 +173,7 @@ impl Heap {
         let found = *self.world.by_id.get(&id)?;
         if found.mark & mark::WHITES & !self.white != 0 && self.sweeping() {
             // Dead: what it refers to may be gone already. It must not come back.
-            self.finish_sweep();
+            self.sweep_all();
             return self.world.by_id.get(&id).copied();
         }
         Some(found)
@@ -630,15 +630,22 @@ impl Heap {
     pub(crate) fn proto_by_hash(&mut self, hash: &ContentHash) -> Option<Gc<Proto>> {
         let found = *self.world.protos.get(hash)?;
         if found.header.mark & mark::WHITES & !self.white != 0 && self.sweeping() {
-            self.finish_sweep();
+            self.sweep_all();
             return self.world.protos.get(hash).copied();
         }
         Some(found)
     }
 
-    /// Every loaded object with a number, in the order of the numbers.
+    /// Every loaded or hollow object with a number, in the order of the numbers. Not those that only wait to be swept: what needs more of
+    /// the world may sweep them meanwhile.
     pub(crate) fn numbered_objects(&self) -> Vec<Gc<Header>> {
-        let mut all: Vec<Gc<Header>> = self.world.by_id.values().copied().collect();
+        let dead = if self.sweeping() {
+            mark::WHITES & !self.white
+        } else {
+            0
+        };
+        let numbered = self.world.by_id.values().copied();
+        let mut all: Vec<Gc<Header>> = numbered.filter(|o| o.mark & dead == 0).collect();
         all.sort_unstable_by_key(|o| o.meta);
         all
     }

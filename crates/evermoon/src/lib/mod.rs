@@ -16,6 +16,7 @@ pub mod pack;
 pub mod package;
 pub mod packfmt;
 pub mod pattern;
+mod pieces;
 pub mod sort;
 pub mod string;
 pub mod strpattern;

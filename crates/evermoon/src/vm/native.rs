@@ -41,6 +41,8 @@ pub enum Act {
     HostCall,
     /// Enter the native again after the slice's safe point (for long work that has been charged).
     Again,
+    /// The same, but the host gets its chance in any case (for long work that is not charged as it is done).
+    Rest,
 }
 
 /// Why a native failed.
