@@ -47,7 +47,10 @@ pub fn prepare() -> Result<String> {
 /// Builds a package's library (a `cdylib`) for wasm, in release, and returns the module's path.
 pub fn build(package: &str, features: &[&str]) -> Result<PathBuf> {
     let out = scratch("wasm")?;
-    let mut flags = vec![std::env::var("RUSTFLAGS").unwrap_or_default(), SMALL.to_owned()];
+    let mut flags = vec![
+        std::env::var("RUSTFLAGS").unwrap_or_default(),
+        SMALL.to_owned(),
+    ];
     let mut command = match find()? {
         Toolchain::Rustup => cargo(),
         Toolchain::Debian { linker } => {

@@ -1555,6 +1555,7 @@ unsafe fn enter_vararg(
         let (params, size) = ((*proto).num_params as usize, (*proto).max_stack as usize);
         let exec = &mut vm.exec;
         let room = (*proto).is_vararg
+            && !(*closure).header.is_hollow()
             && !vm.tracing
             && args < 64
             && exec.top + size + params + 2 * SLACK <= exec.stack_cap
