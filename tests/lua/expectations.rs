@@ -15,7 +15,8 @@
 //! Notes stand in the comment lines at the top:
 //! - `-- evermoon-only: reason`: the reference does otherwise, rightly or because it cannot; it is not asked.
 //! - `-- reference: 5.4.8`: an older reference does otherwise; only one of that version is asked.
-//! - `-- needs: host`: uses `os`, `io`, `require` of files or the command; a bare engine cannot run it.
+//! - `-- needs: host`: uses `os`, `io` (but for what writes), `require` of files or the command (which is the `[C]` at the end of a
+//!   traceback); a bare engine cannot run it.
 //! - `-- watches: collector`: sees what the collector does, and need not print the same when it is made to run at
 //!   other times.
 //!

@@ -12,7 +12,7 @@ use crate::args::Args;
 use crate::limits::{MODULE_BROTLI_MAX, MODULE_BYTES_MAX, SCRIPT_BYTES_MAX};
 use crate::tools::{self, need};
 use crate::workspace::{self, Profile, files_in, on_path, root, scratch, shown};
-use crate::{build_wasm, demo};
+use crate::{build_wasm, packages};
 
 /// Rounds of the programs, when `--runs` does not say.
 const ROUNDS: usize = 3;
@@ -27,7 +27,8 @@ pub fn bench(args: &Args, programs: &[PathBuf]) -> Result<bool> {
         if !build_wasm::build_wasm(&[])? {
             return Ok(false);
         }
-        demo::build_package(&npm, &package)?;
+        packages::install(packages::PACKAGE)?;
+        packages::build(packages::PACKAGE)?;
     }
     let dir = scratch("wasm-bench")?;
     for script in files_in(&root().join("xtask/wasm/bench"), "mjs")? {

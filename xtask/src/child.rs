@@ -73,6 +73,15 @@ impl Child {
         }
     }
 
+    /// A program with its first arguments, such as an interpreter and its script.
+    pub fn of(command: &[impl AsRef<Path>]) -> Self {
+        let (program, first) = match command.split_first() {
+            Some((program, first)) => (program.as_ref(), first),
+            None => (Path::new(""), &[][..]),
+        };
+        Child::new(program).args(first.iter().map(|arg| arg.as_ref()))
+    }
+
     pub fn arg(mut self, arg: impl AsRef<std::ffi::OsStr>) -> Self {
         self.command.arg(arg);
         self

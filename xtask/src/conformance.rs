@@ -5,6 +5,8 @@
 //! `_port` (what is not portable) is set. What still does not run is (a) what needs `T`, the C module of the
 //! reference's own debug build, and (b) C libraries; both are listed with every run.
 //!
+//! With `--wasm` the files run through the module: under the npm package's command in Node (`packages/evermoon/dist/cli.js`).
+//!
 //! Each file runs in two ways: directly, and, for those that the suite's own `all.lua` treats so, through
 //! `string.dump` and `load`. A file passes when each of its ways does.
 
@@ -15,10 +17,10 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail};
 
 use crate::args::Args;
-use crate::child::{Child, Ending};
+use crate::child::{Child, Ending, Finished};
 use crate::tally::Tally;
 use crate::workspace::{self, Profile, run};
-use crate::{tools, workspace::on_path};
+use crate::{packages, tools, workspace::on_path};
 
 const DISTRIBUTION: &str = "lupa==2.8";
 const TARBALL: &str = "lupa-2.8.tar.gz";
@@ -81,6 +83,22 @@ const NOT_RUN: [(&str, &str); 3] = [
     ),
 ];
 
+/// Files that are not run through the package's command either, and why.
+const NOT_RUN_IN_NODE: [(&str, &str); 3] = [
+    (
+        "main",
+        "runs the command by the shell: the package's offers no os.execute",
+    ),
+    (
+        "files",
+        "needs all of io and os: the package's has files, but no popen, environment, standard streams to close",
+    ),
+    (
+        "attrib",
+        "looks at the whole message of package.searchpath, and loads C libraries",
+    ),
+];
+
 /// Passages that are cut out before the run: exact text, so that another version of the suite is noticed.
 struct Cut {
     file: &'static str,
@@ -116,13 +134,86 @@ const CUTS: [Cut; 4] = [
     },
 ];
 
-/// `cargo xtask conformance [names] [--bin PATH] [--dev | --checked] [--limit SECONDS] [--whole]`.
+/// Cut out as well for the package's command.
+const CUTS_IN_NODE: [Cut; 5] = [
+    Cut {
+        file: "events.lua",
+        from: "assert(not pcall(rawlen, io.stdin))",
+        to: "io.stdin))",
+        why: "wants a file to be a userdata: the package's are tables",
+    },
+    Cut {
+        file: "db.lua",
+        from: "  assert(not debug.setuservalue(io.stdin, 10))",
+        to: "assert(a == nil and not b)",
+        why: "wants a file to be a userdata: the package's are tables",
+    },
+    Cut {
+        file: "errors.lua",
+        from: "  checkmessage(\"io.input(XX)\"",
+        to: "got My Type)\")",
+        why: "wants io.input to name the type of its argument",
+    },
+    Cut {
+        file: "errors.lua",
+        from: "checkmessage(\"(io.write or print){}\"",
+        to: "\"io.write\")",
+        why: "wants 'io.write' in a message: the package's io says 'write'",
+    },
+    Cut {
+        file: "errors.lua",
+        from: "checkmessage(\"getmetatable(io.stdin).__gc()\"",
+        to: "\"no value\")",
+        why: "calls the finalizer of a file: the package's have none in Lua",
+    },
+];
+
+/// What the suite runs under.
+struct Subject {
+    command: Vec<PathBuf>,
+    /// Through the module.
+    wasm: bool,
+}
+
+impl Subject {
+    fn native(lua: &Path) -> Subject {
+        Subject {
+            command: vec![lua.to_path_buf()],
+            wasm: false,
+        }
+    }
+
+    fn wasm() -> Result<Subject> {
+        Ok(Subject {
+            command: packages::command()?,
+            wasm: true,
+        })
+    }
+
+    /// What is cut out for it besides.
+    fn cuts(&self) -> &'static [Cut] {
+        if self.wasm { &CUTS_IN_NODE } else { &[] }
+    }
+
+    fn run(&self, arguments: &[String], dir: &Path, limit: Duration) -> Result<Finished> {
+        Child::of(&self.command)
+            .args(arguments)
+            .dir(dir)
+            .limit(limit)
+            .run()
+    }
+}
+
+/// `cargo xtask conformance [names] [--bin PATH] [--dev | --checked] [--limit SECONDS] [--whole | --wasm]`.
 pub fn conformance(given: &[String]) -> Result<bool> {
     let args = Args::parse(
         given,
-        &["dev", "checked", "whole", "verbose"],
+        &["dev", "checked", "whole", "verbose", "wasm"],
         &["bin", "limit"],
     )?;
+    if args.has("wasm") {
+        return Ok(run_suite(&Subject::wasm()?, &args)?.close());
+    }
     let profile = if args.has("dev") {
         Profile::Dev
     } else {
@@ -133,24 +224,33 @@ pub fn conformance(given: &[String]) -> Result<bool> {
     } else {
         workspace::binary(args.option("bin"), profile)?
     };
-    Ok(run_suite(&lua, &args)?.close())
+    Ok(run_suite(&Subject::native(&lua), &args)?.close())
 }
 
 /// The suite for `cargo xtask test`.
 pub fn part_of_test(lua: &Path) -> Result<Tally> {
-    run_suite(lua, &Args::default())
+    run_suite(&Subject::native(lua), &Args::default())
 }
 
-fn run_suite(lua: &Path, args: &Args) -> Result<Tally> {
+/// The same through the module.
+pub fn part_of_test_in_wasm() -> Result<Tally> {
+    run_suite(&Subject::wasm()?, &Args::default())
+}
+
+fn run_suite(subject: &Subject, args: &Args) -> Result<Tally> {
     let limit = Duration::from_secs(args.number("limit", 300)? as u64);
     let pristine = suite()?;
     let mut tally = Tally::new();
     let mut skipped = Vec::new();
-    let asked: Vec<&File> = FILES.iter().filter(|file| args.wants(file.0)).collect();
+    let asked: Vec<&File> = FILES
+        .iter()
+        .filter(|file| args.wants(file.0))
+        .filter(|file| !(subject.wasm && NOT_RUN_IN_NODE.iter().any(|(name, _)| *name == file.0)))
+        .collect();
     for file in &asked {
         let start = Instant::now();
         let result = run_file(
-            lua,
+            subject,
             &pristine,
             file,
             limit,
@@ -161,12 +261,9 @@ fn run_suite(lua: &Path, args: &Args) -> Result<Tally> {
     }
     if args.has("whole") {
         let start = Instant::now();
-        let dir = fresh_copy(&pristine)?;
-        let done = Child::new(lua)
-            .args(["-e", "_port=false", "all.lua"])
-            .dir(&dir)
-            .limit(limit * 4)
-            .run()?;
+        let dir = fresh_copy(&pristine, subject.cuts())?;
+        let arguments = ["-e", "_port=false", "all.lua"].map(str::to_owned);
+        let done = subject.run(&arguments, &dir, limit * 4)?;
         let result = if done.success() {
             Ok(())
         } else {
@@ -182,8 +279,13 @@ fn run_suite(lua: &Path, args: &Args) -> Result<Tally> {
     for (file, why) in NOT_RUN {
         println!("    {file}: {why}");
     }
+    if subject.wasm {
+        for (file, why) in NOT_RUN_IN_NODE {
+            println!("    {file}.lua: {why}");
+        }
+    }
     println!("parts that do not run inside the files:");
-    for cut in &CUTS {
+    for cut in CUTS.iter().chain(subject.cuts()) {
         println!("    {}: cut: {}", cut.file, cut.why);
     }
     for note in skipped {
@@ -199,7 +301,7 @@ fn run_suite(lua: &Path, args: &Args) -> Result<Tally> {
 
 /// Runs one file in all its ways, each in a fresh copy of the suite (files write beside themselves).
 fn run_file(
-    lua: &Path,
+    subject: &Subject,
     pristine: &Path,
     file: &File,
     limit: Duration,
@@ -207,12 +309,8 @@ fn run_file(
     verbose: bool,
 ) -> Result<(), String> {
     for (way, arguments) in ways(file) {
-        let dir = fresh_copy(pristine).map_err(|error| format!("{error:#}"))?;
-        let done = Child::new(lua)
-            .args(&arguments)
-            .dir(&dir)
-            .limit(limit)
-            .run();
+        let dir = fresh_copy(pristine, subject.cuts()).map_err(|error| format!("{error:#}"))?;
+        let done = subject.run(&arguments, &dir, limit);
         let done = done.map_err(|error| format!("{error:#}"))?;
         let stdout = String::from_utf8_lossy(&done.stdout);
         if verbose {
@@ -322,13 +420,18 @@ fn suite() -> Result<PathBuf> {
     tar.arg(format!("--strip-components={depth}"))
         .arg(TESTS_INSIDE);
     run(&mut tar)?;
-    for cut in &CUTS {
+    cut_all(&dir, &CUTS)?;
+    std::fs::write(&complete, recipe)?;
+    Ok(dir)
+}
+
+fn cut_all(dir: &Path, cuts: &[Cut]) -> Result<()> {
+    for cut in cuts {
         let path = dir.join(cut.file);
         let text = String::from_utf8(std::fs::read(&path)?)?;
         std::fs::write(&path, cut_from(&text, cut)?)?;
     }
-    std::fs::write(&complete, recipe)?;
-    Ok(dir)
+    Ok(())
 }
 
 /// What the suite's directory is made from: kept beside it, so that it is known to be of today's.
@@ -393,12 +496,13 @@ pub fn tarball(home: &Path) -> Result<PathBuf> {
 }
 
 /// A copy of the suite that a run may write into.
-fn fresh_copy(pristine: &Path) -> Result<PathBuf> {
+fn fresh_copy(pristine: &Path, cuts: &[Cut]) -> Result<PathBuf> {
     let dir = workspace::scratch("conformance")?.join("run");
     if dir.exists() {
         std::fs::remove_dir_all(&dir)?;
     }
     copy_all(pristine, &dir)?;
+    cut_all(&dir, cuts)?;
     Ok(dir)
 }
 

@@ -3,15 +3,13 @@
 //! Three steps, each by its own tool: the module (`build_wasm.rs`), the package and the page (npm and their own build scripts), a server
 //! (`page_server.rs`). Nothing is installed outside the repository but what `tools.rs` says.
 
-use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
 use crate::args::Args;
-use crate::tools::{self, need};
-use crate::workspace::{self, Profile, on_path, root, run};
-use crate::{build_wasm, page_server};
+use crate::workspace::{self, Profile, root, run};
+use crate::{build_wasm, packages, page_server};
 
 /// The first port that is tried.
 const PORT: u16 = 4173;
@@ -28,17 +26,14 @@ pub fn demo(given: &[String]) -> Result<bool> {
             .with_context(|| format!("--port {text}: a port is a number up to 65535"))?,
         None => PORT,
     };
-    need(&tools::NODE)?;
-    let npm = on_path("npm")
-        .context("'npm' is not on PATH (it comes with Node, or as the package 'npm')")?;
-
     println!("\x1b[1m== the module\x1b[0m");
     if !build_wasm::build_wasm(&[])? {
         return Ok(false);
     }
-    for package in ["packages/evermoon", "packages/playground"] {
+    for package in [packages::PACKAGE, packages::PAGE] {
         println!("\x1b[1m== {package}\x1b[0m");
-        build_package(&npm, &root().join(package))?;
+        packages::install(package)?;
+        packages::build(package)?;
     }
     let site = root().join("packages/playground/dist");
     if !site.join("index.html").is_file() {
@@ -53,48 +48,6 @@ pub fn demo(given: &[String]) -> Result<bool> {
     }
     page_server::serve(&site, port)?;
     Ok(true)
-}
-
-/// Installs what a package needs, and builds it.
-pub fn build_package(npm: &Path, dir: &Path) -> Result<()> {
-    install(npm, dir)?;
-    run(Command::new(npm)
-        .current_dir(dir)
-        .args(["run", "--silent", "build"]))
-    .with_context(|| {
-        let node = need(&tools::NODE).map_or_else(|_| "none".to_owned(), |node| version(&node));
-        format!(
-            "{} needs Node 20.19 or newer; {node} is here",
-            dir.display()
-        )
-    })
-}
-
-/// `npm ci`, unless what the lock file names is installed already.
-fn install(npm: &Path, dir: &Path) -> Result<()> {
-    let changed = |path: &str| {
-        std::fs::metadata(dir.join(path))
-            .and_then(|meta| meta.modified())
-            .ok()
-    };
-    let lock = changed("package-lock.json");
-    if lock.is_some() && changed("node_modules/.package-lock.json") > lock {
-        return Ok(());
-    }
-    run(Command::new(npm).current_dir(dir).args([
-        "ci",
-        "--no-audit",
-        "--no-fund",
-        "--loglevel=error",
-    ]))
-}
-
-fn version(node: &Path) -> String {
-    let asked = Command::new(node).arg("--version").output();
-    asked.map_or_else(
-        |_| "another".to_owned(),
-        |out| String::from_utf8_lossy(&out.stdout).trim().to_owned(),
-    )
 }
 
 /// Shows the programs of `examples/`: the first comment lines of each, which say what it shows, then what it prints.

@@ -68,6 +68,7 @@ fn libfuzzer(name: &str, programs_are_seeds: bool, seconds: usize, checked: bool
     command.args([
         "-max_len=3000",
         "-timeout=60",
+        "-report_slow_units=60",
         "-rss_limit_mb=2048",
         "-print_final_stats=1",
     ]);

@@ -15,6 +15,7 @@ mod expectations;
 mod fuzz;
 mod limits;
 mod lua_programs;
+mod packages;
 mod page_server;
 mod real_programs;
 mod tally;
@@ -43,17 +44,17 @@ const VERBS: [Verb; 14] = [
     ),
     (
         "test",
-        "all checks: fmt clippy rust lua checked reference conformance programs size [parts] [--quick] [--only NAME]",
+        "all checks: fmt clippy wasm rust lua checked reference conformance programs host package node page size [parts] [--quick] [--only NAME]",
         verify::test,
     ),
     (
         "lua-tests",
-        "the programs of tests/lua [names] [--release] [--checked | --features stress | --reference]",
+        "the programs of tests/lua [names] [--release] [--checked | --features stress | --reference | --wasm]",
         lua_tests,
     ),
     (
         "conformance",
-        "the official suite of Lua 5.4.8 [names] [--whole] [--dev | --checked] [--limit SECONDS]",
+        "the official suite of Lua 5.4.8 [names] [--whole | --wasm] [--dev | --checked] [--limit SECONDS]",
         conformance::conformance,
     ),
     (
@@ -136,13 +137,16 @@ fn help() {
     eprintln!("verbs that run Lua take --bin PATH for a binary other than ours (say --bin lua5.4)");
 }
 
-/// `cargo xtask lua-tests [names] [--bin PATH] [--release] [--reference] [--checked] [--features stress]`.
+/// `cargo xtask lua-tests [names] [--bin PATH] [--release] [--reference] [--checked] [--wasm] [--features stress]`.
 fn lua_tests(given: &[String]) -> Result<bool> {
     let args = args::Args::parse(
         given,
-        &["release", "reference", "checked"],
+        &["release", "reference", "checked", "wasm"],
         &["bin", "features"],
     )?;
+    if args.has("wasm") {
+        return Ok(lua_programs::run_wasm(&args.words)?.close());
+    }
     if args.has("reference") {
         return Ok(lua_programs::run_reference(&args.words, args.option("bin"))?.close());
     }

@@ -10,6 +10,8 @@ pub struct Tally {
     pub failed: usize,
     /// The names of what failed, repeated at the end, where one looks first.
     failures: Vec<String>,
+    /// What could not be run here, with reasons.
+    skipped: Vec<String>,
 }
 
 impl Tally {
@@ -48,11 +50,18 @@ impl Tally {
         self.failures.push(name.to_owned());
     }
 
+    /// Counts something that cannot be run here, and says why.
+    pub fn skip(&mut self, name: &str, why: &str) {
+        println!("skipped {name}: {why}");
+        self.skipped.push(format!("{name}: {why}"));
+    }
+
     /// Takes over what a part has counted.
     pub fn add(&mut self, part: Tally) {
         self.passed += part.passed;
         self.failed += part.failed;
         self.failures.extend(part.failures);
+        self.skipped.extend(part.skipped);
     }
 
     /// The closing line, and whether all is well.
@@ -60,7 +69,14 @@ impl Tally {
         for name in &self.failures {
             println!("failed: {name}");
         }
-        println!("{} passed, {} failed", self.passed, self.failed);
+        for what in &self.skipped {
+            println!("skipped: {what}");
+        }
+        let skipped = match self.skipped.len() {
+            0 => String::new(),
+            count => format!(", {count} skipped"),
+        };
+        println!("{} passed, {} failed{skipped}", self.passed, self.failed);
         self.failed == 0
     }
 }

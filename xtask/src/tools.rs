@@ -38,6 +38,11 @@ pub const NODE: Tool = Tool {
     package: "nodejs",
     why: "runs the wasm module",
 };
+pub const CHROMIUM: Tool = Tool {
+    program: "chromium",
+    package: "chromium",
+    why: "the browser that the page is tested in",
+};
 pub const PYTHON_PIP: Tool = Tool {
     program: "pip",
     package: "python3-pip",
@@ -45,7 +50,7 @@ pub const PYTHON_PIP: Tool = Tool {
 };
 
 /// All that `setup` looks for.
-const ALL: [&Tool; 5] = [&LUA, &LUAC, &LUAJIT, &NODE, &PYTHON_PIP];
+const ALL: [&Tool; 6] = [&LUA, &LUAC, &LUAJIT, &NODE, &PYTHON_PIP, &CHROMIUM];
 
 /// `cargo xtask setup`: installs what is missing, once, so that no later verb has to.
 pub fn setup(args: &[String]) -> Result<bool> {
@@ -83,6 +88,18 @@ pub fn need(tool: &Tool) -> Result<PathBuf> {
             tool.package, tool.program
         )
     })
+}
+
+/// A Chromium: the one that `CHROMIUM` names, one that is here, or Debian's, installed now.
+pub fn chromium() -> Result<PathBuf> {
+    if let Some(path) = std::env::var_os("CHROMIUM") {
+        return Ok(path.into());
+    }
+    let known = ["chromium", "chromium-browser", "google-chrome"];
+    match known.iter().find_map(|name| on_path(name)) {
+        Some(path) => Ok(path),
+        None => need(&CHROMIUM),
+    }
 }
 
 /// Installs Debian packages. Only as root and with apt; otherwise the error says what to type.

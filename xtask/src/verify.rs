@@ -11,18 +11,39 @@ use anyhow::{Context, Result};
 use crate::args::Args;
 use crate::tally::Tally;
 use crate::workspace::{self, Profile, cargo, on_path, shown};
-use crate::{build_wasm, conformance, lua_programs, real_programs};
+use crate::{build_wasm, conformance, lua_programs, packages, real_programs, tools};
 
 /// What the parts are called, in the order in which they run.
-const PARTS: [&str; 9] = [
+const PARTS: [&str; 14] = [
     "fmt",
     "clippy",
+    // Before `rust`: the tests of the module need it.
+    "wasm",
     "rust",
     "lua",
     "checked",
     "reference",
     "conformance",
     "programs",
+    // tests/lua through the module, under a Rust host.
+    "host",
+    // The npm package and the page.
+    "package",
+    // tests/lua and the official suite through the package, in Node.
+    "node",
+    "page",
+    "size",
+];
+
+/// What `--quick` leaves out.
+const LONG: [&str; 8] = [
+    "checked",
+    "reference",
+    "conformance",
+    "programs",
+    "host",
+    "node",
+    "page",
     "size",
 ];
 
@@ -40,7 +61,7 @@ pub fn test(given: &[String]) -> Result<bool> {
     let quick = args.has("quick");
     let wants = |part: &str| {
         if args.words.is_empty() {
-            !(quick && ["checked", "reference", "conformance", "programs", "size"].contains(&part))
+            !(quick && LONG.contains(&part))
         } else {
             args.wants(part)
         }
@@ -67,6 +88,15 @@ pub fn test(given: &[String]) -> Result<bool> {
             "warnings",
         ]);
         step(&mut tally, "cargo clippy", &mut clippy);
+    }
+    if wants("wasm") {
+        part(&mut tally, "the module", || {
+            let mut tally = Tally::new();
+            let start = Instant::now();
+            let built = build_wasm::build_wasm(&[]);
+            tally.record("dist/evermoon.wasm", start.elapsed(), outcome(built));
+            Ok(tally)
+        });
     }
     if wants("rust") {
         rust_tests(&mut tally, &only);
@@ -115,8 +145,100 @@ pub fn test(given: &[String]) -> Result<bool> {
     if wants("size") {
         part(&mut tally, "the module's size", build_wasm::size_check);
     }
+    if wants("host") {
+        part(&mut tally, "tests/lua through the module", || {
+            lua_programs::run_wasm(&only)
+        });
+    }
+    if wants("package") {
+        package(&mut tally);
+    }
+    if wants("node") {
+        part(&mut tally, "tests/lua through the package", || {
+            lua_programs::run_node(&only)
+        });
+        part(
+            &mut tally,
+            "the official suite through the package",
+            conformance::part_of_test_in_wasm,
+        );
+    }
+    if wants("page") {
+        page(&mut tally);
+    }
     println!();
     Ok(tally.close())
+}
+
+fn outcome(done: Result<bool>) -> Result<(), String> {
+    match done {
+        Ok(true) => Ok(()),
+        Ok(false) => Err("see above".to_owned()),
+        Err(error) => Err(format!("{error:#}")),
+    }
+}
+
+/// The npm package: types, then its tests, which build it first.
+fn package(tally: &mut Tally) {
+    if !installed(tally, packages::PACKAGE) {
+        return;
+    }
+    npm_step(tally, "strict types of the package", || {
+        packages::type_check(packages::PACKAGE)
+    });
+    npm_tests(tally, packages::PACKAGE, None);
+}
+
+/// The page: types and build, then its tests in a browser.
+fn page(tally: &mut Tally) {
+    if !installed(tally, packages::PAGE) {
+        return;
+    }
+    npm_step(tally, "the page: strict types, build", || {
+        let mut npm = packages::npm(packages::PAGE)?;
+        npm.args(["run", "--silent", "build"]);
+        Ok(npm)
+    });
+    match tools::chromium() {
+        Ok(browser) => npm_tests(tally, packages::PAGE, Some(&browser)),
+        Err(error) => tally.skip(
+            "the page's tests",
+            &format!("no Chromium, and it cannot be installed: {error:#}"),
+        ),
+    }
+}
+
+fn installed(tally: &mut Tally, package: &str) -> bool {
+    println!("\n== npm ci in {package}");
+    let start = Instant::now();
+    let done = packages::install(package);
+    let well = done.is_ok();
+    if let Err(error) = done {
+        let name = format!("npm ci in {package}");
+        tally.record(&name, start.elapsed(), Err(format!("{error:#}")));
+    }
+    well
+}
+
+fn npm_step(tally: &mut Tally, name: &str, command: impl FnOnce() -> Result<Command>) {
+    match command() {
+        Ok(mut command) => step(tally, name, &mut command),
+        Err(error) => tally.record(name, Default::default(), Err(format!("{error:#}"))),
+    }
+}
+
+/// A package's `npm test`, counted test by test.
+fn npm_tests(tally: &mut Tally, package: &str, browser: Option<&std::path::Path>) {
+    let name = format!("npm test in {package}");
+    match packages::npm(package) {
+        Ok(mut npm) => {
+            if let Some(browser) = browser {
+                npm.env("CHROMIUM", browser);
+            }
+            counted(tally, &name, npm.args(["test", "--silent"]));
+        }
+        Err(error) => tally.record(&name, Default::default(), Err(format!("{error:#}"))),
+    }
 }
 
 /// One command that passes or fails as a whole.
@@ -196,16 +318,48 @@ fn command_output(command: &mut Command) -> Result<(bool, String)> {
         .with_context(|| format!("cannot run {}", shown(command)))?;
     let text = String::from_utf8_lossy(&output.stdout).into_owned()
         + &String::from_utf8_lossy(&output.stderr);
-    print!("{text}");
+    print_short(&text);
     Ok((output.status.success(), text))
 }
 
+/// Passes text on. Of Node's test protocol only what failed, with what it says, and the totals.
+fn print_short(text: &str) {
+    let mut failed = false;
+    for line in text.lines() {
+        let words = line.trim_start();
+        if words.starts_with("ok ") || words.starts_with("# Subtest") {
+            failed = false;
+        } else if words.starts_with("not ok ") {
+            failed = true;
+        }
+        let is_protocol = words.starts_with("ok ")
+            || words.starts_with("# Subtest")
+            || ["---", "...", "duration_ms:", "type:"]
+                .iter()
+                .any(|start| words.starts_with(start))
+            || (words.starts_with("1..") && !words.contains(' '));
+        if failed || !is_protocol {
+            println!("{line}");
+        }
+    }
+}
+
 /// Adds up `test result: ok. 3 passed; 0 failed; …` (libtest) and `Summary … 3 tests run: 2 passed, 1 failed`
-/// (nextest).
+/// (nextest), and `# pass 3`, `# fail 0`, `# cancelled 0` (Node; newer ones write `ℹ`).
 fn summaries(text: &str) -> (usize, usize) {
     let (mut passed, mut failed) = (0, 0);
     for line in text.lines() {
         let line = line.trim();
+        if let Some(rest) = line.strip_prefix("# ").or_else(|| line.strip_prefix("ℹ ")) {
+            match rest
+                .split_once(' ')
+                .map(|(what, n)| (what, n.parse::<usize>()))
+            {
+                Some(("pass", Ok(count))) => passed += count,
+                Some(("fail" | "cancelled", Ok(count))) => failed += count,
+                _ => {}
+            }
+        }
         if !line.starts_with("test result:") && !line.starts_with("Summary") {
             continue;
         }
@@ -232,9 +386,10 @@ mod tests {
     use super::summaries;
 
     #[test]
-    fn both_kinds_of_summary_are_counted() {
+    fn all_kinds_of_summary_are_counted() {
         let text = "test result: FAILED. 3 passed; 1 failed; 0 ignored; 0 measured; 2 filtered out; finished in 0.00s\n\
-                    \x20    Summary [   0.012s] 3 tests run: 2 passed (1 slow), 1 failed, 0 skipped\n";
-        assert_eq!(summaries(text), (5, 2));
+                    \x20    Summary [   0.012s] 3 tests run: 2 passed (1 slow), 1 failed, 0 skipped\n\
+                    # tests 5\n# pass 4\n# fail 1\n# cancelled 0\n";
+        assert_eq!(summaries(text), (9, 3));
     }
 }

@@ -23,9 +23,9 @@ const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 const DEBIAN_CARGO: &str = "/usr/bin/cargo";
 const DEBIAN_SOURCE: &str = "/usr/lib/rustlib/src/rust/library/std";
 
-/// What a profile cannot say: a call is inlined only where that makes the code no larger. (`#[inline(always)]` is not asked; the interpreter has it
-/// where it counts.)
-const SMALL: &str = "-Cllvm-args=-inline-threshold=10 -Cllvm-args=-inlinehint-threshold=20";
+/// What a profile cannot say: a call is inlined only where that makes the code hardly larger. Functions with `#[inline]` are not asked; the same for
+/// them (`-inlinehint-threshold=20`) takes another 70 KB and a sixth of the speed (`docs/size.md`).
+const SMALL: &str = "-Cllvm-args=-inline-threshold=10";
 /// A panic is a trap and needs neither words nor places; for a standard library that is built with us.
 const MUTE_PANICS: &str = "-Zunstable-options -Cpanic=immediate-abort";
 

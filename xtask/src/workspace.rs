@@ -93,6 +93,26 @@ pub fn build(profile: Profile, features: Option<&str>) -> Result<PathBuf> {
     Ok(path)
 }
 
+/// `dist/evermoon.wasm`, which `cargo xtask build-wasm` makes.
+pub fn wasm_module() -> Result<PathBuf> {
+    let path = root().join("dist/evermoon.wasm");
+    if !path.is_file() {
+        bail!(
+            "{} is not there: run 'cargo xtask build-wasm'",
+            path.display()
+        );
+    }
+    Ok(path)
+}
+
+/// Builds an example of a package, as tests use it.
+pub fn build_example(package: &str, name: &str) -> Result<PathBuf> {
+    run(cargo().args(["build", "--quiet", "--package", package, "--example", name]))?;
+    Ok(target()
+        .join("debug/examples")
+        .join(format!("{name}{}", std::env::consts::EXE_SUFFIX)))
+}
+
 /// A program by path or by its name on `PATH`, as an absolute path (children run in other directories).
 pub fn found(program: &str) -> Result<PathBuf> {
     if program.contains('/') {

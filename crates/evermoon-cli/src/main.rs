@@ -13,6 +13,7 @@ mod pretty;
 mod repl;
 mod scope;
 mod session;
+mod world;
 
 use options::{Action, Mode, Options};
 use session::Session;
@@ -22,6 +23,9 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     let args = options::arguments();
     let program = options::program_name(&args);
+    if let Some(b"world") = args.get(1).map(|arg| arg.as_slice()) {
+        return world::run(&args[2..], &program);
+    }
     match options::parse(&args) {
         Ok(options) => match options.mode {
             Mode::Help => show(&options::help(&program)),
@@ -73,10 +77,14 @@ fn run_in(options: &Options, session: &mut Session) -> Result<(), u8> {
             Action::Warnings => session.lua.set_warnings(true),
         }
     }
+    if options.resume {
+        session.resume()?;
+    }
     if let Some(script) = options.script {
         session.run_script(script)?;
     }
-    let nothing_asked = options.script.is_none() && !options.has_code && !options.show_version;
+    let nothing_asked =
+        options.script.is_none() && !options.has_code && !options.show_version && !options.resume;
     if options.interactive {
         repl::run(session)
     } else if nothing_asked && std::io::stdin().is_terminal() {

@@ -17,6 +17,14 @@ pub struct Options {
     pub fuel: Option<u64>,
     pub memory: Option<usize>,
     pub seed: Option<i64>,
+    /// The file of the world to run in.
+    pub world: Option<std::path::PathBuf>,
+    /// A long run commits this often.
+    pub checkpoint: Option<std::time::Duration>,
+    /// Go on with the programs that the world was in the middle of.
+    pub resume: bool,
+    /// A failed script's changes stay.
+    pub keep: bool,
 }
 
 /// What to do.
@@ -42,12 +50,16 @@ pub enum Action {
 
 const LONG: &[&str] = &[
     "--check",
+    "--checkpoint",
     "--fuel",
     "--help",
+    "--keep",
     "--list",
     "--memory",
+    "--resume",
     "--seed",
     "--version",
+    "--world",
 ];
 
 /// The process's arguments as bytes, the program's name first.
@@ -147,7 +159,15 @@ fn long_option(options: &mut Options, args: &[Vec<u8>], at: usize) -> Result<usi
         "--version" => options.mode = plain(Mode::Version)?,
         "--list" => options.mode = plain(Mode::List)?,
         "--check" => options.mode = plain(Mode::Check)?,
-        "--fuel" | "--memory" | "--seed" => {
+        "--resume" | "--keep" => {
+            plain(Mode::Run)?;
+            *(if name == "--keep" {
+                &mut options.keep
+            } else {
+                &mut options.resume
+            }) = true;
+        }
+        "--fuel" | "--memory" | "--seed" | "--world" | "--checkpoint" => {
             let (value, last) = match attached {
                 Some(value) => (value, at),
                 None => match args.get(at + 1) {
@@ -160,6 +180,11 @@ fn long_option(options: &mut Options, args: &[Vec<u8>], at: usize) -> Result<usi
                 "--fuel" => {
                     options.fuel =
                         Some(count(&value).ok_or_else(|| bad("a number such as 1000000"))?)
+                }
+                "--world" => options.world = Some(value.into()),
+                "--checkpoint" => {
+                    options.checkpoint =
+                        Some(duration(&value).ok_or_else(|| bad("a time such as 5s"))?)
                 }
                 "--memory" => {
                     options.memory = Some(size(&value).ok_or_else(|| bad("a size such as 64M"))?)
@@ -176,6 +201,24 @@ fn long_option(options: &mut Options, args: &[Vec<u8>], at: usize) -> Result<usi
 /// A count, with underscores for readability.
 fn count(value: &str) -> Option<u64> {
     value.replace('_', "").parse().ok()
+}
+
+/// A time: `500ms`, `5s`, `2m`; seconds without a unit.
+fn duration(value: &str) -> Option<std::time::Duration> {
+    let (digits, unit) = value.split_at(
+        value
+            .find(|c: char| c.is_alphabetic())
+            .unwrap_or(value.len()),
+    );
+    let n: f64 = digits.trim().parse().ok()?;
+    let seconds = match unit {
+        "ms" => n / 1000.0,
+        "" | "s" => n,
+        "m" | "min" => n * 60.0,
+        "h" => n * 3600.0,
+        _ => return None,
+    };
+    std::time::Duration::try_from_secs_f64(seconds).ok()
 }
 
 /// A number of bytes with a suffix K, M or G (powers of 1024).
@@ -246,6 +289,11 @@ Available options are:
   --fuel N  stop after N units of work
   --memory SIZE  limit memory (such as 64M)
   --seed N  seed of 'math.random' (the system's entropy without it)
+  --world FILE  run in the world that FILE keeps: what the program leaves behind is there the next time
+  --checkpoint 5s  commit a long run this often, so that it goes on from there after a crash
+  --resume  go on with the programs that the world was in the middle of
+  --keep    keep what a failed script has done (without it, the world goes back to its last commit)
+  world ... look after worlds: info, ls, verify, vacuum, export, import
   --help    show more
 "
     )

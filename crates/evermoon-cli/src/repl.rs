@@ -25,6 +25,7 @@ enum Read {
 /// Reads and runs until the input ends. Errors are shown and do not end it.
 pub fn run(session: &mut Session) -> Outcome {
     let program = session.program.take();
+    session.keep_on_error();
     let interactive = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
     let mut scope = if interactive {
         Scope::new(session)

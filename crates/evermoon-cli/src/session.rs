@@ -5,6 +5,8 @@ use crate::host::StdHost;
 use crate::options::Options;
 use evermoon::syntax::parser::skip_shebang;
 use evermoon::{Error, Function, Lua, MultiValue, Result as LuaResult, StdLib, Table, Value};
+use evermoon_store::{OnError, World, WorldError, WorldOptions};
+use std::cell::RefCell;
 use std::hash::{BuildHasher, Hasher};
 use std::io::Write;
 use std::sync::Arc;
@@ -22,6 +24,8 @@ const CPATH: &str = "/usr/local/lib/lua/5.4/?.so;/usr/local/lib/lua/5.4/loadall.
 
 pub struct Session {
     pub lua: Lua,
+    /// The world of `--world`: then each chunk is a transaction.
+    world: Option<RefCell<World>>,
     /// How messages begin; nothing in the interactive loop.
     pub program: Option<String>,
     args: Vec<Vec<u8>>,
@@ -48,7 +52,13 @@ impl Session {
         if let Some(fuel) = options.fuel {
             builder = builder.fuel(fuel);
         }
-        let lua = builder.build().map_err(|e| e.to_string())?;
+        let (lua, world) = match &options.world {
+            None => (builder.build().map_err(|e| e.to_string())?, None),
+            Some(path) => {
+                let world = open_world(path, builder, options)?;
+                (world.lua().clone(), Some(RefCell::new(world)))
+            }
+        };
         // The reference's interpreter starts in generational mode, which a program can see.
         lua.load("collectgarbage('generational')")
             .exec()
@@ -57,6 +67,7 @@ impl Session {
         catch_interrupts(&idle, lua.interrupter().flag());
         let session = Session {
             lua,
+            world,
             program: Some(program),
             args,
             leave_open: false,
@@ -198,9 +209,54 @@ impl Session {
     pub fn call(&self, function: &Function, args: MultiValue) -> LuaResult<MultiValue> {
         self.lua.interrupter().clear();
         self.idle.store(false, Ordering::Relaxed);
-        let results = function.call_as_main(args);
+        let results = match &self.world {
+            None => function.call_as_main(args),
+            Some(world) => match world.try_borrow_mut() {
+                Ok(mut world) => world.transact(function, args).map_err(|e| match e {
+                    WorldError::Lua(error) => error,
+                    other => Error::runtime(other.to_string()),
+                }),
+                Err(_) => Err(Error::runtime("the world is in use")),
+            },
+        };
         self.idle.store(true, Ordering::Relaxed);
         results
+    }
+
+    /// What a failed chunk has done stays: for the interactive loop, where the person decides.
+    pub fn keep_on_error(&self) {
+        if let Some(world) = &self.world
+            && let Ok(mut world) = world.try_borrow_mut()
+        {
+            world.set_on_error(OnError::Keep);
+        }
+    }
+
+    /// Goes on with the programs that the world was in the middle of.
+    pub fn resume(&mut self) -> Outcome {
+        let Some(world) = &self.world else {
+            self.report_text("evermoon: --resume needs --world");
+            return Err(EXIT_FAILED);
+        };
+        let pending = world.borrow().pending();
+        let resumed = pending.and_then(|all| {
+            if all.is_empty() {
+                return Err(WorldError::Lua(Error::runtime(
+                    "no program is under way in this world",
+                )));
+            }
+            all.into_iter().try_for_each(|pending| {
+                self.idle.store(false, Ordering::Relaxed);
+                let done = world.borrow_mut().finish(pending.run).map(|_| ());
+                self.idle.store(true, Ordering::Relaxed);
+                done
+            })
+        });
+        match resumed {
+            Ok(()) => Ok(()),
+            Err(WorldError::Lua(error)) => self.report(&error),
+            Err(other) => self.report(&Error::runtime(other.to_string())),
+        }
     }
 
     /// Shows an error; the outcome is the exit code for it.
@@ -249,13 +305,38 @@ impl Session {
 
     /// The end: finalizers run, unless the program wanted none of that; output is written out.
     pub fn finish(self) {
-        if self.leave_open {
+        if self.leave_open || self.world.is_some() {
+            // A world's finalizers are called when its objects are garbage, not when a process ends.
             self.lua.skip_finalizers();
         } else {
             self.lua.close();
         }
         self.flush();
     }
+}
+
+/// Opens the world in a file, or begins one there.
+fn open_world(
+    path: &std::path::Path,
+    engine: evermoon::Builder,
+    options: &Options,
+) -> Result<World, String> {
+    let store = evermoon_store::open(path).map_err(|e| e.to_string())?;
+    let world = World::open_boxed(
+        store,
+        WorldOptions {
+            engine,
+            on_error: if options.keep {
+                OnError::Keep
+            } else {
+                OnError::Rollback
+            },
+            checkpoint: options.checkpoint,
+            resident_max: options.memory.map_or(1 << 30, |max| max / 4 * 3),
+            ..WorldOptions::default()
+        },
+    );
+    world.map_err(|e| format!("{}: {e}", path.display()))
 }
 
 /// What of a file's contents is the chunk. A binary chunk may follow a first line that starts with `#`.

@@ -263,8 +263,7 @@ impl World {
     /// The same under a chunk name.
     pub fn run_named(&mut self, source: &str, name: &str) -> Result<MultiValue> {
         let main = self.lua.load(source).set_name(name).into_function()?;
-        let run = self.lua.start(&main, ())?;
-        self.finish(run)
+        self.transact(&main, ())
     }
 
     /// Runs a program and converts what it returns.
@@ -279,6 +278,21 @@ impl World {
         let run = self.lua.start(&function, args)?;
         let values = self.finish(run)?;
         Ok(R::from_lua_multi(values, &self.lua)?)
+    }
+
+    /// Calls a function as the main program, as a transaction.
+    pub fn transact(
+        &mut self,
+        function: &evermoon::Function,
+        args: impl IntoLuaMulti,
+    ) -> Result<MultiValue> {
+        let run = self.lua.start_as_main(function, args)?;
+        self.finish(run)
+    }
+
+    /// What a failed run leaves behind from here on.
+    pub fn set_on_error(&mut self, on_error: OnError) {
+        self.on_error = on_error;
     }
 
     /// The programs that the world was in the middle of when it was last committed. Go on with [`finish`](Self::finish).
@@ -333,6 +347,7 @@ impl World {
                 self.commit()?;
                 Ok(values)
             }
+            Err(error @ Error::Exit { .. }) => self.leave(error),
             Err(error) => {
                 match self.on_error {
                     OnError::Keep => {
@@ -343,6 +358,12 @@ impl World {
                 Err(error.into())
             }
         }
+    }
+
+    /// What has run ends the process (`os.exit`): its changes are committed.
+    fn leave(&mut self, error: Error) -> Result<MultiValue> {
+        self.commit()?;
+        Err(error.into())
     }
 
     /// Writes what has changed.

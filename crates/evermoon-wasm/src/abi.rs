@@ -13,12 +13,12 @@
 
 use crate::engine::{Engine, Mailbox, status};
 use crate::memory;
-use crate::slot::{Refusal, Slot, pack};
+use crate::slot::{Refusal, Slot};
 use evermoon::heap::object::Gc;
 use evermoon::heap::table::Table;
 use evermoon::heap::value::Value;
 use evermoon::stdlib::load::{self, Mode};
-use evermoon::vm::task::Answer;
+use evermoon::vm::task::{Answer, Stage};
 
 /// Version of this interface; raised when something here changes its meaning. Additions do not count.
 pub const ABI_VERSION: u32 = 1;
@@ -120,6 +120,20 @@ pub extern "C" fn em_engine_free(number: u32) -> u32 {
     1
 }
 
+/// `em_close(engine) -> task`: a task that runs the next finalizer, as Lua does at the end of a program; 0 when there are none left. Before
+/// `em_engine_free`, if the host cares. The engine collects nothing from the first call on.
+#[unsafe(no_mangle)]
+pub extern "C" fn em_close(number: u32) -> u32 {
+    let Some(e) = engine(number) else { return 0 };
+    match e.close_next() {
+        Ok(task) => task.map_or(0, |task| task as u32 + 1),
+        Err(refusal) => {
+            e.refuse(refusal);
+            0
+        }
+    }
+}
+
 /// `em_mailbox(engine) -> address`: the engine's mailbox (`engine.rs`), constant for its life; 0 if there is no such engine.
 #[unsafe(no_mangle)]
 pub extern "C" fn em_mailbox(number: u32) -> *const Mailbox {
@@ -129,13 +143,20 @@ pub extern "C" fn em_mailbox(number: u32) -> *const Mailbox {
     }
 }
 
-/// `em_slots(engine, count) -> address`: room for `count` slots, for arguments. Earlier contents stay.
+/// Slots that a host may ask for: 16 MiB of them.
+const SLOTS_MAX: u32 = 1 << 20;
+
+/// `em_slots(engine, count) -> address`: room for `count` slots, for arguments. Earlier contents stay. 0 for more than 1048576.
 #[unsafe(no_mangle)]
 pub extern "C" fn em_slots(number: u32, count: u32) -> *mut Slot {
-    match engine(number) {
-        Some(e) if count <= 1 << 20 => e.room(count as usize),
-        _ => std::ptr::null_mut(),
+    let Some(e) = engine(number) else {
+        return std::ptr::null_mut();
+    };
+    if count > SLOTS_MAX {
+        e.refuse(Refusal::Misuse("more than 1048576 slots"));
+        return std::ptr::null_mut();
     }
+    e.room(count as usize)
 }
 
 /// `em_output_taken(engine)`: the host has read the captured output and the released numbers; forget them.
@@ -181,7 +202,7 @@ pub extern "C" fn em_set_memory_max(number: u32, bytes: f64) {
     }
 }
 
-/// `em_interrupt(engine, message, len) -> 1 or 0`: the run ends with this error at its next safe point.
+/// `em_interrupt(engine, message, len) -> 1 or 0`: whichever task runs next gets this error at the end of a slice; a `pcall` of its may catch it.
 #[unsafe(no_mangle)]
 pub extern "C" fn em_interrupt(number: u32, message: u32, len: u32) -> u32 {
     match (engine(number), range(message, len)) {
@@ -242,8 +263,8 @@ fn table(e: &Engine, handle: u32) -> Result<Gc<Table>, Refusal> {
 
 /// A handle for a value that was made, 0 when it was refused.
 fn give(e: &mut Engine, made: Result<Value, Refusal>) -> u32 {
-    match made {
-        Ok(v) => pack(e.vm.hold(v)),
+    match made.and_then(|v| e.handle(v)) {
+        Ok(handle) => handle,
         Err(refusal) => {
             e.refuse(refusal);
             0
@@ -385,7 +406,7 @@ pub extern "C" fn em_raw_get(number: u32, handle: u32) -> u32 {
     }
 }
 
-/// `em_get(engine, table) -> status`: the same where no metamethod has a say; else `SLICE`, with slot 0 as it was: ask Lua (`return t[k]`).
+/// `em_get(engine, table) -> status`: the same where no metamethod has a say; else `METAMETHOD`: let Lua do it (`return t[k]`).
 #[unsafe(no_mangle)]
 pub extern "C" fn em_get(number: u32, handle: u32) -> u32 {
     let Some(e) = engine(number) else {
@@ -397,20 +418,24 @@ pub extern "C" fn em_get(number: u32, handle: u32) -> u32 {
         })
     });
     match got {
-        Ok((v, true)) if v.is_nil() => status::SLICE,
+        Ok((v, true)) if v.is_nil() => e.empty(status::METAMETHOD),
         Ok((v, _)) => e.results(&[v]),
         Err(refusal) => e.refuse(refusal),
     }
 }
 
-/// `em_raw_set(engine, table, count) -> status`: the first `count` slots are keys and values in turn.
+/// `em_raw_set(engine, table, count) -> status`: the first `count` slots are keys and values in turn. After a refusal the pairs before the
+/// refused one are set.
 #[unsafe(no_mangle)]
 pub extern "C" fn em_raw_set(number: u32, handle: u32, count: u32) -> u32 {
     let Some(e) = engine(number) else {
         return status::MISUSE;
     };
     let set = table(e, handle).and_then(|t| {
-        e.with_arguments(count as usize & !1, |e, args| {
+        if count & 1 != 0 {
+            return Err(Refusal::Misuse("keys and values come in pairs"));
+        }
+        e.with_arguments(count as usize, |e, args| {
             for pair in args.chunks_exact(2) {
                 if pair[0].is_nil() || pair[0].as_float().is_some_and(f64::is_nan) {
                     return Err(Refusal::Misuse("a key is nil or NaN"));
@@ -583,7 +608,26 @@ pub extern "C" fn em_load(
 #[unsafe(no_mangle)]
 pub extern "C" fn em_start(number: u32, function: u32, count: u32) -> u32 {
     let Some(e) = engine(number) else { return 0 };
-    match e.held(function).and_then(|f| e.start(f, count as usize)) {
+    match e
+        .held(function)
+        .and_then(|f| e.start(false, f, count as usize))
+    {
+        Ok(task) => task as u32 + 1,
+        Err(refusal) => {
+            e.refuse(refusal);
+            0
+        }
+    }
+}
+
+/// `em_start_coroutine(engine, function, count) -> task`: the same, but its function may yield to the host: `YIELDED`.
+#[unsafe(no_mangle)]
+pub extern "C" fn em_start_coroutine(number: u32, function: u32, count: u32) -> u32 {
+    let Some(e) = engine(number) else { return 0 };
+    match e
+        .held(function)
+        .and_then(|f| e.start(true, f, count as usize))
+    {
         Ok(task) => task as u32 + 1,
         Err(refusal) => {
             e.refuse(refusal);
@@ -611,14 +655,17 @@ pub extern "C" fn em_call(number: u32, function: u32, count: u32, slices: u32) -
     let Some(e) = engine(number) else {
         return status::MISUSE;
     };
-    match e.held(function).and_then(|f| e.start(f, count as usize)) {
+    match e
+        .held(function)
+        .and_then(|f| e.start(false, f, count as usize))
+    {
         Ok(task) => e.run(task, slices.max(1)),
         Err(refusal) => e.refuse(refusal),
     }
 }
 
-/// `em_answer(engine, task, count, ok) -> status`: answers a task's host call with the first `count` slots as results, or (ok = 0) raises slot 0 as an
-/// error there. Then `em_run` goes on. `MEMORY`: the task still waits.
+/// `em_answer(engine, task, count, ok) -> status`: answers a task's host call or yield with the first `count` slots as results, or (ok = 0,
+/// host calls only) raises slot 0 as an error there. Then `em_run` goes on. `MEMORY`: the task still waits.
 #[unsafe(no_mangle)]
 pub extern "C" fn em_answer(number: u32, task: u32, count: u32, ok: u32) -> u32 {
     let Some(e) = engine(number) else {
@@ -630,8 +677,15 @@ pub extern "C" fn em_answer(number: u32, task: u32, count: u32, ok: u32) -> u32 
         } else {
             Answer::Error(values.first().copied().unwrap_or(Value::NIL))
         };
-        match task.checked_sub(1) {
-            Some(task) if e.vm.answer_task(task as usize, answer)? => Ok(()),
+        let Some(task) = task.checked_sub(1).map(|task| task as usize) else {
+            return Err(Refusal::Misuse("there is no task 0"));
+        };
+        match e.vm.task_stage(task) {
+            Some(Stage::Asked) if e.vm.answer_task(task, answer)? => Ok(()),
+            Some(Stage::Yielded) if ok == 0 => Err(Refusal::Misuse(
+                "the task has yielded: it can be given values, not an error",
+            )),
+            Some(Stage::Yielded) if e.vm.resume_task(task, values)? => Ok(()),
             _ => Err(Refusal::Misuse("the task does not wait for an answer")),
         }
     });

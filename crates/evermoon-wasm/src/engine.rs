@@ -7,14 +7,14 @@
 //! 2. Nothing here keeps a value of the program but in the registry or a handle.
 
 use crate::memory;
-use crate::slot::{HostObject, Refusal, Slot};
+use crate::slot::{HostObject, Refusal, Slot, kind};
 use evermoon::heap::object::Gc;
 use evermoon::heap::table::Table;
 use evermoon::heap::value::Value;
 use evermoon::ordered::Map;
 use evermoon::stdlib;
 use evermoon::vm::host::Host;
-use evermoon::vm::{Act, Exit, Limits, NativeResult, Throw, Vm};
+use evermoon::vm::{Act, Exit, Handle, Limits, NativeResult, Throw, Vm};
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -67,6 +67,11 @@ pub mod status {
     pub const MISUSE: u32 = 5;
     /// The heap cap does not allow what the host asked for.
     pub const MEMORY: u32 = 6;
+    /// A task of `em_start_coroutine` has yielded the slots. Answer with `em_answer` (what its `yield` returns), then `em_run`.
+    pub const YIELDED: u32 = 7;
+    /// `em_get` only: a metamethod has a say.
+    pub const METAMETHOD: u32 = 8;
+    // From 16 on: what worlds ask of their host. An engine gives none of them before its host has called an `em_world_*` function.
 }
 
 #[derive(Default)]
@@ -130,6 +135,10 @@ pub struct Engine {
     handler: Option<Value>,
     /// Buffer for arguments.
     values: Vec<Value>,
+    /// What the slots of a call that is tried again name.
+    retried_text: Vec<u8>,
+    /// `em_close` was called: every object with a finalizer is on the list of those whose turn it is.
+    closing: bool,
 }
 
 /// `__gc` of companions: tells the host.
@@ -205,6 +214,8 @@ impl Engine {
             release,
             handler,
             values: Vec::new(),
+            retried_text: Vec::new(),
+            closing: false,
         };
         engine.room(16);
         engine.publish(status::DONE);
@@ -269,8 +280,11 @@ impl Engine {
         self.mailbox.count = values.len() as u32;
     }
 
-    /// Does something with the first `count` slots as values. When memory is out it is tried once more after a collection, so it
-    /// must not have had an effect by then.
+    /// Does something with the first `count` slots as values. When memory is out it is tried once more after a collection, so doing it
+    /// twice must be as good as doing it once.
+    ///
+    /// Slots may still name text in this engine's heap (the results of the call before), which nothing else need refer to. So they are
+    /// read before anything is collected.
     pub fn with_arguments<R>(
         &mut self,
         count: usize,
@@ -279,7 +293,6 @@ impl Engine {
         if count > self.slots.len() {
             return Err(Refusal::Misuse("more slots are named than there are"));
         }
-        self.vm.collect_if_due();
         let mut retried = false;
         loop {
             let mut values = std::mem::take(&mut self.values);
@@ -294,12 +307,15 @@ impl Engine {
                     }
                 }
             }
+            if self.vm.collection_is_due() && done.is_ok() {
+                self.keeping(&values, |vm| vm.collect_if_due());
+            }
             let done = done.and_then(|()| act(self, &values));
             self.values = values;
             match done {
                 Err(Refusal::Memory) if !retried => {
                     retried = true;
-                    self.vm.collect();
+                    self.collect_before_retry(count)?;
                     memory::fill();
                 }
                 done => return done,
@@ -307,11 +323,60 @@ impl Engine {
         }
     }
 
+    /// Does something that may collect, with these values held.
+    #[cold]
+    fn keeping(&mut self, values: &[Value], act: impl FnOnce(&mut Vm)) {
+        let handles: Vec<Handle> = values.iter().map(|v| self.vm.hold(*v)).collect();
+        act(&mut self.vm);
+        for handle in handles {
+            self.vm.release(handle);
+        }
+    }
+
+    /// A whole collection. The text that the slots name is copied first, and the slots name the copies, which live until the next retry.
+    #[cold]
+    fn collect_before_retry(&mut self, count: usize) -> Result<(), Refusal> {
+        let mut text = Vec::new();
+        for slot in &self.slots[..count] {
+            if slot.kind == kind::STRING {
+                text.extend_from_slice(slot.text()?);
+            }
+        }
+        let mut at = 0;
+        for slot in &mut self.slots[..count] {
+            if slot.kind == kind::STRING {
+                let len = slot.text()?.len();
+                let address = text[at..].as_ptr() as usize as u64;
+                slot.payload = address | (len as u64) << 32;
+                at += len;
+            }
+        }
+        self.retried_text = text;
+        self.vm.collect();
+        Ok(())
+    }
+
     /// Starts a task.
-    pub fn start(&mut self, function: Value, count: usize) -> Result<usize, Refusal> {
+    pub fn start(&mut self, yields: bool, function: Value, count: usize) -> Result<usize, Refusal> {
         self.with_arguments(count, |e, args| {
-            Ok(e.vm.new_task(function, args, e.handler, false)?)
+            Ok(e.vm.new_task(function, args, e.handler, yields)?)
         })
+    }
+
+    /// A task for the next finalizer of an engine that closes.
+    pub fn close_next(&mut self) -> Result<Option<usize>, Refusal> {
+        if !std::mem::replace(&mut self.closing, true) {
+            self.vm.finalize_everything();
+        }
+        let Some((finalizer, object)) = self.vm.next_finalizer() else {
+            return Ok(None);
+        };
+        Ok(Some(self.vm.new_task(
+            finalizer,
+            &[object],
+            self.handler,
+            false,
+        )?))
     }
 
     /// Runs a task and publishes what came of it.
@@ -320,8 +385,10 @@ impl Engine {
         self.mailbox.task = task as u32 + 1;
         match exit {
             Some(Exit::Done) => {
-                let results = std::mem::take(self.vm.task_results_mut());
+                let mut results = std::mem::take(self.vm.task_results_mut());
                 self.set_results(&results);
+                // What the host does not keep by a handle is garbage from here on.
+                results.clear();
                 *self.vm.task_results_mut() = results;
                 self.publish(status::DONE)
             }
@@ -341,9 +408,14 @@ impl Engine {
                     "a native of this module waits for a host that is not there",
                 )),
             },
+            Some(Exit::Yielded) => {
+                let values = self.vm.task_yield(task).unwrap_or_default();
+                self.set_results(&values);
+                self.publish(status::YIELDED)
+            }
             Some(_) => self.empty(status::SLICE),
             None => self.refuse(Refusal::Misuse(
-                "there is no such task, or it waits for the answer to a host call",
+                "there is no such task, or it waits for an answer",
             )),
         }
     }
@@ -368,7 +440,8 @@ impl Engine {
         }
     }
 
-    fn empty(&mut self, status: u32) -> u32 {
+    /// A status without values.
+    pub fn empty(&mut self, status: u32) -> u32 {
         self.mailbox.count = 0;
         self.publish(status)
     }

@@ -51,6 +51,14 @@ pub struct Slot {
     pub detail: u32,
 }
 
+impl Slot {
+    /// The bytes that a string's slot names.
+    pub fn text(&self) -> Result<&'static [u8], Refusal> {
+        crate::abi::range(self.payload as u32, (self.payload >> 32) as u32)
+            .ok_or(Refusal::Misuse("a string's range lies outside the memory"))
+    }
+}
+
 /// What a host-object userdata carries.
 pub struct HostObject(pub u32);
 
@@ -99,10 +107,23 @@ impl Engine {
     }
 
     /// The value behind a host's number.
+    #[inline]
     pub fn held(&self, number: u32) -> Result<Value, Refusal> {
         self.unpack(number)
             .and_then(|h| self.vm.held(h))
             .ok_or(Refusal::Misuse(NO_HANDLE))
+    }
+
+    /// A fresh handle for the host.
+    pub fn handle(&mut self, v: Value) -> Result<u32, Refusal> {
+        let handle = self.vm.hold(v);
+        match pack(handle) {
+            0 => {
+                self.vm.release(handle);
+                Err(Refusal::Misuse("there are 16777215 handles already"))
+            }
+            number => Ok(number),
+        }
     }
 
     /// A value for the host. Objects get a fresh handle, which the host owns.
@@ -142,9 +163,9 @@ impl Engine {
                     Type::Thread => holds::THREAD,
                     _ => holds::USERDATA,
                 };
-                let handle = self.vm.hold(v);
                 Slot {
-                    payload: pack(handle) as u64,
+                    // 0 when there are no more: a handle that holds nothing.
+                    payload: self.handle(v).unwrap_or(0) as u64,
                     kind: kind::HANDLE,
                     detail,
                 }
@@ -162,11 +183,7 @@ impl Engine {
             kind::INT => Value::int(slot.payload as i64),
             kind::FLOAT => Value::float(f64::from_bits(slot.payload)),
             kind::LIGHT => Value::light(slot.payload),
-            kind::STRING => {
-                let bytes = crate::abi::range(slot.payload as u32, (slot.payload >> 32) as u32)
-                    .ok_or(Refusal::Misuse("a string's range lies outside the memory"))?;
-                self.vm.new_string(bytes)?
-            }
+            kind::STRING => self.vm.new_string(slot.text()?)?,
             kind::HANDLE => self.held(slot.payload as u32)?,
             kind::HOST_OBJECT => self.host_object(slot.payload as u32)?,
             kind::HOST_FUNCTION => self.host_function(slot.payload as u32)?,

@@ -3,16 +3,22 @@
 use std::path::Path;
 
 /// Room and what it may use.
-const ARROWS: [(&str, &[&str]); 7] = [
+const ARROWS: [(&str, &[&str]); 8] = [
     ("syntax", &[]),
     ("bytecode", &[]),
     ("compile", &["syntax", "bytecode", "heap"]),
     ("heap", &["bytecode", "vm"]),
     ("vm", &["heap", "bytecode"]),
-    ("lib", &["vm", "heap", "compile", "syntax", "bytecode"]),
+    ("persist", &["vm", "heap", "bytecode"]),
+    (
+        "lib",
+        &["persist", "vm", "heap", "compile", "syntax", "bytecode"],
+    ),
     (
         "api",
-        &["vm", "heap", "lib", "compile", "syntax", "bytecode"],
+        &[
+            "persist", "vm", "heap", "lib", "compile", "syntax", "bytecode",
+        ],
     ),
 ];
 

@@ -10,6 +10,7 @@ export interface Exports {
   em_free(address: number, size: number): void;
   em_engine_new(memoryMax: number): number;
   em_engine_free(engine: number): number;
+  em_close(engine: number): number;
   em_mailbox(engine: number): number;
   em_slots(engine: number, count: number): number;
   em_output_taken(engine: number): void;
@@ -42,6 +43,7 @@ export interface Exports {
   em_metatable(engine: number, handle: number): number;
   em_load(engine: number, source: number, length: number, name: number, nameLength: number, mode: number): number;
   em_start(engine: number, fn: number, count: number): number;
+  em_start_coroutine(engine: number, fn: number, count: number): number;
   em_run(engine: number, task: number, slices: number): number;
   em_call(engine: number, fn: number, count: number, slices: number): number;
   em_answer(engine: number, task: number, count: number, ok: number): number;
@@ -50,7 +52,7 @@ export interface Exports {
 }
 
 /** What a call that runs came back for. */
-export const enum Status { Done = 0, Error = 1, Slice = 2, OutOfFuel = 3, HostCall = 4, Misuse = 5, Memory = 6 }
+export const enum Status { Done = 0, Error = 1, Slice = 2, OutOfFuel = 3, HostCall = 4, Misuse = 5, Memory = 6, Yielded = 7, Metamethod = 8 }
 
 /** Kinds of a slot. */
 export const enum Kind {

@@ -71,25 +71,24 @@ export function copyIn(core: Core, root: object, path: string): number {
     const result = tableOf(root, path);
     for (let next = work.pop(); next; next = work.pop()) {
       const { object, handle, path: here } = next;
-      if (Array.isArray(object)) {
-        for (let from = 0; from < object.length; from += BATCH) {
-          const part: unknown[] = [];
-          for (let i = from; i < Math.min(object.length, from + BATCH); i++) part.push(prepare(object[i], () => `${here}[${i}]`));
-          const at = core.slots(part.length);
-          part.forEach((v, i) => write(at + i * SLOT, v));
-          sent(core, x.em_raw_append(engine, handle, from + 1, part.length));
+      const isArray = Array.isArray(object);
+      const items: unknown[] = isArray ? object : pairsOf(object, here);
+      for (let from = 0; from < items.length; from += BATCH) {
+        const part: unknown[] = [];
+        for (let i = from; i < Math.min(items.length, from + BATCH); i++) {
+          part.push(
+            prepare(items[i], () => {
+              const key = items[i & ~1];
+              return here + (isArray ? `[${i}]` : `.${typeof key === 'object' ? 'key' : String(key)}`);
+            }),
+          );
         }
-        continue;
-      }
-      const pairs = pairsOf(object, here);
-      for (let from = 0; from < pairs.length; from += BATCH) {
-        const part = pairs.slice(from, from + BATCH).map((v, i, all) => {
-          const key = i % 2 === 0 ? v : all[i - 1];
-          return prepare(v, () => `${here}.${typeof key === 'object' ? 'key' : String(key)}`);
-        });
         const at = core.slots(part.length);
         part.forEach((v, i) => write(at + i * SLOT, v));
-        sent(core, x.em_raw_set(engine, handle, part.length));
+        const status = isArray ? x.em_raw_append(engine, handle, from + 1, part.length) : x.em_raw_set(engine, handle, part.length);
+        core.sent();
+        core.instance.view();
+        if (status !== Status.Done) throw core.refusal(status);
       }
     }
     made.splice(made.indexOf(result), 1);
@@ -101,12 +100,6 @@ export function copyIn(core: Core, root: object, path: string): number {
 
 class Made {
   constructor(readonly handle: number) {}
-}
-
-function sent(core: Core, status: number): void {
-  core.instance.view();
-  core.instance.release(0);
-  if (status !== Status.Done) throw core.refusal(status);
 }
 
 /** Keys and values in turn. */
@@ -141,7 +134,7 @@ interface Waiting {
 /** Copies a table and what is below it. The handle stays the caller's. */
 export function copyOut(core: Core, root: number, options: ToJSOptions): unknown {
   const { x, engine, instance } = core;
-  const strings: Strings = options.strings ?? core.strings;
+  const strings: Strings = options.strings ?? core.stringsAs;
   const depthMax = options.depth ?? Infinity;
   const top = new Map<unknown, unknown>();
   const work: Waiting[] = [{ handle: root, depth: 0, parent: top, key: 0 }];

@@ -14,23 +14,27 @@ import { copyIn } from './copy.js';
 import { EvermoonError, LuaConversionError, LuaDisposedError, LuaMemoryError } from './errors.js';
 import { Handle, LuaFunction, LuaTable, LuaThread, LuaUserdata } from './handles.js';
 import { asBytes, type Instance, trapped, utf8Length } from './instance.js';
-import { Method, Multi, Proxied, Thrown } from './marks.js';
+import { isForBytes, Method, Multi, Proxied, Thrown } from './marks.js';
 import { proxyFunctions } from './proxy.js';
 import type { Sink } from './output.js';
 import { RunState } from './run.js';
 import type { Control, Strings } from './types.js';
 
+type HostCall = (...args: unknown[]) => unknown;
+
 /** A function or object of JavaScript's that Lua knows by number. */
 export class Reference {
+  /** Strings come to it as bytes. */
+  readonly bytes: boolean;
   constructor(
     /** What comes back when Lua gives it back. */
     readonly object: object,
-    /** What a call of it calls, and on what. */
-    readonly call: ((...args: unknown[]) => unknown) | undefined,
+    /** What a call of it calls (nothing for an object by reference), and on what. */
+    readonly call: HostCall | undefined,
     readonly owner: object | undefined,
-    /** Objects by reference, as opposed to functions. */
-    readonly isObject: boolean,
-  ) {}
+  ) {
+    this.bytes = isForBytes(object);
+  }
 }
 
 /** Strings and byte strings above this go through a string object of their own: one copy. */
@@ -54,15 +58,10 @@ export interface Operators {
   setmetatable: number;
 }
 
-const OPERATORS = `
-local tostring, error, select = tostring, error, select
-local status, resume, setmetatable = coroutine.status, coroutine.resume, debug.setmetatable
-local function check(ok, ...)
-  if ok then return ... end
-  error((...), 0)
-end
-return function(t, k) return t[k] end, function(t, k, v) t[k] = v end, function(t) return #t end, tostring, status,
-  function(co, ...) return check(resume(co, ...)) end, setmetatable`;
+// Terse, since it is in every page's code.
+const OPERATORS = `local e,r,s=error,coroutine.resume,debug.setmetatable
+local function c(o,...)if o then return ...end e((...),0)end
+return function(t,k)return t[k]end,function(t,k,v)t[k]=v end,function(t)return #t end,tostring,coroutine.status,function(...)return c(r(...))end,s`;
 
 export class Core {
   readonly x: Exports;
@@ -80,7 +79,7 @@ export class Core {
   #proxies = false;
   readonly op: Operators;
   /** The run whose host function is being called. */
-  current: RunState | undefined;
+  currentRun: RunState | undefined;
   /** Runs that have not ended. */
   readonly runs = new Set<RunState>();
   /** The engine has been given limited fuel. */
@@ -90,7 +89,7 @@ export class Core {
     readonly instance: Instance,
     memoryMax: number,
     readonly sink: Sink,
-    readonly strings: Strings,
+    readonly stringsAs: Strings,
     /** Limits of runs that name none. */
     readonly defaults: Control,
   ) {
@@ -133,7 +132,7 @@ export class Core {
   }
 
   /** Throws if the engine cannot be used. */
-  use(): void {
+  usable(): void {
     if (this.disposed) throw new LuaDisposedError('this engine was disposed of: create a new one');
     if (this.instance.dead) throw new EvermoonError('bug', 'the WebAssembly module has stopped: create a new engine');
   }
@@ -148,7 +147,7 @@ export class Core {
 
   /** A call needs nothing but to be made. */
   get plain(): boolean {
-    return this.current === undefined && !this.metered && !this.#limited;
+    return this.currentRun === undefined && !this.metered && !this.#limited;
   }
 
   /** There is nothing to drain. */
@@ -201,7 +200,7 @@ export class Core {
     try {
       for (let i = 0; i < values.length; i++) made.push(this.#make(values[i], () => `value ${i + 1}`));
       // Whatever ran for that (a getter may run Lua) is over: now nothing comes between these slots.
-      this.instance.release(0);
+      this.instance.releaseScratch(0);
       const at = this.slots(values.length);
       for (let i = 0; i < values.length; i++) {
         const handle = made[i]!;
@@ -217,7 +216,7 @@ export class Core {
 
   /** The module has taken what `pass` wrote. */
   sent(): void {
-    this.instance.release(0);
+    this.instance.releaseScratch(0);
     if (this.#temporary.length > 0) {
       const handles = this.#temporary;
       this.#temporary = [];
@@ -252,12 +251,7 @@ export class Core {
         return true;
       case 'string': {
         if (v.length > LONG) return false;
-        const { instance } = this;
-        const address = instance.text(v);
-        const { u32 } = instance;
-        u32[w] = address;
-        u32[w + 1] = instance.length;
-        u32[w + 2] = Kind.String;
+        this.#writeText(w, this.instance.text(v));
         return true;
       }
       case 'boolean':
@@ -283,25 +277,17 @@ export class Core {
   #simpleObject(at: number, v: object | null): boolean {
     const w = at >>> 2;
     if (v === null) {
-      const { u32 } = this.instance;
-      u32[w] = 0;
-      u32[w + 1] = 0;
-      u32[w + 2] = Kind.Light;
+      this.#writeReference(w, 0, Kind.Light);
       return true;
     }
     if (v instanceof Handle) {
-      this.writeHandle(at, v.use(this));
+      this.writeHandle(at, v.usable(this));
       return true;
     }
     const bytes = asBytes(v);
     if (bytes) {
       if (bytes.length > LONG) return false;
-      const { instance } = this;
-      const address = instance.bytes(bytes);
-      const { u32 } = instance;
-      u32[w] = address;
-      u32[w + 1] = instance.length;
-      u32[w + 2] = Kind.String;
+      this.#writeText(w, this.instance.bytes(bytes));
       return true;
     }
     if (v instanceof Date) {
@@ -347,6 +333,13 @@ export class Core {
     const { u32 } = this.instance;
     u32[at >>> 2] = handle;
     u32[(at >>> 2) + 2] = Kind.Handle;
+  }
+
+  #writeText(w: number, address: number): void {
+    const { u32, length } = this.instance;
+    u32[w] = address;
+    u32[w + 1] = length;
+    u32[w + 2] = Kind.String;
   }
 
   #writeReference(w: number, number: number, kind: number): void {
@@ -414,7 +407,7 @@ export class Core {
   }
 
   /** All results, from slot `from` on. */
-  results(strings: Strings): unknown[] {
+  allResults(strings: Strings): unknown[] {
     const { u32 } = this.instance;
     const count = u32[this.mail + Mail.Count]!;
     const at = u32[this.mail + Mail.Slots]!;
@@ -459,42 +452,35 @@ export class Core {
     const at = typeof code === 'string' ? instance.text(code) : instance.bytes(code);
     const status = x.em_load(this.engine, at, instance.length, nameAt, nameLength, 3);
     instance.view();
-    instance.release(0);
+    instance.releaseScratch(0);
     return status;
   }
 
   // ---- references ----
 
-  #newNumber(reference: Reference): number {
-    const number = this.#free.pop() ?? (this.refs.length === 0 ? 1 : this.refs.length);
-    this.refs[number] = reference;
+  /** The number of a key, which gets one if it has none. */
+  #number(known: Map<object, number>, key: object, call?: HostCall, owner?: object): number {
+    let number = known.get(key);
+    if (number === undefined) {
+      number = this.#free.pop() ?? Math.max(1, this.refs.length);
+      this.refs[number] = new Reference(key, call, owner);
+      known.set(key, number);
+    }
     return number;
   }
 
-  functionNumber(fn: (...args: unknown[]) => unknown): number {
-    const known = this.#functions.get(fn);
-    if (known !== undefined) return known;
-    const number = this.#newNumber(new Reference(fn, fn, undefined, false));
-    this.#functions.set(fn, number);
-    return number;
+  functionNumber(fn: HostCall): number {
+    return this.#number(this.#functions, fn, fn);
   }
 
   objectNumber(object: object): number {
-    const known = this.#objects.get(object);
-    if (known !== undefined) return known;
-    const number = this.#newNumber(new Reference(object, undefined, undefined, true));
-    this.#objects.set(object, number);
-    return number;
+    return this.#number(this.#objects, object);
   }
 
-  #methodNumber(owner: object, fn: (...args: unknown[]) => unknown): number {
+  #methodNumber(owner: object, fn: HostCall): number {
     let methods = this.#methods.get(owner);
     if (!methods) this.#methods.set(owner, (methods = new Map()));
-    const known = methods.get(fn);
-    if (known !== undefined) return known;
-    const number = this.#newNumber(new Reference(fn, fn, owner, false));
-    methods.set(fn, number);
-    return number;
+    return this.#number(methods, fn, fn, owner);
   }
 
   #forget(number: number): void {
@@ -502,8 +488,8 @@ export class Core {
     if (!reference) return;
     this.refs[number] = undefined;
     this.#free.push(number);
-    if (reference.owner) this.#methods.get(reference.owner)?.delete(reference.object);
-    else (reference.isObject ? this.#objects : this.#functions).delete(reference.object);
+    const { object, call, owner } = reference;
+    (owner ? this.#methods.get(owner) : call ? this.#functions : this.#objects)?.delete(object);
   }
 
   get referenceCount(): number {
@@ -515,9 +501,7 @@ export class Core {
     if (this.#proxies) return;
     this.#proxies = true;
     this.own(
-      `local index, newindex, length, call, pairs, tostring = ...
-return { __index = index, __newindex = newindex, __len = length, __call = call, __pairs = pairs, __tostring = tostring,
-  __name = 'JavaScript object', __metatable = false }`,
+      `local i,n,l,c,p,t=... return{__index=i,__newindex=n,__len=l,__call=c,__pairs=p,__tostring=t,__name='JavaScript object',__metatable=false}`,
       proxyFunctions((object) => this.objectNumber(object)),
     );
     const table = this.handleAt(0);
@@ -528,7 +512,7 @@ return { __index = index, __newindex = newindex, __len = length, __call = call, 
   // ---- after a call ----
 
   /** Takes the output, the reports and the released numbers, if there are any. */
-  drain(sink: Sink): void {
+  drainTo(sink: Sink): void {
     if (this.quiet) return;
     const { u32, u8 } = this.instance;
     const m = this.mail;
@@ -567,9 +551,7 @@ return { __index = index, __newindex = newindex, __len = length, __call = call, 
     if (!(error instanceof WebAssembly.RuntimeError)) return error;
     this.instance.dead = true;
     // What the engine can still be asked: whether the system had refused it memory.
-    return this.stat(Stat.Refused) > 0
-      ? new LuaMemoryError('the system refused the WebAssembly module memory; this instance cannot go on: create a new engine', '')
-      : trapped(error);
+    return trapped(error, this.stat(Stat.Refused) > 0);
   }
 
   stat(which: Stat): number {
@@ -594,5 +576,5 @@ export function isPlain(v: object): boolean {
   if (prototype === null || prototype === Object.prototype) return true;
   if (v instanceof Map || v instanceof Set) return true;
   // An object of another realm (an iframe, `vm`).
-  return Object.getPrototypeOf(prototype) === null && Object.prototype.toString.call(v) === '[object Object]' && Object.hasOwn(prototype, 'isPrototypeOf');
+  return Object.getPrototypeOf(prototype) === null && Object.prototype.toString.call(v) === '[object Object]';
 }

@@ -38,10 +38,7 @@ export class Evermoon implements types.LuaEngine {
 
   static #from(module: WebAssembly.Module, options: types.EvermoonOptions): Evermoon {
     const instance = instantiate(module, options.isolate ?? false);
-    const core = new Core(instance, options.memoryMax ?? 0, new Sink(options), options.strings ?? 'text', {
-      ...(options.fuel !== undefined && { fuel: options.fuel }),
-      ...(options.timeout !== undefined && { timeout: options.timeout }),
-    });
+    const core = new Core(instance, options.memoryMax ?? 0, new Sink(options), options.strings ?? 'text', options);
     seed(core.x, core.engine, options.seed);
     const lua = new Evermoon(core);
     if (options.modules) installModules(core, options.modules);
@@ -53,7 +50,7 @@ export class Evermoon implements types.LuaEngine {
   async run<R extends unknown[] = types.LuaValue[]>(code: string | Uint8Array, options: types.RunOptions = {}): Promise<R> {
     const fn = this.load(code, options.name);
     try {
-      const run = callAsync(this.#core, () => fn.use(this.#core), options);
+      const run = callAsync(this.#core, () => fn.usable(this.#core), options);
       return (await run) as R;
     } finally {
       fn.dispose();
@@ -66,7 +63,7 @@ export class Evermoon implements types.LuaEngine {
     const { args: _args, name: _name, strings: _strings, ...control } = options;
     const run = Object.keys(control).length > 0 ? new RunState(core, options, core.defaults) : undefined;
     try {
-      return callNow(core, fn.use(core), options.args ?? [], options.strings ?? core.strings, run) as R;
+      return callNow(core, fn.usable(core), options.args ?? [], options.strings ?? core.stringsAs, run) as R;
     } finally {
       fn.dispose();
     }
@@ -74,7 +71,7 @@ export class Evermoon implements types.LuaEngine {
 
   load(code: string | Uint8Array, name = 'main.lua'): LuaFunction {
     const core = this.#core;
-    core.use();
+    core.usable();
     const status = core.compile(code, /^[=@]/.test(name) ? name : `@${name}`);
     if (status === Status.Done) return core.first('text') as LuaFunction;
     if (status !== Status.Error) throw core.refusal(status);
@@ -106,13 +103,13 @@ export class Evermoon implements types.LuaEngine {
 
   get globals(): LuaTable {
     const core = this.#core;
-    core.use();
+    core.usable();
     return new LuaTable(core, core.x.em_globals(core.engine));
   }
 
   table(contents?: readonly unknown[] | object): LuaTable {
     const core = this.#core;
-    core.use();
+    core.usable();
     return new LuaTable(core, copyIn(core, contents ?? {}, 'table'));
   }
 
@@ -126,7 +123,7 @@ export class Evermoon implements types.LuaEngine {
 
   stats(): types.Stats {
     const core = this.#core;
-    core.use();
+    core.usable();
     const max = core.stat(Stat.HeapMax);
     return {
       heapBytes: core.stat(Stat.HeapBytes),
@@ -143,14 +140,14 @@ export class Evermoon implements types.LuaEngine {
 
   collect(): void {
     const core = this.#core;
-    core.use();
+    core.usable();
     core.x.em_collect(core.engine);
     core.instance.view();
-    core.drain(core.sink);
+    core.drainTo(core.sink);
   }
 
   setMemoryMax(bytes: number): void {
-    this.#core.use();
+    this.#core.usable();
     this.#core.x.em_set_memory_max(this.#core.engine, Number.isFinite(bytes) ? bytes : 0);
   }
 

@@ -24,8 +24,6 @@ const forgotten = new FinalizationRegistry<Token>(free);
 
 const SLOT = 16;
 
-const label = (handle: types.LuaHandle) => `Lua${handle.type[0]!.toUpperCase()}${handle.type.slice(1)}`;
-
 export abstract class Handle implements types.LuaHandle {
   abstract readonly type: types.LuaHandle['type'];
   readonly core: Core;
@@ -41,10 +39,10 @@ export abstract class Handle implements types.LuaHandle {
   }
 
   /** The handle's number, if it can be used here. */
-  use(core: Core): number {
-    if (core !== this.core) throw new EvermoonError('misuse', `this ${label(this)} belongs to another engine: pass a copy (toJS())`);
-    if (this.#handle === 0) throw new LuaDisposedError(`this ${label(this)} was disposed of`);
-    if (core.disposed || core.instance.dead) core.use();
+  usable(core: Core): number {
+    if (core !== this.core) throw new EvermoonError('misuse', `this ${this.type} belongs to another engine: pass a copy (toJS())`);
+    if (this.#handle === 0) throw new LuaDisposedError(`this ${this.type} was disposed of`);
+    if (core.disposed || core.instance.dead) core.usable();
     return this.#handle;
   }
 
@@ -65,12 +63,12 @@ export abstract class Handle implements types.LuaHandle {
 
   equals(other: types.LuaHandle): boolean {
     if (!(other instanceof Handle) || other.core !== this.core) return false;
-    return this.core.x.em_same(this.core.engine, this.use(this.core), other.use(this.core)) === 1;
+    return this.core.x.em_same(this.core.engine, this.usable(this.core), other.usable(this.core)) === 1;
   }
 
   toString(): string {
     const { core } = this;
-    this.use(core);
+    this.usable(core);
     return String(callNow(core, core.op.tostring, [this], 'text')[0]);
   }
 }
@@ -79,13 +77,13 @@ export abstract class Handle implements types.LuaHandle {
 abstract class Indexed extends Handle {
   set(key: unknown, value: unknown): void {
     const { core } = this;
-    this.use(core);
+    this.usable(core);
     callNow(core, core.op.newindex, [this, key, value], 'text');
   }
   get<T = types.LuaValue>(key: unknown): T {
     const { core } = this;
-    this.use(core);
-    return callNow(core, core.op.index, [this, key], core.strings)[0] as T;
+    this.usable(core);
+    return callNow(core, core.op.index, [this, key], core.stringsAs)[0] as T;
   }
 }
 
@@ -94,19 +92,19 @@ export class LuaTable extends Indexed implements types.LuaTable {
 
   override get<T = types.LuaValue>(key: unknown): T {
     const { core } = this;
-    const handle = this.use(core);
+    const handle = this.usable(core);
     core.pass([key]);
     const status = core.x.em_get(core.engine, handle);
     core.instance.view();
     core.sent();
-    if (status === Status.Done) return core.first(core.strings) as T;
-    if (status === Status.Slice) return super.get<T>(key);
+    if (status === Status.Done) return core.first(core.stringsAs) as T;
+    if (status === Status.Metamethod) return super.get<T>(key);
     throw core.refusal(status);
   }
 
   override set(key: unknown, value: unknown): void {
     const { core } = this;
-    const handle = this.use(core);
+    const handle = this.usable(core);
     if (core.x.em_has_metatable(core.engine, handle) !== 0 || key === undefined || Number.isNaN(key)) {
       super.set(key, value);
       return;
@@ -130,7 +128,7 @@ export class LuaTable extends Indexed implements types.LuaTable {
 
   get length(): number {
     const { core } = this;
-    this.use(core);
+    this.usable(core);
     return callNow(core, core.op.length, [this], 'text')[0] as number;
   }
 
@@ -139,7 +137,7 @@ export class LuaTable extends Indexed implements types.LuaTable {
     let key: unknown;
     // A few at a time: the caller may change the table, or stop.
     for (;;) {
-      const handle = this.use(core);
+      const handle = this.usable(core);
       core.pass([key]);
       const status = core.x.em_raw_entries(core.engine, handle, 32);
       if (key instanceof Handle) key.dispose();
@@ -154,7 +152,7 @@ export class LuaTable extends Indexed implements types.LuaTable {
       // In bytes: text could have lost something. And with a handle of our own: the caller may dispose of his.
       let next = kind === Kind.String ? core.read(last, 'bytes') : undefined;
       if (kind === Kind.Handle) next = new LuaUserdata(core, core.x.em_handle_copy(core.engine, core.instance.u32[last >>> 2]!));
-      const batch = core.results(core.strings);
+      const batch = core.allResults(core.stringsAs);
       for (let i = 0; i < count; i += 2) yield [batch[i] as types.LuaValue, batch[i + 1] as types.LuaValue];
       key = next ?? batch[count - 2];
     }
@@ -174,18 +172,18 @@ export class LuaTable extends Indexed implements types.LuaTable {
 
   get metatable(): LuaTable | undefined {
     const { core } = this;
-    const handle = core.x.em_metatable(core.engine, this.use(core));
+    const handle = core.x.em_metatable(core.engine, this.usable(core));
     return handle === 0 ? undefined : new LuaTable(core, handle);
   }
 
   setMetatable(table: types.LuaTable | undefined): void {
     const { core } = this;
-    this.use(core);
+    this.usable(core);
     callNow(core, core.op.setmetatable, [this, table], 'text');
   }
 
   toJS(options: types.ToJSOptions = {}): unknown {
-    return copyOut(this.core, this.use(this.core), options);
+    return copyOut(this.core, this.usable(this.core), options);
   }
 }
 
@@ -197,35 +195,35 @@ export class LuaFunction extends Handle implements types.LuaFunction {
   readonly type = 'function';
 
   call<R extends unknown[] = types.LuaValue[]>(...args: unknown[]): Promise<R> {
-    return callAsync(this.core, () => this.use(this.core), { args }) as Promise<R>;
+    return callAsync(this.core, () => this.usable(this.core), { args }) as Promise<R>;
   }
 
   callWith<R extends unknown[] = types.LuaValue[]>(options: Omit<types.RunOptions, 'name'>): Promise<R> {
-    return callAsync(this.core, () => this.use(this.core), options) as Promise<R>;
+    return callAsync(this.core, () => this.usable(this.core), options) as Promise<R>;
   }
 
   callSync<R extends unknown[] = types.LuaValue[]>(...args: unknown[]): R {
     const { core } = this;
-    return callNow(core, this.use(core), args, core.strings) as R;
+    return callNow(core, this.usable(core), args, core.stringsAs) as R;
   }
 
   invoke<T = types.LuaValue>(...args: unknown[]): T {
     const { core } = this;
-    const handle = this.use(core);
+    const handle = this.usable(core);
     if (core.plain) {
       // The short way: nothing but the call.
       core.pass(args);
       const status = core.x.em_call(core.engine, handle, args.length, MANY_SLICES);
       core.sent();
       core.instance.view();
-      if (status === Status.Done && core.quiet) return core.first(core.strings) as T;
+      if (status === Status.Done && core.quiet) return core.first(core.stringsAs) as T;
       try {
-        return finishNow(core, status, undefined, core.strings)[0] as T;
+        return finishNow(core, status, undefined, core.stringsAs)[0] as T;
       } finally {
         core.sink.end();
       }
     }
-    return callNow(core, handle, args, core.strings)[0] as T;
+    return callNow(core, handle, args, core.stringsAs)[0] as T;
   }
 }
 
@@ -234,12 +232,12 @@ export class LuaThread extends Handle implements types.LuaThread {
 
   get status(): types.LuaThread['status'] {
     const { core } = this;
-    this.use(core);
+    this.usable(core);
     return callNow(core, core.op.status, [this], 'text')[0] as types.LuaThread['status'];
   }
 
   resume<R extends unknown[] = types.LuaValue[]>(...args: unknown[]): Promise<R> {
     const { core } = this;
-    return callAsync(core, () => (this.use(core), core.op.resume), { args: [this, ...args] }) as Promise<R>;
+    return callAsync(core, () => (this.usable(core), core.op.resume), { args: [this, ...args] }) as Promise<R>;
   }
 }

@@ -26,7 +26,7 @@ export class Instance {
   constructor(module: WebAssembly.Module) {
     const exports = new WebAssembly.Instance(module).exports as unknown as Exports;
     if (typeof exports.em_abi_version !== 'function' || !(exports.memory instanceof WebAssembly.Memory)) {
-      throw new EvermoonLoadError('this WebAssembly module is not evermoon.wasm: it lacks the export em_abi_version');
+      throw new EvermoonLoadError('this module is not evermoon.wasm: it has no em_abi_version');
     }
     const version = exports.em_abi_version();
     if (version !== ABI_VERSION) {
@@ -120,7 +120,7 @@ export class Instance {
   }
 
   /** Gives the scratch area back, down to a mark. */
-  release(mark = 0): void {
+  releaseScratch(mark = 0): void {
     this.#used = mark;
     if (mark === 0 && this.#long.length > 0) {
       for (const { address, size } of this.#long) this.x.em_free(address, size);
@@ -172,7 +172,8 @@ export function utf8Length(s: string): number {
 }
 
 /** A call into the module that trapped: a bug of ours, or memory that the system refused. */
-export function trapped(error: unknown): EvermoonError {
-  const text = error instanceof Error ? error.message : String(error);
-  return new EvermoonError('bug', `the WebAssembly module stopped (${text}); this instance cannot go on: create a new engine`, { cause: error });
+export function trapped(error: unknown, refused: boolean): EvermoonError {
+  const end = '; this instance cannot go on: create a new engine';
+  if (refused) return new LuaMemoryError(`the system refused memory${end}`, '');
+  return new EvermoonError('bug', `the WebAssembly module stopped (${String(error)})${end}`, { cause: error });
 }

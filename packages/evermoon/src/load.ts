@@ -82,23 +82,16 @@ export function compileSync(source: BufferSource | WebAssembly.Module): WebAssem
 }
 
 async function fetchModule(address: string): Promise<WebAssembly.Module> {
-  if (address.startsWith('file:') && isNode()) {
-    const { readFile } = await nodeModule<typeof import('node:fs/promises')>('node:fs/promises');
-    let bytes: Uint8Array<ArrayBuffer>;
-    try {
-      bytes = new Uint8Array(await readFile(new URL(address)));
-    } catch (error) {
-      throw new EvermoonLoadError(`cannot read ${address}: ${(error as Error).message}`, { cause: error });
-    }
-    return compileBytes(bytes, address);
-  }
-  let response: Response;
+  let found: Response | Uint8Array<ArrayBuffer>;
   try {
-    response = await fetch(address);
+    if (address.startsWith('file:') && isNode()) {
+      const { readFile } = await nodeModule<typeof import('node:fs/promises')>('node:fs/promises');
+      found = new Uint8Array(await readFile(new URL(address)));
+    } else found = await fetch(address);
   } catch (error) {
     throw new EvermoonLoadError(`cannot fetch ${address}: ${(error as Error).message}`, { cause: error });
   }
-  return compileResponse(response, address);
+  return found instanceof Uint8Array ? compileBytes(found, address) : compileResponse(found, address);
 }
 
 async function compileResponse(response: Response, address = response.url): Promise<WebAssembly.Module> {

@@ -3,16 +3,13 @@ import type { Core } from './core.js';
 import { EvermoonError } from './errors.js';
 import type { Modules } from './types.js';
 
-const SEARCHER = `
-local find = ...
-local load, error = load, error
-table.insert(package.searchers, 2, function(name)
-  local source = find(name)
-  if source == nil then return "no module '" .. name .. "' from the host" end
-  local f, message = load(source, "@" .. name)
-  if not f then error("error loading module '" .. name .. "' from the host:\\n\\t" .. message, 0) end
-  return f, name
-end)`;
+// Terse, since it is in every page's code.
+const SEARCHER = `local f,l,e=...,load,error
+table.insert(package.searchers,2,function(n)local s=f(n)
+if s==nil then return"no module '"..n.."' from the host"end
+local c,m=l(s,"@"..n)
+if not c then e("error loading module '"..n.."' from the host:\\n\\t"..m,0)end
+return c,n end)`;
 
 export function installModules(core: Core, modules: Modules): void {
   core.own(SEARCHER, [finder(modules)]);

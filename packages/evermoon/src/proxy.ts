@@ -9,7 +9,7 @@ import { isPlain } from './core.js';
 import { EvermoonError } from './errors.js';
 import { Elsewhere, Method, Multi, Proxied } from './marks.js';
 
-const CLOSED = new Set(['constructor', '__proto__', '__defineGetter__', '__defineSetter__', '__lookupGetter__', '__lookupSetter__']);
+const CLOSED = /^(constructor|__proto__|__(define|lookup)[GS]etter__)$/;
 
 type Fields = Record<string, unknown>;
 
@@ -17,7 +17,7 @@ type Fields = Record<string, unknown>;
 function keyOf(object: object, key: unknown): string | undefined {
   if (typeof key === 'number') return String(isList(object) ? key - 1 : key);
   if (typeof key === 'bigint') return String(key);
-  if (typeof key !== 'string' || CLOSED.has(key)) return undefined;
+  if (typeof key !== 'string' || CLOSED.test(key)) return undefined;
   return key;
 }
 
@@ -55,16 +55,18 @@ export function proxyFunctions(numberOf: (object: object) => number): ((...args:
     return Reflect.apply(object as (...args: unknown[]) => unknown, undefined, args);
   };
   const pairs = (object: object) => {
-    let entries: Iterator<[unknown, unknown]>;
-    if (isList(object)) {
-      let i = 0;
-      entries = { next: () => (i < object.length ? { value: [i + 1, object[i++]], done: false } : { value: undefined, done: true }) };
-    } else if (object instanceof Map) entries = object.entries() as Iterator<[unknown, unknown]>;
-    else if (object instanceof Set) entries = (function* () { for (const v of object) yield [v, true] as [unknown, unknown]; })();
-    else entries = Object.entries(object)[Symbol.iterator]();
+    // As they are now: the program may change the object as it goes.
+    const entries: [unknown, unknown][] = isList(object)
+      ? Array.from(object, (v, i) => [i + 1, v])
+      : object instanceof Set
+        ? Array.from(object, (v) => [v, true])
+        : object instanceof Map
+          ? [...(object as Map<unknown, unknown>)]
+          : Object.entries(object);
+    let at = 0;
     return () => {
-      const { value, done } = entries.next();
-      return done ? undefined : new Multi([value[0], byReference(object, value[1])]);
+      const entry = entries[at++];
+      return entry && new Multi([entry[0], byReference(object, entry[1])]);
     };
   };
   const tostring = (object: object) => {

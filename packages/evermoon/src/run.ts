@@ -17,7 +17,7 @@ import {
   LuaTimeoutError,
 } from './errors.js';
 import { Handle } from './handles.js';
-import { isForBytes, Multi, Thrown } from './marks.js';
+import { Multi, Thrown } from './marks.js';
 import { Sink } from './output.js';
 import type { Control, RunOptions, Strings } from './types.js';
 
@@ -36,7 +36,7 @@ export class RunState {
   readonly ownSink: boolean;
   fuel: number | undefined;
   readonly fuelStart: number | undefined;
-  readonly deadline: number;
+  readonly runDeadline: number;
   readonly timeout: number;
   readonly signal: AbortSignal | undefined;
   slices = 4;
@@ -46,10 +46,10 @@ export class RunState {
 
   constructor(core: Core, options: Control & RunOptions, defaults: Control) {
     this.ownSink = (options.onPrint ?? options.onOutput ?? options.onWarn ?? options.onStderr) !== undefined;
-    this.sink = this.ownSink ? new Sink(options) : (core.current?.sink ?? core.sink);
+    this.sink = this.ownSink ? new Sink(options) : (core.currentRun?.sink ?? core.sink);
     this.fuel = this.fuelStart = options.fuel ?? defaults.fuel;
     this.timeout = options.timeout ?? defaults.timeout ?? Infinity;
-    this.deadline = this.timeout === Infinity ? Infinity : performance.now() + this.timeout;
+    this.runDeadline = this.timeout === Infinity ? Infinity : performance.now() + this.timeout;
     this.signal = options.signal;
   }
 
@@ -59,14 +59,14 @@ export class RunState {
   }
 
   get limited(): boolean {
-    return this.deadline !== Infinity || this.signal !== undefined;
+    return this.runDeadline !== Infinity || this.signal !== undefined;
   }
 
   /** Throws if the run may not go on. */
   check(): void {
     if (this.cancelled) throw this.cancelled;
     if (this.signal?.aborted) throw this.aborted();
-    if (this.deadline !== Infinity && performance.now() >= this.deadline) throw this.late();
+    if (this.runDeadline !== Infinity && performance.now() >= this.runDeadline) throw this.late();
   }
 
   aborted(): Error {
@@ -118,10 +118,10 @@ function isThenable(v: unknown): v is PromiseLike<unknown> {
 function callHost(core: Core, run: RunState | undefined): Answer | PromiseLike<unknown> {
   const { u32 } = core.instance;
   const reference = core.refs[u32[core.mail + Mail.Function]!];
-  let args = core.results(reference && isForBytes(reference.object) ? 'bytes' : core.strings);
-  core.drain(run?.sink ?? core.sink);
-  const before = core.current;
-  core.current = run;
+  let args = core.allResults(reference?.bytes ? 'bytes' : core.stringsAs);
+  core.drainTo(run?.sink ?? core.sink);
+  const before = core.currentRun;
+  core.currentRun = run;
   try {
     if (!reference?.call) throw new EvermoonError('bug', 'Lua called a function that JavaScript does not know');
     const { owner } = reference;
@@ -131,7 +131,7 @@ function callHost(core: Core, run: RunState | undefined): Answer | PromiseLike<u
   } catch (error) {
     return thrown(error);
   } finally {
-    core.current = before;
+    core.currentRun = before;
   }
 }
 
@@ -175,7 +175,7 @@ export function failure(core: Core): Error {
   const at = u32[core.mail + Mail.Slots]!;
   const kind = u32[(at >>> 2) + 2];
   const traceback = core.count > 1 ? String(core.read(at + SLOT, 'text') ?? '') : '';
-  const value = core.read(at, core.strings);
+  const value = core.read(at, core.stringsAs);
   if (kind === Kind.HostObject && value instanceof Error) {
     // It comes out as itself, and says where in Lua it came from.
     if (traceback !== '' && Object.isExtensible(value) && !Object.hasOwn(value, 'luaTraceback')) {
@@ -193,7 +193,7 @@ function messageOf(core: Core, value: unknown, text: unknown): string {
   if (typeof text === 'string') return text;
   if (typeof value === 'number' || typeof value === 'bigint') return String(value);
   if (value instanceof Handle) {
-    const meta = core.x.em_has_metatable(core.engine, value.use(core)) !== 0;
+    const meta = core.x.em_has_metatable(core.engine, value.usable(core)) !== 0;
     if (meta) {
       try {
         const shown = value.toString();
@@ -214,11 +214,11 @@ function messageOf(core: Core, value: unknown, text: unknown): string {
 function ended(core: Core, status: number, run: RunState | undefined, strings: Strings): unknown[] {
   let error: Error | undefined;
   let values: unknown[] = [];
-  if (status === Status.Done) values = core.results(strings);
+  if (status === Status.Done) values = core.allResults(strings);
   else if (status === Status.Error) error = failure(core);
   else if (status === Status.OutOfFuel) error = new LuaFuelError(`out of fuel: the budget of ${run?.fuelStart} ran out`);
   else error = core.refusal(status);
-  core.drain(run?.sink ?? core.sink);
+  core.drainTo(run?.sink ?? core.sink);
   if (error) throw error;
   return values;
 }
@@ -233,7 +233,7 @@ function stopped(core: Core, status: number, task: number, error: unknown): unkn
 
 /** Calls a Lua function to its end; all results. */
 export function callNow(core: Core, handle: number, args: readonly unknown[], strings: Strings, own?: RunState): unknown[] {
-  const run = own ?? core.current ?? core.defaultRun();
+  const run = own ?? core.currentRun ?? core.defaultRun();
   run?.check();
   try {
     core.pass(args);
@@ -245,7 +245,7 @@ export function callNow(core: Core, handle: number, args: readonly unknown[], st
     return finishNow(core, status, run, strings);
   } finally {
     if (run?.ownSink) run.sink.end();
-    else if (core.current === undefined) core.sink.end();
+    else if (core.currentRun === undefined) core.sink.end();
   }
 }
 
@@ -264,14 +264,14 @@ export function finishNow(core: Core, first: number, run: RunState | undefined, 
             answer = thrown(new LuaSyncError('a host function gave a promise in a synchronous run: use run() or call(), which wait for it'));
           }
           run?.check();
-          core.use();
+          core.usable();
           status = answerRun(core, task, answer, run, run?.limited ? run.slices : MANY_SLICES);
           break;
         }
         case Status.Slice:
-          core.drain(sink);
+          core.drainTo(sink);
           run?.check();
-          core.use();
+          core.usable();
           refuel(core, run);
           status = core.x.em_run(core.engine, task, run?.limited ? run.slices : MANY_SLICES);
           settle(core, run);
@@ -290,9 +290,9 @@ export function finishNow(core: Core, first: number, run: RunState | undefined, 
 
 /** Calls a Lua function; awaits host functions, and yields to the event loop. */
 export async function callAsync(core: Core, handle: () => number, options: RunOptions): Promise<unknown[]> {
-  core.use();
+  core.usable();
   const run = new RunState(core, options, core.defaults);
-  const strings = options.strings ?? core.strings;
+  const strings = options.strings ?? core.stringsAs;
   run.check();
   core.runs.add(run);
   let task = 0;
@@ -314,25 +314,25 @@ export async function callAsync(core: Core, handle: () => number, options: RunOp
             answer = await wait(answer, run);
             turn = performance.now();
           }
-          core.use();
+          core.usable();
           run.check();
           if ((++calls & 63) === 0 && performance.now() - turn > TURN) {
             await breathe();
             turn = performance.now();
-            core.use();
+            core.usable();
             run.check();
           }
           status = answerRun(core, task, answer as Answer, run, run.slices);
           break;
         }
         case Status.Slice: {
-          core.drain(run.sink);
-          core.use();
+          core.drainTo(run.sink);
+          core.usable();
           run.check();
           if (performance.now() - turn > TURN) {
             await breathe();
             turn = performance.now();
-            core.use();
+            core.usable();
             run.check();
           }
           status = enter(core, run, () => core.x.em_run(core.engine, task, run.slices));
@@ -369,28 +369,22 @@ function enter(core: Core, run: RunState, go: () => number): number {
 function wait(promise: PromiseLike<unknown>, run: RunState): Promise<Answer> {
   return new Promise((resolve, reject) => {
     let timer: ReturnType<typeof setTimeout> | undefined;
-    const stop = (error: Error) => {
-      done();
-      reject(error);
-    };
+    const done =
+      <T>(then: (value: T) => void) =>
+      (value: T) => {
+        clearTimeout(timer);
+        run.signal?.removeEventListener('abort', abort);
+        run.onCancel = undefined;
+        then(value);
+      };
+    const stop = done(reject);
     const abort = () => stop(run.aborted());
-    const done = () => {
-      clearTimeout(timer);
-      run.signal?.removeEventListener('abort', abort);
-      run.onCancel = undefined;
-    };
     promise.then(
-      (value) => {
-        done();
-        resolve(answerOf(value));
-      },
-      (error: unknown) => {
-        done();
-        resolve(thrown(error));
-      },
+      done((value) => resolve(answerOf(value))),
+      done((error) => resolve(thrown(error))),
     );
-    if (run.deadline !== Infinity) {
-      timer = setTimeout(() => stop(run.late()), Math.min(Math.max(0, run.deadline - performance.now()), 0x7fffffff));
+    if (run.runDeadline !== Infinity) {
+      timer = setTimeout(() => stop(run.late()), Math.min(Math.max(0, run.runDeadline - performance.now()), 0x7fffffff));
     }
     run.signal?.addEventListener('abort', abort);
     run.onCancel = stop;

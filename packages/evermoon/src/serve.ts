@@ -151,7 +151,7 @@ class Served {
       case 'tostring': {
         const { core } = handle;
         const operator = { get: core.op.index, set: core.op.newindex, length: core.op.length, tostring: core.op.tostring }[message.op];
-        return callAsync(core, () => (handle.use(core), operator), { args: [handle, ...args] }).then(([first]) => first);
+        return callAsync(core, () => (handle.usable(core), operator), { args: [handle, ...args] }).then(([first]) => first);
       }
       case 'has':
         return (this.#doHandle({ ...message, op: 'get' }, args) as Promise<unknown>).then((v) => v !== undefined);

@@ -193,7 +193,7 @@ class Link {
 
   pack(value: unknown): Packed {
     return pack(value, (v) => {
-      if (v instanceof Remote) return tagged('handle', v.use(this));
+      if (v instanceof Remote) return tagged('handle', v.usable(this));
       if (v instanceof Proxied) {
         const { object } = v as Proxied;
         const number = this.#number(object);
@@ -269,7 +269,7 @@ class Remote implements types.RemoteHandle {
   }
 
   /** The handle's number, if it can be used there. */
-  use(link: Link): number {
+  usable(link: Link): number {
     if (link !== this.#link) throw new EvermoonError('misuse', `this ${this.type} belongs to another engine: pass a copy (toJS())`);
     if (this.#handle === 0) throw new LuaDisposedError(`this ${this.type} was disposed of`);
     return this.#handle;
@@ -291,7 +291,7 @@ class Remote implements types.RemoteHandle {
   }
 
   protected async ask<T>(op: string, args: unknown[] = [], options: types.RunOptions = {}): Promise<T> {
-    return ask<T>(this.#link, this, op, this.use(this.#link), args, options);
+    return ask<T>(this.#link, this, op, this.usable(this.#link), args, options);
   }
 
   equals = (other: types.RemoteHandle) => this.ask<boolean>('equals', [other]);

@@ -34,7 +34,7 @@ test('what is wrong is said', async () => {
   await fails(wasmBytes.subarray(0, 1000), /damaged or was cut short/);
   await fails(new Response(wasmBytes.subarray(0, 5000), { headers: { 'content-type': 'application/wasm' } }), /damaged or was cut short/);
   await fails(new Uint8Array([0, 0x61, 0x73, 0x6d, 1, 0, 0, 0]), /is not evermoon.wasm/);
-  await fails('file:///nowhere/evermoon.wasm', /cannot read/);
+  await fails('file:///nowhere/evermoon.wasm', /cannot fetch file:/);
   await fails('http://127.0.0.1:9/evermoon.wasm', /cannot fetch/);
   assert.throws(() => Evermoon.createSync({ wasm: new Uint8Array([1]) }), EvermoonLoadError);
 });

@@ -39,6 +39,7 @@ struct Inner {
     calls: usize,
     /// The call that fails, and how.
     fails: Option<(usize, io::ErrorKind)>,
+    has_failed: bool,
 }
 
 impl Disk {
@@ -48,6 +49,7 @@ impl Disk {
             log: Vec::new(),
             calls: 0,
             fails: None,
+            has_failed: false,
         })))
     }
 
@@ -76,7 +78,7 @@ impl Disk {
 
     /// Whether the call that was to fail has come.
     pub fn has_failed(&self) -> bool {
-        self.inner().fails.is_none()
+        self.inner().has_failed
     }
 }
 
@@ -86,6 +88,7 @@ impl Inner {
         match self.fails {
             Some((call, kind)) if call == self.calls => {
                 self.fails = None;
+                self.has_failed = true;
                 Err(io::Error::new(kind, "the disk was told to fail here"))
             }
             _ => Ok(()),

@@ -203,6 +203,12 @@ impl Lua {
         })
     }
 
+    /// Begins to run a function as the main program, as [`Function::call_as_main`] does: it can run out of fuel and go on, but not yield.
+    pub fn start_as_main(&self, function: &Function, args: impl IntoLuaMulti) -> Result<Run> {
+        let args = args.into_lua_multi(self)?;
+        Run::of_main(self, function, &args)
+    }
+
     /// Begins to run a function, as a coroutine that the host drives: it can yield, run out of fuel and wait for the host, and then go on.
     /// Nothing runs before [`Run::resume`]. Several runs may be under way at the same time.
     pub fn start(&self, function: &Function, args: impl IntoLuaMulti) -> Result<Run> {

@@ -231,13 +231,16 @@ impl Builder {
                 None => Ok(()),
             })
             .and_then(|()| operations::register(&mut vm, &report));
-        let made = made.and_then(|natives| {
+        if let Ok(natives) = &made {
             // Programs under way have it on their stacks.
             vm.set_permanent("engine.message_handler", natives.handler);
-            Ok(natives)
-        });
+        }
         if let (Some(backing), Ok(_)) = (self.world, &made) {
-            vm.open_world(backing, self.codecs)?;
+            let mut codecs = self.codecs;
+            if self.libraries.contains(StdLib::IO) {
+                codecs.push(stdlib::io::codec());
+            }
+            vm.open_world(backing, codecs)?;
         }
         if let Some((n1, n2)) = self.seed {
             vm.random = Xoshiro::seed(n1, n2).state();

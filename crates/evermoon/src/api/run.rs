@@ -79,6 +79,19 @@ impl Run {
         })
     }
 
+    /// A run that is the main program: `coroutine.running` says so, and it does not yield to the host.
+    pub(crate) fn of_main(lua: &Lua, function: &Function, args: &MultiValue) -> Result<Run> {
+        let task = lua.with(|vm| {
+            let function = lua.raw_of(vm, &function.0)?;
+            let mut all = vec![function];
+            all.extend(lua.to_raws(vm, args)?);
+            let handler = lua.handler(vm);
+            let main = lua.inner.natives.main;
+            Ok(vm.new_task(main, &all, handler, false)?)
+        })?;
+        Ok(Run::of_task(lua, task))
+    }
+
     /// The run of a task that is there already.
     pub(crate) fn of_task(lua: &Lua, task: usize) -> Run {
         Run {

@@ -405,6 +405,16 @@ impl Heap {
         &mut self.world.externals[t.bloom as usize]
     }
 
+    /// Whether it is an external table that is in the count of hollow objects.
+    #[cfg(feature = "checked")]
+    pub(super) fn external_counts(&self, object: Gc<Header>) -> bool {
+        let t = object
+            .is_external()
+            .then(|| Heap::as_kind::<Table>(object))
+            .flatten();
+        t.is_some_and(|t| self.world.externals[t.bloom as usize].counted)
+    }
+
     /// Keeps a row that was read; nil: there is none.
     pub(crate) fn external_read(&mut self, t: Gc<Table>, key: Value, value: Value) {
         let e = self.external(t);

@@ -234,8 +234,11 @@ impl Heap {
 
     /// Runs the heap checker, in builds that have it.
     #[inline(always)]
-    fn checked(&self, _place: &str, _roots: &Roots<'_>) {
-        #[cfg(feature = "checked")]
+    fn checked(&mut self, _place: &str, _roots: &Roots<'_>) {
+        // Where every safe point is a collection, that is too often for a large heap.
+        #[cfg(feature = "stress")]
+        self.check_sometimes(_place, _roots.values, _roots.exec);
+        #[cfg(all(feature = "checked", not(feature = "stress")))]
         self.check(_place, _roots.values, _roots.exec);
     }
 

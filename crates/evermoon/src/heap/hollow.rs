@@ -68,7 +68,7 @@ type Map<K, V> = HashMap<K, V, BuildHasherDefault<IdHasher>>;
 pub struct Objects {
     /// A world is attached.
     pub(crate) attached: bool,
-    by_id: Map<u32, Gc<Header>>,
+    pub(super) by_id: Map<u32, Gc<Header>>,
     /// Numbered objects that are no longer as their records say.
     pub(crate) changed: Vec<Gc<Header>>,
     /// Hollow objects in this heap.

@@ -74,6 +74,7 @@ pub fn open(vm: &mut Vm) -> Result<(), Throw> {
     let iterator = vm.register("io", "lines iterator", next_line);
     vm.raw_set_name(registry, LINES, iterator)?;
     let stdin = standard_file(vm, 0)?;
+    vm.set_permanent("io.stdin", stdin);
     vm.raw_set_name(library, "stdin", stdin)?;
     vm.raw_set_name(registry, INPUT, stdin)
 }
@@ -99,10 +100,13 @@ fn open_with(
     vm.raw_set_name(metatable, "__name", name)?;
     let registry = vm.registry;
     vm.raw_set_name(registry, METATABLE, Value::table(metatable))?;
+    // A world stores the standard streams by name, and finds those of its next host.
     let stdout = standard_file(vm, 1)?;
+    vm.set_permanent("io.stdout", stdout);
     vm.raw_set_name(library, "stdout", stdout)?;
     vm.raw_set_name(registry, OUTPUT, stdout)?;
     let stderr = standard_file(vm, 2)?;
+    vm.set_permanent("io.stderr", stderr);
     vm.raw_set_name(library, "stderr", stderr)?;
     super::publish(vm, "io", library)?;
     Ok(library)
@@ -113,6 +117,22 @@ fn standard_file(vm: &mut Vm, number: u8) -> Result<Value, Throw> {
     let mut file = File::new(stream.unwrap_or_else(|_| Box::new(NoStream)));
     file.standard = Some(number);
     new_file(vm, file)
+}
+
+/// How a world stores files: as closed ones. What a file was open for is gone with its process.
+pub fn codec() -> crate::persist::Codec {
+    crate::persist::Codec {
+        name: "io.file",
+        encode: |data| data.is::<File>().then(Vec::new),
+        decode: |_| {
+            Ok(Box::new(File {
+                stream: None,
+                standard: None,
+                buffer: Vec::new(),
+                at: 0,
+            }))
+        },
+    }
 }
 
 // ---- files ----

@@ -49,6 +49,9 @@ impl std::fmt::Display for LoadError {
 
 type Loaded<T> = Result<T, LoadError>;
 
+/// A table's slots and entries.
+type Parts = (Vec<Value>, Vec<(Value, Value)>);
+
 fn damaged(object: &str, bad: BadBytes) -> LoadError {
     LoadError::Damaged(format!("{object}: {bad}"))
 }
@@ -254,7 +257,7 @@ impl World {
         id: u32,
         array: Part<Stored<'_>>,
         entries: Part<(Stored<'_>, Stored<'_>)>,
-    ) -> Loaded<(Vec<Value>, Vec<(Value, Value)>)> {
+    ) -> Loaded<Parts> {
         let (slots, pairs) = match (array, entries) {
             (Part::Here(slots), Part::Here(pairs)) => {
                 return Ok((self.values(vm, &slots)?, self.pairs(vm, id, &pairs)?));

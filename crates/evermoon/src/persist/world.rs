@@ -82,8 +82,11 @@ pub struct Codec {
     pub name: &'static str,
     /// `None` for an object that is not this codec's.
     pub encode: fn(&dyn Any) -> Option<Vec<u8>>,
-    pub decode: fn(&[u8]) -> Result<Box<dyn Any>, String>,
+    pub decode: DecodeData,
 }
+
+/// Makes an object of what its codec wrote.
+pub type DecodeData = fn(&[u8]) -> Result<Box<dyn Any>, String>;
 
 /// Figures of an attached world.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -885,9 +888,8 @@ impl World {
                 delta.objects = written.len();
                 vm.heap.world.in_flight = written;
                 let (meta, finalizers) = (self.meta_bytes(vm), self.finalizer_bytes(vm));
-                if finalizers != self.finalizers && finalizers != [0, 0]
-                    || !self.finalizers.is_empty() && finalizers != self.finalizers
-                {
+                let none = finalizers == [0, 0] && self.finalizers.is_empty();
+                if finalizers != self.finalizers && !none {
                     delta.put(key::FINALIZERS.to_vec(), finalizers.clone());
                 }
                 if !self.manifest_written {

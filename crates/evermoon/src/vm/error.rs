@@ -263,10 +263,8 @@ impl Vm {
         if self.heap.gc.suspended {
             return false;
         }
-        if self.may_fault {
-            if self.exec.frame().kind == kind::LUA {
-                self.evict_for_room();
-            }
+        if self.may_fault && self.exec.frame().kind == kind::LUA {
+            self.evict_for_room();
         }
         self.collect_here();
         let frame = *self.exec.frame();

@@ -73,7 +73,7 @@ pub type NativeResult = Result<Act, Throw>;
 const _: () = assert!(size_of::<NativeResult>() == 16);
 pub type NativeFn = fn(&mut Vm) -> NativeResult;
 
-/// Arguments and slots. Inline where that is fast; in the wasm module, where five hundred copies of them were a tenth of the code, by call.
+/// Arguments and slots.
 impl Vm {
     #[inline(always)]
     fn native_base(&self) -> usize {
@@ -81,14 +81,12 @@ impl Vm {
     }
 
     /// How many slots the native has: on entry (state 0), the number of arguments.
-    #[cfg_attr(target_arch = "wasm32", inline(never))]
-    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
+    #[inline(always)]
     pub fn slots(&self) -> usize {
         self.exec.top - self.native_base()
     }
     /// Slot `i` from 0, nil beyond the last.
-    #[cfg_attr(target_arch = "wasm32", inline(never))]
-    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
+    #[inline(always)]
     pub fn arg(&self, i: usize) -> Value {
         let at = self.native_base() + i;
         if at < self.exec.top {
@@ -98,14 +96,12 @@ impl Vm {
         }
     }
     /// Whether there is a slot `i` (an argument was given, even nil).
-    #[cfg_attr(target_arch = "wasm32", inline(never))]
-    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
+    #[inline(always)]
     pub fn has_arg(&self, i: usize) -> bool {
         self.native_base() + i < self.exec.top
     }
     /// Writes slot `i`, which exists.
-    #[cfg_attr(target_arch = "wasm32", inline(never))]
-    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
+    #[inline(always)]
     pub fn set_slot(&mut self, i: usize, v: Value) {
         let at = self.native_base() + i;
         debug_assert!(at < self.exec.top);
@@ -125,27 +121,23 @@ impl Vm {
         Ok(())
     }
     /// Adds a slot. Natives have room for 16 beyond their arguments; more needs `ensure_stack`.
-    #[cfg_attr(target_arch = "wasm32", inline(never))]
-    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
+    #[inline(always)]
     pub fn push(&mut self, v: Value) {
         self.exec.push(v);
     }
     /// Takes the last slot.
-    #[cfg_attr(target_arch = "wasm32", inline(never))]
-    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
+    #[inline(always)]
     pub fn pop(&mut self) -> Value {
         debug_assert!(self.exec.top > self.native_base());
         self.exec.top -= 1;
         self.exec.get(self.exec.top)
     }
     /// The native's state: 0 when it is entered first.
-    #[cfg_attr(target_arch = "wasm32", inline(never))]
-    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
+    #[inline(always)]
     pub fn state(&self) -> u32 {
         self.exec.frame().state
     }
-    #[cfg_attr(target_arch = "wasm32", inline(never))]
-    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
+    #[inline(always)]
     pub fn set_state(&mut self, state: u32) {
         self.exec.frame_mut().state = state;
     }
@@ -208,8 +200,7 @@ impl Vm {
     }
 
     /// Returns one value.
-    #[cfg_attr(target_arch = "wasm32", inline(never))]
-    #[cfg_attr(not(target_arch = "wasm32"), inline(always))]
+    #[inline(always)]
     pub fn ret(&mut self, v: Value) -> NativeResult {
         self.exec.push(v);
         Ok(Act::Return(1))

@@ -1554,6 +1554,7 @@ unsafe fn enter_vararg(
         let proto = (*closure).proto.as_ptr();
         let (params, size) = ((*proto).num_params as usize, (*proto).max_stack as usize);
         let exec = &mut vm.exec;
+        // A hollow function looks like a vararg one: it is loaded on the general road.
         let room = (*proto).is_vararg
             && !(*closure).header.is_hollow()
             && !vm.tracing

@@ -147,6 +147,9 @@ impl Vm {
             return None;
         }
         self.go_in(id);
+        // A slice of its own, whatever is left of the one before: so many slices are always as much work.
+        self.settle_slice();
+        self.start_slice();
         let begun = match stage {
             Stage::New => self.begin_call(FUNCTION, self.exec.top - FUNCTION - 1, ALL, 0),
             Stage::Resumed => self.native_ends(self.exec.frame().aux as usize),
@@ -198,7 +201,9 @@ impl Vm {
     fn go_in(&mut self, id: usize) {
         debug_assert!(self.current == self.outside, "tasks do not nest");
         if let Some(task) = self.tasks.get_mut(id).and_then(Option::as_mut) {
-            let mut co = task.current;
+            // From here on the running coroutine is a root as such, and refers to those that wait for it. The one that was current at the last
+            // leave is not: it may end and be garbage before the next, and a program can see whether it is.
+            let mut co = std::mem::replace(&mut task.current, task.root);
             self.heap.touch(co.header());
             self.coroutine_depth = task.depth;
             co.status = Status::Running;
@@ -467,6 +472,12 @@ impl Vm {
             return None;
         }
         closure.upvals().first().copied()
+    }
+
+    /// Whether the collector wants to take a step.
+    #[inline]
+    pub fn collection_is_due(&self) -> bool {
+        self.heap.debt > 0
     }
 
     /// Takes a step of the collector if one is due. For embedders that make values without running anything: no values but held ones may

@@ -132,3 +132,69 @@ fn tail(bytes: &[u8]) -> String {
     let lines: Vec<&str> = text.lines().collect();
     lines[lines.len().saturating_sub(2)..].join(" | ")
 }
+
+/// The official suite's files, with `EVERMOON_TESTES` naming their folder (`cargo xtask conformance` fetches it): those that need neither files nor the
+/// system. Each must end as it does undisturbed.
+#[test]
+fn official_files_end_the_same() {
+    let Ok(dir) = std::env::var("EVERMOON_TESTES") else {
+        return;
+    };
+    let only = std::env::var("PERSIST_ONLY").unwrap_or_default();
+    let slice = std::env::var("PERSIST_EVERY")
+        .ok()
+        .and_then(|s| s.parse().ok())
+        .unwrap_or(10_000);
+    let mut files = Vec::new();
+    programs(Path::new(&dir), &mut files);
+    let (mut done, mut failed_alike, mut wrong) = (0, Vec::new(), Vec::new());
+    for path in files {
+        let name = path.file_name().unwrap_or_default().display().to_string();
+        if !name.contains(&only)
+            || matches!(
+                &*name,
+                "all.lua"
+                    | "main.lua"
+                    | "heavy.lua"
+                    | "files.lua"
+                    | "attrib.lua"
+                    | "big.lua"
+                    | "verybig.lua"
+            )
+        {
+            continue;
+        }
+        let Ok(bytes) = std::fs::read(&path) else {
+            continue;
+        };
+        let Ok(source) = String::from_utf8(bytes) else {
+            continue;
+        };
+        let source = format!(
+            "_soft = true _port = true _nomsg = true {}",
+            source.trim_start_matches('#')
+        );
+        let chunk = format!("@{name}");
+        let undisturbed = run(&source, &chunk, None);
+        let how = Disturbance {
+            slice,
+            evict: true,
+            reopen: 5,
+        };
+        let disturbed = std::panic::catch_unwind(|| run(&source, &chunk, Some(how)))
+            .unwrap_or_else(|_| (Vec::new(), Ended::Failed("panic".into())));
+        match (&undisturbed.1, &disturbed.1) {
+            (Ended::Done, Ended::Done) => done += 1,
+            (Ended::Failed(a), Ended::Failed(b)) if a == b => failed_alike.push(name.clone()),
+            (a, b) => wrong.push(format!(
+                "{name}: undisturbed {a:?}, disturbed {b:?} {}",
+                tail(&disturbed.0)
+            )),
+        }
+        println!("{name}: {:?} / {:?}", undisturbed.1, disturbed.1);
+    }
+    println!(
+        "{done} end well both ways; not here either way (they need files or the system): {failed_alike:?}"
+    );
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}

@@ -29,8 +29,8 @@ fn rows_come_in_the_order_of_their_keys() {
          for _, k in ipairs { 'b', 3, 2.5, true, 'a', -1, math.huge, false, '', 2^53, math.maxinteger, 9007199254740993, 'ab', -math.huge, 3.0 } do
            t[k] = tostring(k)
          end",
-        "for k, v in pairs(t) do io = (io or '') .. v .. ' ' end
-         print(io, type(t), ext.is(t), ext.is({}), rawequal(t, t), #t == math.maxinteger, getmetatable(t))",
+        "for k, v in pairs(t) do out = (out or '') .. v .. ' ' end
+         print(out, type(t), ext.is(t), ext.is({}), rawequal(t, t), #t == math.maxinteger, getmetatable(t))",
         "false true -inf -1 2.5 3.0 9.007199254741e+15 9007199254740993 9223372036854775807 inf  a ab b \ttable\ttrue\tfalse\ttrue\ttrue\tnil\n",
     );
 }
@@ -281,25 +281,4 @@ fn a_store_without_scans_has_none() {
         .expect("it opens");
     let error = lua.load("ext.table()").exec().expect_err("it cannot be");
     assert!(error.to_string().contains("it has no scans"), "{error}");
-}
-
-#[test]
-#[ignore]
-fn dbg() {
-    let mut e = Engine::new(10_000);
-    for part in std::fs::read_to_string("/tmp/dbg.lua").unwrap().split("--") {
-        let part = part.trim();
-        if let Some(r) = part.strip_prefix("commit") {
-            e.commit().unwrap();
-            println!("{}", e.run(r));
-        } else if let Some(r) = part.strip_prefix("evict") {
-            e.vm.world_evict();
-            println!("{}", e.run(r));
-        } else if let Some(r) = part.strip_prefix("reopen") {
-            e = e.reopen();
-            println!("{}", e.run(r));
-        } else {
-            println!("{}", e.run(part));
-        }
-    }
 }
