@@ -159,24 +159,27 @@ struct Row {
     pinned: bool,
 }
 
+/// A row as the store has it: encoded key and record.
+pub type StoredRow = (Vec<u8>, Vec<u8>);
+
 /// A stretch of rows as they were read from the store.
 #[derive(Default)]
 pub struct Window {
     /// The bound that was asked for: the first key (going up), or the key that all are below (going down; none: no bound).
     asked: Option<Vec<u8>>,
     /// Keys and records, in the direction.
-    rows: Vec<(Vec<u8>, Vec<u8>)>,
+    rows: Vec<StoredRow>,
     /// There are no more in this direction.
     whole: bool,
 }
 
 impl Window {
-    pub fn new(asked: Option<Vec<u8>>, rows: Vec<(Vec<u8>, Vec<u8>)>, whole: bool) -> Window {
+    pub fn new(asked: Option<Vec<u8>>, rows: Vec<StoredRow>, whole: bool) -> Window {
         Window { asked, rows, whole }
     }
 
     /// The first row at or above `low`: `None` if the window does not know.
-    pub fn up(&self, low: &[u8]) -> Option<Option<&(Vec<u8>, Vec<u8>)>> {
+    pub fn up(&self, low: &[u8]) -> Option<Option<&StoredRow>> {
         if self.asked.as_deref().is_none_or(|asked| low < asked) {
             return None;
         }
@@ -185,7 +188,7 @@ impl Window {
     }
 
     /// The last row below `high`, or the last of all.
-    pub fn down(&self, high: Option<&[u8]>) -> Option<Option<&(Vec<u8>, Vec<u8>)>> {
+    pub fn down(&self, high: Option<&[u8]>) -> Option<Option<&StoredRow>> {
         let inside = match (&self.asked, high) {
             (None, _) => !self.rows.is_empty() || self.whole,
             (Some(asked), Some(high)) => high <= &asked[..],
@@ -200,7 +203,7 @@ impl Window {
         self.found(at)
     }
 
-    fn found(&self, at: usize) -> Option<Option<&(Vec<u8>, Vec<u8>)>> {
+    fn found(&self, at: usize) -> Option<Option<&StoredRow>> {
         match self.rows.get(at) {
             Some(row) => Some(Some(row)),
             None if self.whole => Some(None),
@@ -209,7 +212,9 @@ impl Window {
     }
 }
 
-type Keys = BTreeMap<Box<[u8]>, Value>;
+/// An encoded key.
+type Encoded = Box<[u8]>;
+type Keys = BTreeMap<Encoded, Value>;
 
 /// What is in memory of an external table.
 #[derive(Default)]
@@ -268,7 +273,7 @@ impl External {
             }
             let high = high.map_or(Bound::Unbounded, Bound::Excluded);
             let mut range = keys.range::<[u8], _>((Bound::Included(low), high));
-            let there = |(encoded, key): (&Box<[u8]>, &Value)| {
+            let there = |(encoded, key): (&Encoded, &Value)| {
                 let value = self.row(*key).filter(|v| !v.is_nil())?;
                 Some((encoded.to_vec(), *key, value))
             };

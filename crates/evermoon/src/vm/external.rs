@@ -6,7 +6,7 @@
 
 use super::Vm;
 use super::native::Throw;
-use crate::heap::external::{Key, Window, decode_key, encode_key, successor};
+use crate::heap::external::{Key, StoredRow, Window, decode_key, encode_key, successor};
 use crate::heap::object::Gc;
 use crate::heap::table::{StoreError, Table, normal_key};
 use crate::heap::value::Value;
@@ -171,7 +171,7 @@ impl Vm {
         low: &[u8],
         high: Option<&[u8]>,
         reverse: bool,
-    ) -> Result<Option<(Vec<u8>, Vec<u8>)>, Throw> {
+    ) -> Result<Option<StoredRow>, Throw> {
         let e = self.heap.external(t);
         if !e.reads_store() {
             return Ok(None);
@@ -181,7 +181,7 @@ impl Vm {
         } else {
             e.up.up(low)
         };
-        let inside = |row: Option<&(Vec<u8>, Vec<u8>)>| {
+        let inside = |row: Option<&StoredRow>| {
             row.filter(|row| {
                 if reverse {
                     &row.0[..] >= low

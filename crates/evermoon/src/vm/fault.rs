@@ -49,7 +49,7 @@ pub trait Loader {
 }
 
 /// Rows as the store has them.
-pub type Rows = Vec<(Vec<u8>, Vec<u8>)>;
+pub type Rows = Vec<crate::heap::external::StoredRow>;
 
 /// Worlds with more than so many bytes in the store only are not loaded for a collection's sake.
 const EXACT_MAX: usize = 64 << 20;

@@ -1,6 +1,7 @@
 //! External tables: what programs see of them is the same whether rows are in memory, in the store or on their way.
 
-use super::engine::Engine;
+use super::anywhere::{Disturbance, run};
+use super::engine::{Ended, Engine};
 
 /// Runs a program in four settings; it must say the same in all: nothing committed before, committed, committed and let go, opened anew.
 fn everywhere(setup: &str, program: &str, said: &str) {
@@ -281,4 +282,59 @@ fn a_store_without_scans_has_none() {
         .expect("it opens");
     let error = lua.load("ext.table()").exec().expect_err("it cannot be");
     assert!(error.to_string().contains("it has no scans"), "{error}");
+}
+
+/// Everything at once, by chance, with commits, letting go and new engines at every so many instructions.
+#[test]
+fn programs_print_the_same_whatever_happens_to_the_store() {
+    let source = r#"
+        local t, plain = ext.table(), {}
+        t.inner = ext.table()
+        local function key(n)
+          local kind = n % 5
+          if kind == 0 then return 'k' .. n elseif kind == 1 then return n / 4 elseif kind == 2 then return n % 3 == 0
+          elseif kind == 3 then return ('long'):rep(20) .. n end
+          return n
+        end
+        for i = 1, 3000 do
+          local k = key(math.random(400))
+          local how = math.random(12)
+          if how == 1 then t[k] = nil plain[k] = nil
+          elseif how <= 4 then local v = { i } t[k] = v plain[k] = v t.inner[i % 50] = v
+          elseif how <= 8 then t[k] = i plain[k] = i
+          elseif how == 9 and i % 200 == 9 then ext.clear(t) plain = {} t.inner = ext.table()
+          elseif how == 10 then
+            local n = 0
+            for k2, v in ext.range(t, 1, 'k3', { limit = 10, reverse = i % 2 == 0 }) do
+              n = n + 1 assert(k2 == 'inner' or plain[k2] == v)
+              if n == 5 and k2 ~= 'inner' then t[k2] = nil plain[k2] = nil end
+            end
+            if i % 10 == 0 then collectgarbage() end
+          else assert(t[k] == plain[k], i) end
+          if i % 300 == 0 then
+            local n, sum = 0, 0
+            for k2, v in pairs(t) do
+              if k2 ~= 'inner' then assert(plain[k2] == v) n = n + 1 end
+              sum = sum + #tostring(k2)
+            end
+            local m = 0
+            for _ in pairs(plain) do m = m + 1 end
+            assert(n == m and ext.count(t) == n + 1)
+            local i2 = 0
+            for k2, v in pairs(t.inner) do i2 = i2 + v[1] end
+            print(i, n, sum, i2, #t, t[k] == plain[k])
+          end
+        end
+        "#;
+    let undisturbed = run(source, "=test", None);
+    assert_eq!(undisturbed.1, Ended::Done);
+    for (slice, reopen) in [(100, 7), (1_000, 3), (5_000, 1), (700, 0)] {
+        let evict = true;
+        let how = Disturbance {
+            slice,
+            evict,
+            reopen,
+        };
+        assert_eq!(run(source, "=test", Some(how)), undisturbed, "{how:?}");
+    }
 }
