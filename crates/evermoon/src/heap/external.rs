@@ -6,7 +6,7 @@
 //!
 //! Invariants
 //! 1. A row in `dirty` or `in_flight` is in `rows` and pinned there. Any other row in `rows` is as the store has it.
-//! 2. What `rows` holds is alive: the collector traverses it with the table. Whatever else the rows in the store refer to is numbered, and
+//! 2. What is held here is alive: the collector traverses it with the table. Whatever else the rows in the store refer to is numbered, and
 //!    while there may be such a row, the table counts as hollow: cycles are partial (`hollow.rs`).
 //! 3. Its metatable is the user's, or the one that hollow objects have; never none, which fast paths would take for a plain table's.
 //! 4. The order of keys is that of [`encode_key`]'s bytes: false, true, numbers by value, strings.
@@ -572,11 +572,11 @@ impl Heap {
 
     /// The keys and values in memory, for the collector.
     pub(super) fn external_values(&mut self, t: Gc<Table>) -> Vec<Value> {
-        let rows = &self.external(t).rows;
-        rows.iter()
-            .flat_map(|(key, row)| [key.0, row.value])
-            .filter(|v| v.is_collectable())
-            .collect()
+        let e = self.external(t);
+        // A long string in `dirty` need not be the same object as its equal in `rows`.
+        let keys = e.dirty.values().chain(e.in_flight.values()).copied();
+        let rows = e.rows.iter().flat_map(|(key, row)| [key.0, row.value]);
+        rows.chain(keys).filter(|v| v.is_collectable()).collect()
     }
 }
 
