@@ -201,16 +201,16 @@ impl World {
             checkpoint: options.checkpoint,
             resident_max: options.resident_max,
         };
-        world.open_library()?;
-        if version == 0 {
-            // There is something to go back to from the start.
+        let added = world.open_library()?;
+        if version == 0 || added {
+            // There is something to go back to from the start, and it has all that a world has.
             world.commit()?;
         }
         Ok(world)
     }
 
     /// `world.commit()` for programs: it returns the version.
-    fn open_library(&mut self) -> Result<()> {
+    fn open_library(&mut self) -> Result<bool> {
         let (store, state) = (self.store.clone(), self.state.clone());
         let function = self.lua.create_function(move |lua, ()| {
             let commit = commit(lua, &store, &state).map_err(|e| Error::runtime(e.to_string()))?;
@@ -218,22 +218,25 @@ impl World {
         })?;
         let function = self.lua.set_permanent("world.commit", function)?;
         let globals = self.lua.globals();
+        let mut added = false;
         if globals.raw_get::<evermoon::Value>("world")?.is_nil() {
             let library = self.lua.create_table()?;
             library.raw_set("commit", function)?;
             globals.raw_set("world", library)?;
+            added = true;
         }
         if globals.raw_get::<evermoon::Value>(HOME)?.is_nil() {
-            let make: evermoon::Table = globals.raw_get("ext")?;
-            let home: evermoon::Table = make.call_function("table", ())?;
+            let home = self.lua.create_external_table()?;
             for name in [HOME, "Memory"] {
                 globals.raw_set(name, &home)?;
             }
+            added = true;
         }
         if globals.raw_get::<evermoon::Value>(EXCHANGE)?.is_nil() {
             globals.raw_set(EXCHANGE, self.exchange()?)?;
+            added = true;
         }
-        Ok(())
+        Ok(added)
     }
 
     /// The engine, for everything else: functions of the host's (by [`Lua::define`], so that the world can store them), values, limits.
