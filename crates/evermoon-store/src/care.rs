@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 
 use evermoon::persist::care::{self, Broken, Walk, Walked};
 use evermoon::persist::snapshot::{Exporter, Importer, Step};
-use evermoon::persist::{Delta, Fetch, LoadError, Write as Change, key};
+use evermoon::persist::{Delta, Fetch, LoadError, Scanned, Source, Write as Change, key};
 
 use crate::batch::Batch;
 use crate::store::{Durability, Scan, Store};
@@ -82,7 +82,7 @@ impl Ahead<'_> {
         }
     }
 
-    fn get(&mut self, key: &[u8]) -> Fetch {
+    fn find(&mut self, key: &[u8]) -> Fetch {
         if !matches!(key.first(), Some(b'o' | b's')) {
             return fetch(self.store, key);
         }
@@ -116,6 +116,15 @@ impl Ahead<'_> {
     }
 }
 
+impl Source for Ahead<'_> {
+    fn get(&mut self, key: &[u8]) -> Fetch {
+        self.find(key)
+    }
+    fn scan(&mut self, from: &[u8], to: &[u8], limit: usize) -> Scanned {
+        crate::world::scan(self.store, from, to, limit, false)
+    }
+}
+
 fn stopped() -> WorldError {
     lost("stopped")
 }
@@ -129,7 +138,7 @@ pub fn export(
     let mut exporter = Exporter::new();
     let mut ahead = Ahead::new(store);
     loop {
-        let step = exporter.step(&mut |key| ahead.get(key))?;
+        let step = exporter.step_over(&mut ahead)?;
         out.write_all(&exporter.take()).map_err(io)?;
         if progress(exporter.progress()).is_break() {
             return Err(stopped());
@@ -215,7 +224,7 @@ fn walk(store: &dyn Store, names: bool, progress: &mut OnProgress<'_>) -> Result
     let finalizers = store.get(key::FINALIZERS)?.unwrap_or_default();
     let mut walk = Walk::new(&meta, &finalizers, names)?;
     let mut ahead = Ahead::new(store);
-    while walk.step(&mut |key| ahead.get(key), 4096)? != Walked::Done {
+    while walk.step_over(&mut ahead, 4096)? != Walked::Done {
         let now = Progress {
             objects: walk.objects,
             known: walk.objects,
@@ -244,7 +253,7 @@ pub fn verify(store: &dyn Store, progress: &mut OnProgress<'_>) -> Result<Report
     })
 }
 
-/// Puts what is broken aside: a damaged record goes under a key of the class `q`, and an empty table takes the place of a damaged table, so that
+/// Puts what is broken aside (a row of an external table is gone then): a damaged record goes under a key of the class `q`, and an empty table takes the place of a damaged table, so that
 /// the rest of the world can be used. What is damaged beyond that stays as it is. How many were put aside.
 pub fn quarantine(store: &mut dyn Store, broken: &[Broken]) -> Result<u64> {
     let epoch = store.lease()?;
@@ -258,6 +267,9 @@ pub fn quarantine(store: &mut dyn Store, broken: &[Broken]) -> Result<u64> {
         if let (Some(b'o'), Some(id)) = (b.key.first(), b.key.get(1..9)) {
             let id = u64::from_be_bytes(id.try_into().unwrap_or([0; 8])) as u32;
             batch.put(b.key.clone(), evermoon::persist::empty_table(id));
+        }
+        if b.key.first() == Some(&b'x') {
+            batch.delete(b.key.clone());
         }
     }
     if batch.is_empty() {

@@ -511,6 +511,9 @@ impl Heap {
     fn mark_roots(&mut self, roots: &mut Roots<'_>) {
         if self.world.attached {
             self.mark_world_roots();
+        } else if let [Some(metatable), ..] = self.mark_world() {
+            // External tables have it without a world too.
+            self.mark_object(metatable);
         }
         if let Some(name) = self.mode_name {
             self.mark(Value::string(name));
@@ -724,6 +727,13 @@ impl Heap {
         self.gc.marked += t.bytes();
         if let Some(mt) = t.metatable {
             self.mark_object(mt.header());
+        }
+        if t.header.is_external() {
+            let values = self.external_values(t);
+            for &v in &values {
+                self.mark(v);
+            }
+            return 1 + values.len();
         }
         let weak = self.weak_mode(t);
         t.header.flags = t.header.flags & !(flags::WEAK_KEYS | flags::WEAK_VALUES) | weak;
@@ -1149,7 +1159,13 @@ impl Heap {
             }
             match (*header).kind as u32 {
                 tag::STR => self.interner.remove(header.cast::<Str>()),
-                tag::TABLE => self.table_drop(Gc::from_raw(header.cast())),
+                tag::TABLE => {
+                    let t: Gc<Table> = Gc::from_raw(header.cast());
+                    if t.header.is_external() {
+                        self.external_dropped(t);
+                    }
+                    self.table_drop(t)
+                }
                 tag::PROTO | tag::COROUTINE | tag::USERDATA => self.drop_rare(header),
                 _ => {}
             }

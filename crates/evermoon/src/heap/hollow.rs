@@ -81,11 +81,20 @@ pub struct Objects {
     pub(crate) in_flight: Vec<Gc<Header>>,
     /// Hollow objects made since somebody last asked.
     pub(crate) new_stubs: Vec<Gc<Header>>,
+    /// What is in memory of external tables (`external.rs`).
+    pub(super) externals: Vec<super::external::External>,
+    pub(super) free_externals: Vec<u32>,
+    /// How many of them are in `hollow_count`.
+    pub(crate) external_count: usize,
+    /// What their rows take that the store does not have yet.
+    pub(super) external_bytes: usize,
+    /// Numbers of external tables that an exact cycle has freed since the last commit.
+    pub(crate) dead_externals: Vec<u32>,
     /// The cycle being swept was partial.
     pub(super) partial: bool,
     /// Some object of this world has had a finalizer, or some table was weak: then a partial cycle tells the program less than an exact one.
     pub(crate) sees_collector: bool,
-    metatable: Option<Gc<Table>>,
+    pub(super) metatable: Option<Gc<Table>>,
     proto: Option<Gc<Proto>>,
     upvalue: Option<Gc<Upvalue>>,
     hashes: Vec<ContentHash>,
@@ -144,7 +153,7 @@ impl Heap {
         if self.world.attached {
             return Ok(());
         }
-        self.world.metatable = Some(self.table()?);
+        self.hollow_metatable()?;
         let code = vec![
             Instr::abc(Op::VARARGPREP, 0, 0, 0),
             Instr::abc(Op::RETURN0, 0, 1, 0),
@@ -157,6 +166,14 @@ impl Heap {
         })?);
         self.world.upvalue = Some(self.upvalue(Value::NIL)?);
         self.world.attached = true;
+        Ok(())
+    }
+
+    /// Makes the metatable that hollow objects have.
+    pub(super) fn hollow_metatable(&mut self) -> Result<(), OutOfMemory> {
+        if self.world.metatable.is_none() {
+            self.world.metatable = Some(self.table()?);
+        }
         Ok(())
     }
 
@@ -504,6 +521,28 @@ impl Heap {
         }
     }
 
+    /// [`hollow_out`](Self::hollow_out) for external tables too.
+    pub(crate) fn hollow_again(&mut self, object: Gc<Header>) {
+        if object.is_external() {
+            // SAFETY: `is_external` says that it is a table.
+            self.external_stub(unsafe { object.cast() });
+        } else {
+            self.hollow_out(object);
+        }
+    }
+
+    /// Every external table here that has a number.
+    pub(crate) fn external_tables(&self) -> Vec<Gc<Table>> {
+        if self.world.externals.len() == self.world.free_externals.len() {
+            return Vec::new();
+        }
+        self.numbered_objects()
+            .into_iter()
+            .filter(|o| o.is_external())
+            .filter_map(Heap::as_kind)
+            .collect()
+    }
+
     /// Lets an object's contents go; what is not in the store of them is lost. For reverting too: then an object may be of any kind
     /// but an upvalue, and a coroutine's open upvalues are closed with nil.
     pub(crate) fn hollow_out(&mut self, mut object: Gc<Header>) {
@@ -585,7 +624,8 @@ impl Heap {
                 if self.world.by_id.get(&object.meta) == Some(&object) {
                     self.world.by_id.remove(&object.meta);
                 }
-                if object.flags & HOLLOW != 0 {
+                // An external table's state says whether it was counted.
+                if object.flags & HOLLOW != 0 && !object.is_external() {
                     self.world.hollow_count -= 1;
                 }
                 if self.world.partial {
@@ -594,6 +634,9 @@ impl Heap {
                     self.bytes += bytes;
                 } else {
                     self.world.dead.push(object.meta);
+                    if object.is_external() {
+                        self.world.dead_externals.push(object.meta);
+                    }
                 }
             }
         }

@@ -9,6 +9,7 @@ pub mod alloc;
 #[cfg(feature = "checked")]
 pub mod check;
 pub mod coroutine;
+pub mod external;
 pub mod function;
 pub mod gc;
 pub mod hollow;

@@ -112,7 +112,7 @@ fn mix(bits: u64) -> u32 {
 }
 
 #[inline(always)]
-fn hash_key(key: Value) -> u32 {
+pub(super) fn hash_key(key: Value) -> u32 {
     match key.tag {
         tag::STR => Gc::<Str>::from_bits(key.bits).short_hash(),
         tag::LONG_STR => Gc::<Str>::from_bits(key.bits).hash(),

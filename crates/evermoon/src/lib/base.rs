@@ -99,7 +99,7 @@ fn rawequal(vm: &mut Vm) -> NativeResult {
 fn rawlen(vm: &mut Vm) -> NativeResult {
     let v = vm.arg(0);
     let length = match (v.as_table(), v.as_str()) {
-        (Some(t), _) => t.border() as i64,
+        (Some(t), _) => vm.raw_length(t)?,
         (_, Some(s)) => s.len() as i64,
         _ => return Err(vm.arg_type_error(0, "table or string")),
     };
@@ -110,7 +110,8 @@ fn rawlen(vm: &mut Vm) -> NativeResult {
 fn rawget(vm: &mut Vm) -> NativeResult {
     let t = vm.check_table(0)?;
     let key = vm.check_any(1)?;
-    vm.ret(t.get(key))
+    let v = vm.get_raw(t, key)?;
+    vm.ret(v)
 }
 
 /// `rawset (table, index, value)`
@@ -158,7 +159,7 @@ fn getmetatable(vm: &mut Vm) -> NativeResult {
 
 /// `setmetatable (table, metatable)`
 fn setmetatable(vm: &mut Vm) -> NativeResult {
-    let mut t = vm.check_table(0)?;
+    let t = vm.check_table(0)?;
     let v = vm.arg(1);
     let mt = v.as_table();
     if mt.is_none() && !(v.is_nil() && vm.has_arg(1)) {
@@ -169,13 +170,10 @@ fn setmetatable(vm: &mut Vm) -> NativeResult {
     {
         return Err(vm.fail("cannot change a protected metatable"));
     }
-    vm.heap.barrier(t);
-    t.set_metatable(mt);
-    if let Some(mt) = mt
-        && !vm.event_of(mt, Event::Gc).is_nil()
-    {
-        vm.heap.mark_for_finalization(t.header());
+    if mt.is_some_and(|mt| mt.header.is_external()) {
+        return Err(vm.arg_error(1, "an external table cannot be a metatable"));
     }
+    vm.set_table_metatable(t, mt);
     vm.ret(Value::table(t))
 }
 
@@ -385,6 +383,16 @@ fn warn(vm: &mut Vm) -> NativeResult {
 fn next(vm: &mut Vm) -> NativeResult {
     let t = vm.check_table(0)?;
     let key = vm.arg(1);
+    if t.header.is_external() {
+        return match vm.raw_next(t, key, &mut 0)? {
+            Some((key, value)) => {
+                vm.push(key);
+                vm.push(value);
+                Ok(Act::Return(2))
+            }
+            None => vm.ret(Value::NIL),
+        };
+    }
     let mut at = if vm.state() == 0 {
         match t.position_behind(key, u32::MAX) {
             Some((at, looked_at)) => {

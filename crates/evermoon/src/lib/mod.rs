@@ -7,6 +7,7 @@ pub mod cformat;
 pub mod closure;
 pub mod coroutine;
 pub mod debug;
+pub mod ext;
 pub mod format;
 pub mod io;
 pub mod load;

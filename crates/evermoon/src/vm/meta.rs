@@ -134,7 +134,7 @@ impl Vm {
             self.touch(object)?;
             let handler = match object.as_table() {
                 Some(t) => {
-                    let v = t.get(key);
+                    let v = self.get_raw(t, key)?;
                     if !v.is_nil() {
                         return Ok(Outcome::Done(v));
                     }
@@ -178,7 +178,7 @@ impl Vm {
                         None => Value::NIL,
                         Some(mt) => {
                             let handler = self.event_of(mt, Event::NewIndex);
-                            if handler.is_nil() || !t.get(key).is_nil() {
+                            if handler.is_nil() || !self.get_raw(t, key)?.is_nil() {
                                 Value::NIL
                             } else {
                                 handler
@@ -186,6 +186,10 @@ impl Vm {
                         }
                     };
                     if handler.is_nil() {
+                        if t.header.is_external() {
+                            self.ext_set(t, key, value)?;
+                            return Ok(Outcome::Done(Value::NIL));
+                        }
                         self.heap.barrier(t);
                         return match self.heap.table_set(t, key, value) {
                             Ok(()) => Ok(Outcome::Done(Value::NIL)),
@@ -411,7 +415,7 @@ impl Vm {
             return Ok(self.push_call(&[handler, v, v]));
         }
         match v.as_table() {
-            Some(t) => Ok(Outcome::Done(Value::int(t.border() as i64))),
+            Some(t) => Ok(Outcome::Done(Value::int(self.raw_length(t)?))),
             None => Err(self.type_error(v, "get length of")),
         }
     }

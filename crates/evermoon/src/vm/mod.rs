@@ -10,6 +10,7 @@
 pub mod call;
 pub(crate) mod checked;
 pub mod error;
+pub mod external;
 pub mod fault;
 pub mod finalizer;
 pub mod hook;
