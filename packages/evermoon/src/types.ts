@@ -227,7 +227,7 @@ export interface WorldOptions extends Output, Pick<Control, 'fuel' | 'timeout'> 
   memory?: number;
   /** Cap of the whole world in bytes; over it Lua gets `not enough memory`. */
   memoryMax?: number;
-  /** Worlds up to so many bytes are read at once when they are opened, and never wait for their store. Default: 8 MiB. */
+  /** Worlds of up to so many records are read at once when they are opened, and never wait for their store. Default: 2,000. */
   readAtOnce?: number;
   /** Functions of yours that programs of this world use. (`world.define` gives more.) */
   define?: Readonly<Record<string, HostFunction>>;

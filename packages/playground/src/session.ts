@@ -77,7 +77,6 @@ export class Session {
       // As at a prompt: what a failed program has done stays.
       onError: 'keep' as const,
       memoryMax: HEAP_BYTES_MAX,
-      readAtOnce: 64 << 20,
       modules,
       onOutput: (bytes: Uint8Array) => listener.write(decoder.decode(bytes, { stream: true })),
       onWarn: (message: string) => listener.write(`Lua warning: ${message}\n`),

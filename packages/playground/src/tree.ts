@@ -59,8 +59,24 @@ function named(table: LuaTable): string | undefined {
   }
 }
 
+/** Brings a table of a large world into memory. */
+let bring: (table: LuaTable) => Promise<void> = async () => {};
+export function setBringer(next: typeof bring): void {
+  bring = next;
+}
+
 function preview(table: LuaTable): DocumentFragment {
   const shown = document.createDocumentFragment();
+  try {
+    previewInto(table, shown);
+  } catch {
+    // It is in the store only; opening it brings it.
+    shown.replaceChildren(span('other', '{…}'));
+  }
+  return shown;
+}
+
+function previewInto(table: LuaTable, shown: DocumentFragment): void {
   const name = named(table);
   if (name !== undefined) shown.append(span('other', name), ' ');
   shown.append(span('punct', '{ '));
@@ -77,7 +93,6 @@ function preview(table: LuaTable): DocumentFragment {
     shown.append(brief(value, 24));
   }
   shown.append(span('punct', count === 0 ? '}' : ' }'));
-  return shown;
 }
 
 function keyOf(key: LuaValue): HTMLSpanElement {
@@ -104,7 +119,7 @@ export function tree(value: LuaValue, key?: Node): HTMLElement {
   return node;
 }
 
-function open(node: HTMLElement, table: LuaTable): void {
+function open(node: HTMLElement, table: LuaTable, again = true): void {
   const list = document.createElement('div');
   list.className = 'children';
   node.append(list);
@@ -134,7 +149,15 @@ function open(node: HTMLElement, table: LuaTable): void {
     };
     more();
   } catch {
-    list.append(note('its engine has ended'));
+    const wait = note('…');
+    list.append(wait);
+    bring(table).then(
+      () => {
+        list.remove();
+        if (again) open(node, table, false);
+      },
+      () => (wait.textContent = 'its engine has ended'),
+    );
   }
 }
 

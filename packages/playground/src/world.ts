@@ -1,7 +1,7 @@
 /** The panel that shows the page's world: its globals as a live tree, its last commits, where it is kept; export, import, starting over. */
 import type { WorldCommit } from 'evermoon';
 import type { Session } from './session';
-import { tree } from './tree';
+import { setBringer, tree } from './tree';
 
 /** What every world has; shown apart from what programs have made. */
 const LIBRARY = new Set(
@@ -31,7 +31,8 @@ function find<T extends HTMLElement>(id: string): T {
 export function size(bytes: number): string {
   if (bytes < 1000) return `${bytes} B`;
   if (bytes < 1 << 20) return `${(bytes / 1024).toFixed(1)} KiB`;
-  return `${(bytes / (1 << 20)).toFixed(1)} MiB`;
+  if (bytes < 2 ** 30) return `${(bytes / (1 << 20)).toFixed(1)} MiB`;
+  return `${(bytes / 2 ** 30).toFixed(1)} GiB`;
 }
 
 export function createWorldPanel(actions: Actions): WorldPanel {
@@ -47,9 +48,11 @@ export function createWorldPanel(actions: Actions): WorldPanel {
   let session: Session | undefined;
   let due = false;
 
-  const say = (state: 'kept' | 'lost', text: string) => {
+  const say = (state: 'kept' | 'lost') => {
     button.dataset['kept'] = state;
-    kept.textContent = text;
+    const how = document.createElement('span');
+    how.textContent = state === 'kept' ? ' kept' : ' not kept';
+    kept.replaceChildren('World', how);
   };
 
   /** Draws again, at most once a frame and only when somebody looks. */
@@ -182,16 +185,17 @@ export function createWorldPanel(actions: Actions): WorldPanel {
   return {
     show(next) {
       session = next;
-      if (next.kept === 'yes') say('kept', 'World kept');
-      else say('lost', 'World not kept');
+      setBringer((table) => next.world.load(table));
+      if (next.kept === 'yes') say('kept');
+      else say('lost');
       refresh();
     },
     committed({ version, bytes }) {
-      if (session?.kept !== 'busy' && session?.kept !== 'none') say('kept', 'World kept');
+      if (session?.kept !== 'busy' && session?.kept !== 'none') say('kept');
       button.title = `Commit ${version}: ${size(bytes)} written`;
       refresh();
     },
-    notKept: () => say('lost', 'World not kept'),
+    notKept: () => say('lost'),
   };
 }
 

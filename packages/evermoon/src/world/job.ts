@@ -3,7 +3,7 @@ import { EvermoonError, WorldError } from '../errors.js';
 import type { Instance } from '../instance.js';
 import type { Store, Write } from '../stores/types.js';
 import type { SnapshotProgress, SnapshotSource } from '../types.js';
-import { entriesOf, flatten, lend, readAll, readNear, writesOf } from './supply.js';
+import { entriesOf, flatten, lend, readFirst, readNear, writesOf } from './supply.js';
 
 export const enum Kind { Export = 0, Import = 1, Check = 2, Mark = 3 }
 const enum Stop { Done = 0, More = 1, Wait = 2, Failed = 3 }
@@ -72,8 +72,7 @@ class Job {
 async function read<T>(module: Instance, store: Store, kind: Kind, onProgress: OnProgress, take: (output: Uint8Array) => void, end: (job: Job) => Promise<T> | T): Promise<T> {
   const job = new Job(module, kind, onProgress);
   try {
-    const all = await readAll(store, AT_ONCE);
-    if (all) job.supply(flatten(all));
+    job.supply(flatten((await readFirst(store, Infinity, AT_ONCE)).entries));
     let turn = performance.now();
     for (;;) {
       const { done, output, wanted } = job.step();

@@ -84,22 +84,24 @@ export async function readNear(store: Store, keys: readonly Uint8Array[]): Promi
   return [...around.flat(), ...keys.map((key, i): [Uint8Array, Uint8Array | undefined] => [key, values[i]])];
 }
 
-/** Everything in a store, if it has no more bytes than this. */
-export async function readAll(store: Store, bytesMax: number): Promise<Entry[] | undefined> {
-  if (bytesMax <= 0) return undefined;
-  const all: Entry[] = [];
+/** What a store has, from its beginning, up to so many entries and bytes; `complete`: that is everything. */
+export async function readFirst(store: Store, entriesMax: number, bytesMax: number): Promise<{ entries: Entry[]; complete: boolean }> {
+  const entries: Entry[] = [];
   let bytes = 0;
   let from: Uint8Array | undefined;
-  for (;;) {
-    const found = await store.scan({ from, limit: 4096 });
-    for (const [key, value] of found) bytes += key.length + value.length;
-    all.push(...found);
-    if (bytes > bytesMax) return undefined;
-    if (found.length < 4096) return all;
+  while (entries.length < entriesMax && bytes < bytesMax) {
+    const limit = Math.min(1024, entriesMax - entries.length);
+    const found = await store.scan({ from, limit });
+    for (const entry of found) {
+      bytes += entry[0].length + entry[1].length;
+      entries.push(entry);
+    }
+    if (found.length < limit) return { entries, complete: true };
     const last = found[found.length - 1]![0];
     from = new Uint8Array(last.length + 1);
     from.set(last);
   }
+  return { entries, complete: false };
 }
 
 /** Calls whose second argument is the handle of a table that they look into. */

@@ -23,7 +23,7 @@ import { MemoryStore } from '../stores/memory.js';
 import type { Persistence, Store, Write } from '../stores/types.js';
 import type * as types from '../types.js';
 import { checkStore, exportStore, findGarbage, importInto } from './job.js';
-import { damaged, flatten, lend, readAll, StoreSupplier, writesOf } from './supply.js';
+import { damaged, readFirst, StoreSupplier, writesOf } from './supply.js';
 
 const MIB = 1 << 20;
 /** Commits that are remembered. */
@@ -140,11 +140,11 @@ export class World implements types.World {
     const { x, engine, instance } = core;
     const seed = options.seed === undefined ? crypto.getRandomValues(new BigUint64Array(2)) : [BigInt.asUintN(64, BigInt(Math.trunc(Number(options.seed)))), 0n];
     x.em_seed(engine, seed[0]!, seed[1]!);
-    const all = this.version === 0 ? [] : await readAll(this.store, options.readAtOnce ?? 8 * MIB);
-    if (all && all.length > 0) lend(instance, flatten(all), (at, length) => instance.x.em_world_supply(engine, at, length));
+    const first = await readFirst(this.store, this.version === 0 ? 1 : (options.readAtOnce ?? 2000) + 1, 16 * MIB);
+    this.#supplier.supply(core, first.entries);
     this.#supplier.active = true;
     let status: number;
-    while ((status = x.em_world_open(engine, all ? 1 : 0, options.memory ?? 48 * MIB)) === Status.Fault) await this.#supplier.fault(core);
+    while ((status = x.em_world_open(engine, first.complete ? 1 : 0, options.memory ?? 48 * MIB)) === Status.Fault) await this.#supplier.fault(core);
     instance.view();
     if (status !== Status.Done) throw status === Status.Error ? damaged(core) : core.refusal(status);
     this.existed = core.first('text') as boolean;
