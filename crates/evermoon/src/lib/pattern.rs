@@ -859,21 +859,16 @@ impl<'a> Matcher<'a> {
     }
 
     /// Goes on at `self.s` and `self.p`, or with what is on the stack, until the pattern's end or until nothing is left to try.
-    fn run(&mut self, back_first: bool) -> Outcome {
+    fn run(&mut self, mut back_first: bool) -> Outcome {
         let (mut s, mut p) = (self.s, self.p);
-        if back_first {
+        loop {
+            if !back_first && let Some(end) = self.items(s, p)? {
+                return Ok(Some(end));
+            }
+            back_first = false;
             match self.backtrack()? {
                 Some(next) => (s, p) = next,
                 None => return Ok(None),
-            }
-        }
-        loop {
-            match self.items(s, p)? {
-                Some(end) => return Ok(Some(end)),
-                None => match self.backtrack()? {
-                    Some(next) => (s, p) = next,
-                    None => return Ok(None),
-                },
             }
         }
     }
@@ -1033,7 +1028,8 @@ impl<'a> Matcher<'a> {
             self.src.len() - s
         } else {
             let count = self.scan_over(single, s);
-            if count == SCAN || self.ahead > 0 {
+            // (So it is when the item goes on after a suspension.)
+            if count == SCAN {
                 self.longest_scan(s, single, item)?
             } else {
                 self.budget -= count as i64 >> 3;
@@ -1055,7 +1051,7 @@ impl<'a> Matcher<'a> {
         single: Single,
         item: usize,
     ) -> Result<usize, PatternError> {
-        let mut count = std::mem::take(&mut self.ahead);
+        let mut count = std::mem::take(&mut self.ahead).min(self.src.len() - s);
         loop {
             let more = self.scan_over(single, s + count);
             self.budget -= more as i64 >> 3;
@@ -1146,7 +1142,6 @@ impl<'a> Matcher<'a> {
         if let Some(byte) = self.next_byte(p) {
             let rest = self.scan_range(s);
             let skip = match single {
-                _ if self.ahead > 0 => None,
                 Single::Any => position(rest, byte),
                 Single::Uncached { .. } => None,
                 _ => rest
@@ -1161,10 +1156,7 @@ impl<'a> Matcher<'a> {
                     }
                     s += skip;
                 }
-                None if rest.len() < SCAN
-                    && self.ahead == 0
-                    && !matches!(single, Single::Uncached { .. }) =>
-                {
+                None if rest.len() < SCAN && !matches!(single, Single::Uncached { .. }) => {
                     self.budget -= rest.len() as i64 >> 3;
                     return Ok(None);
                 }
@@ -1187,7 +1179,7 @@ impl<'a> Matcher<'a> {
     #[cold]
     #[inline(never)]
     fn shortest_scan(&mut self, s: usize, single: Single, item: usize, byte: u8) -> Outcome {
-        let mut ahead = std::mem::take(&mut self.ahead);
+        let mut ahead = std::mem::take(&mut self.ahead).min(self.src.len() - s);
         loop {
             let rest = self.scan_range(s + ahead);
             let skip = match single {
@@ -1213,6 +1205,7 @@ impl<'a> Matcher<'a> {
     }
 
     /// `%bxy`, which is at `p`.
+    #[inline(never)]
     fn balance(&mut self, s: usize, p: usize) -> Outcome {
         let Some(&[open, close]) = self.pat.get(p + 2..p + 4) else {
             return Err(PatternError::MissingBalanceArguments);
@@ -1248,6 +1241,7 @@ impl<'a> Matcher<'a> {
     }
 
     /// `%1` to `%9`, at `p`: the same bytes as the capture's. A position is no bytes' equal.
+    #[inline(never)]
     fn back_reference(&mut self, s: usize, p: usize, digit: u8) -> Outcome {
         let error = PatternError::InvalidCaptureIndex((digit - b'0') as u32);
         let i = digit.checked_sub(b'1').ok_or(error)? as usize;
