@@ -334,6 +334,11 @@ impl Table {
         unsafe { (*self.entries.add(n as usize)).value() }
     }
 
+    /// Whether some entry of the hash part, a tombstone perhaps, has this key (normalised) and is found by it.
+    pub(crate) fn has_entry(&self, key: Value) -> bool {
+        self.find(key) != NONE
+    }
+
     /// Raw `t[key]` for an integer.
     #[inline(always)]
     pub fn get_int(&self, key: i64) -> Value {

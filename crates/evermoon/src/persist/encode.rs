@@ -299,13 +299,18 @@ impl<'a> Encoder<'a> {
         to: usize,
     ) -> Encoded<Vec<(Stored<'a>, Stored<'a>)>> {
         let mut pairs = Vec::with_capacity(to - from);
+        let mut revived = Vec::new();
         for at in from..to {
             let e = t.entries()[at];
             let key = if e.key_tag == tag::DEAD {
                 // A suspended loop may stand on this key.
-                match self.stack_objects().get(&(e.key_bits as usize)) {
-                    Some(&v) => v,
-                    None => e.key(),
+                // (Unless the key has come back since, in an entry of its own: that one is found then.)
+                match self.stack_objects().get(&(e.key_bits as usize)).copied() {
+                    Some(v) if !t.has_entry(v) && !revived.contains(&v.bits) => {
+                        revived.push(v.bits);
+                        v
+                    }
+                    _ => e.key(),
                 }
             } else {
                 e.key()
