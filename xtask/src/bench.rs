@@ -38,12 +38,13 @@ struct Best {
     peak_bytes: u64,
 }
 
-/// `cargo xtask bench [names] [--runs N] [--bin PATH] [--memory] [--start] [--compile]`; `--wasm` is in `bench_wasm.rs`.
+/// `cargo xtask bench [names] [--runs N] [--bin PATH] [--memory] [--start] [--compile] [--worlds]`; `--wasm` is in `bench_wasm.rs`.
 pub fn bench(given: &[String]) -> Result<bool> {
     let flags = [
         "memory",
         "start",
         "compile",
+        "worlds",
         "system-time",
         "no-luajit",
         "wasm",
@@ -55,6 +56,9 @@ pub fn bench(given: &[String]) -> Result<bool> {
     let args = Args::parse(given, &flags, &["runs", "bin", "module"])?;
     if args.has("wasm") {
         return bench_wasm::bench(&args, &programs(&args)?);
+    }
+    if args.has("worlds") {
+        return worlds(&args);
     }
     let ours = workspace::binary(args.option("bin"), Profile::Release)?;
     let runs = args.number("runs", 5)?.max(1);
@@ -292,6 +296,17 @@ fn start(ours: &Path, runs: usize) -> Result<bool> {
         ]);
         workspace::run(&mut example)?;
     }
+    Ok(true)
+}
+
+/// What worlds cost; the words are sizes in MiB.
+fn worlds(args: &Args) -> Result<bool> {
+    let mut example = workspace::cargo();
+    example.args(["run", "--quiet", "--release", "--package", "evermoon-store"]);
+    example
+        .args(["--example", "world_bench", "--"])
+        .args(&args.words);
+    workspace::run(&mut example)?;
     Ok(true)
 }
 

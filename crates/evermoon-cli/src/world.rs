@@ -192,14 +192,14 @@ fn list(file: &str, path: &str) -> Done {
     let mut hidden = 0;
     for pair in table.pairs::<Value, Value>() {
         let (key, value) = pair.map_err(shown)?;
-        if let (Some(boot), Value::String(_)) = (&boot, &key)
-            && !boot
-                .raw_get::<Value>(key.to_text().map_err(shown)?)
-                .map_err(shown)?
-                .is_nil()
-        {
-            hidden += 1;
-            continue;
+        if let (Some(boot), Value::String(_)) = (&boot, &key) {
+            let name = key.to_text().map_err(shown)?;
+            let own = !boot.raw_get::<Value>(&name[..]).map_err(shown)?.is_nil();
+            // What every world has (`_home` may hold something).
+            if own || matches!(&name[..], "ext" | "_io" | "Memory") {
+                hidden += 1;
+                continue;
+            }
         }
         println!("{:<24} {}", one(&key), one(&value));
     }

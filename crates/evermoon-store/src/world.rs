@@ -18,11 +18,11 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::time::{Duration, Instant};
 
-use evermoon::persist::{Backing, Fetch, Statistics};
+use evermoon::persist::{Backing, Fetch, Scanned, Statistics};
 use evermoon::{Builder, Error, Event, FromLuaMulti, IntoLuaMulti, Lua, MultiValue, Pending, Run};
 
 use crate::error::StoreError;
-use crate::store::{Durability, Store};
+use crate::store::{Durability, Scan, Store};
 
 /// The result of an operation on a world.
 pub type Result<T> = std::result::Result<T, WorldError>;
@@ -122,6 +122,32 @@ impl Backing for StoreBacking {
             None => Fetch::Failed("the world is closed".into()),
         }
     }
+    fn scan(&mut self, from: &[u8], to: &[u8], limit: usize, reverse: bool) -> Scanned {
+        let Ok(store) = self.0.try_borrow() else {
+            return Scanned::Failed("the store is in use".into());
+        };
+        match store.as_ref() {
+            Some(store) => scan(store.as_ref(), from, to, limit, reverse),
+            None => Scanned::Failed("the world is closed".into()),
+        }
+    }
+    fn can_scan(&self) -> bool {
+        true
+    }
+}
+
+pub(crate) fn scan(
+    store: &dyn Store,
+    from: &[u8],
+    to: &[u8],
+    limit: usize,
+    reverse: bool,
+) -> Scanned {
+    let range = Scan::range(from, Some(to)).limit(limit);
+    match store.scan(if reverse { range.reversed() } else { range }) {
+        Ok(entries) => Scanned::Entries(entries),
+        Err(error) => Scanned::Failed(error.to_string()),
+    }
 }
 
 /// An open world. One process, one thread, one writer.
@@ -140,6 +166,11 @@ struct State {
     durability: Durability,
     last: Option<Commit>,
 }
+
+/// The global under which a world has its own external table.
+const HOME: &str = "_home";
+/// The global, and the name in records, of the table that host and program share.
+const EXCHANGE: &str = "_io";
 
 /// Fuel between two looks at the clock and the memory.
 const QUANTUM: u64 = 200_000;
@@ -170,16 +201,16 @@ impl World {
             checkpoint: options.checkpoint,
             resident_max: options.resident_max,
         };
-        world.open_library()?;
-        if version == 0 {
-            // There is something to go back to from the start.
+        let added = world.open_library()?;
+        if version == 0 || added {
+            // There is something to go back to from the start, and it has all that a world has.
             world.commit()?;
         }
         Ok(world)
     }
 
     /// `world.commit()` for programs: it returns the version.
-    fn open_library(&mut self) -> Result<()> {
+    fn open_library(&mut self) -> Result<bool> {
         let (store, state) = (self.store.clone(), self.state.clone());
         let function = self.lua.create_function(move |lua, ()| {
             let commit = commit(lua, &store, &state).map_err(|e| Error::runtime(e.to_string()))?;
@@ -187,17 +218,44 @@ impl World {
         })?;
         let function = self.lua.set_permanent("world.commit", function)?;
         let globals = self.lua.globals();
+        let mut added = false;
         if globals.raw_get::<evermoon::Value>("world")?.is_nil() {
             let library = self.lua.create_table()?;
             library.raw_set("commit", function)?;
             globals.raw_set("world", library)?;
+            added = true;
         }
-        Ok(())
+        if globals.raw_get::<evermoon::Value>(HOME)?.is_nil() {
+            let home = self.lua.create_external_table()?;
+            for name in [HOME, "Memory"] {
+                globals.raw_set(name, &home)?;
+            }
+            added = true;
+        }
+        if globals.raw_get::<evermoon::Value>(EXCHANGE)?.is_nil() {
+            globals.raw_set(EXCHANGE, self.exchange()?)?;
+            added = true;
+        }
+        Ok(added)
     }
 
     /// The engine, for everything else: functions of the host's (by [`Lua::define`], so that the world can store them), values, limits.
     pub fn lua(&self) -> &Lua {
         &self.lua
+    }
+
+    /// The world's own external table, the global `_home` (and `Memory`), where an application keeps its data.
+    pub fn home(&self) -> Result<evermoon::Table> {
+        Ok(self.lua.globals().get(HOME)?)
+    }
+
+    /// The table `_io`, in which host and program hand each other values: the host sets `input` before a run and reads `output` after it. It is
+    /// the same table for as long as the world is open, and is not stored.
+    pub fn exchange(&self) -> Result<evermoon::Table> {
+        match self.lua.permanent(EXCHANGE)? {
+            Some(evermoon::Value::Table(table)) => Ok(table),
+            _ => Err(Error::runtime("there is no table _io").into()),
+        }
     }
 
     /// Runs a program as a transaction.

@@ -1,7 +1,8 @@
 //! Worlds over stores: transactions, restarts, memory.
 
 use evermoon_store::{
-    MemoryStore, OnError, RedbOptions, RedbStore, World, WorldError, WorldOptions,
+    Batch, Durability, MemoryStore, OnError, RedbOptions, RedbStore, Scan, Store, World,
+    WorldError, WorldOptions,
 };
 
 fn open(store: Box<dyn evermoon_store::Store>) -> World {
@@ -251,5 +252,216 @@ fn garbage_is_removed_and_damage_is_named() {
             .eval::<Option<String>>("return users[1].name")
             .expect("it runs"),
         None
+    );
+}
+
+/// The same over rows of an external table: order, figures, restarts.
+#[test]
+fn home_is_a_table_of_rows_in_the_store() {
+    let dir = std::env::temp_dir().join(format!("evermoon-home-{}", std::process::id()));
+    std::fs::create_dir_all(&dir).expect("a place for it");
+    let file = dir.join("a.world");
+    let _ = std::fs::remove_file(&file);
+    let store = RedbStore::open(&file, RedbOptions::default()).expect("it opens");
+    let mut world = open(Box::new(store));
+    world
+        .run(
+            "assert(Memory == _home and ext.is(_home))
+             for i = 1, 10000 do _home[i] = { id = i } end
+             _home.name = 'ada' _home.sub = ext.table() _home.sub.x = _home[77]",
+        )
+        .expect("it runs");
+    world.evict();
+    let whole = "local sum, last = 0, 0
+         for k, v in pairs(_home) do
+           if type(k) == 'number' then assert(k == last + 1) last = k sum = sum + v.id end
+         end
+         return sum, #_home, ext.count(_home), _home.sub.x == _home[77]";
+    let want = (50_005_000, 10_000, 10_002, true);
+    assert_eq!(
+        world.eval::<(i64, i64, i64, bool)>(whole).expect("it runs"),
+        want
+    );
+    // One row, one object and the table's record.
+    world
+        .run("_home[5000].id = 5000 _home[1].more = 1 _home.name = 'eve'")
+        .expect("it runs");
+    let commit = world.last_commit().expect("one");
+    assert!(commit.bytes < 500, "{commit:?}");
+    let error = world.run("_home.name = 'x' _home[3] = nil ext.clear(_home.sub) error('no')");
+    error.expect_err("it fails");
+    assert_eq!(
+        world
+            .eval::<(String, i64, bool)>("return _home.name, _home[3].id, _home.sub.x == _home[77]")
+            .expect("it runs"),
+        ("eve".into(), 3, true)
+    );
+    drop(world);
+    let store = RedbStore::open(&file, RedbOptions::default()).expect("it opens again");
+    let mut world = open(Box::new(store));
+    assert_eq!(
+        world.eval::<(i64, i64, i64, bool)>(whole).expect("it runs"),
+        want
+    );
+    // From the host.
+    let home = world.home().expect("it has one");
+    assert_eq!(home.get::<String>("name").expect("a row"), "eve");
+    assert_eq!(home.raw_len(), 10_000);
+    assert_eq!(
+        home.pairs::<evermoon::Value, evermoon::Value>().count(),
+        10_002
+    );
+    home.set("from", "host").expect("it is set");
+    world.commit().expect("it can be stored");
+    drop((home, world));
+    std::fs::remove_dir_all(&dir).expect("ours");
+}
+
+#[test]
+fn a_large_table_of_rows_needs_little_memory() {
+    let mut world = open(Box::new(MemoryStore::new()));
+    for round in 0..20 {
+        world
+            .run(&format!(
+                "for i = {0} + 1, {0} + 10000 do _home[i] = ('row %d '):format(i):rep(10) end",
+                round * 10_000
+            ))
+            .expect("it runs");
+    }
+    world
+        .run("collectgarbage() collectgarbage()")
+        .expect("it runs");
+    world
+        .run("local n = 0 for k, v in pairs(_home) do n = n + #v end assert(n > 2e7 and #_home == 200000)")
+        .expect("it runs");
+    world
+        .run("collectgarbage() collectgarbage()")
+        .expect("it runs");
+    assert!(
+        world.lua().resident_memory() < 8 << 20,
+        "{}",
+        world.lua().resident_memory()
+    );
+}
+
+#[test]
+fn the_exchange_table_is_not_stored() {
+    let mut world = open(Box::new(MemoryStore::new()));
+    world
+        .run("kept = _io function double() _io.output = _io.input * 2 end")
+        .expect("it runs");
+    let mut world = open(world.close().expect("open"));
+    for n in [4, 5] {
+        let exchange = world.exchange().expect("it has one");
+        exchange.set("input", n).expect("it is set");
+        world.run("assert(kept == _io) double()").expect("it runs");
+        assert_eq!(exchange.get::<i64>("output").expect("a number"), 2 * n);
+    }
+    let mut world = open(world.close().expect("open"));
+    world
+        .run("assert(kept == _io and next(_io) == nil)")
+        .expect("it runs");
+}
+
+#[test]
+fn rows_go_into_snapshots_and_come_back() {
+    let program =
+        "_home.b = { 'b' } _home[1] = _home.b _home[2.5] = ('long'):rep(1000) _home.a = 'a'
+        deep = { ext.table() } deep[1].x = deep deep[1].f = function() return deep end
+        for i = 1, 3000 do deep[1][i] = i end";
+    let mut one = open(Box::new(MemoryStore::new()));
+    one.run(program).expect("it runs");
+    let mut other = open(Box::new(MemoryStore::new()));
+    other
+        .run("_home.garbage = { ext.table() } _home.garbage[1].x = {} _home.a = {}")
+        .expect("it runs");
+    other.run("_home.garbage = nil").expect("it runs");
+    other.run(program).expect("it runs");
+    let mut files = Vec::new();
+    for world in [one, other] {
+        let mut file = Vec::new();
+        let store = world.close().expect("open");
+        evermoon_store::care::export(store.as_ref(), &mut file, &mut go_on).expect("it is written");
+        files.push(file);
+    }
+    assert!(files[0] == files[1], "equal worlds, equal bytes");
+    let mut store = MemoryStore::new();
+    evermoon_store::care::import(&mut store, &mut &files[0][..], &mut go_on).expect("it is read");
+    let report = evermoon_store::care::verify(&store, &mut go_on).expect("it can be read");
+    assert!(
+        report.broken.is_empty() && report.garbage == 0,
+        "{report:?}"
+    );
+    let mut world = open(Box::new(store));
+    let said: (bool, i64, bool, i64) = world
+        .eval("return _home.b == _home[1] and _home.b[1] == 'b', #_home[2.5], deep[1].f() == deep and deep[1].x == deep, ext.count(deep[1])")
+        .expect("it runs");
+    assert_eq!(said, (true, 4000, true, 3002));
+    let mut again = Vec::new();
+    world.run("deep[1].y = 1").expect("it runs");
+    world.run("deep[1].y = nil").expect("it runs");
+    let store = world.close().expect("open");
+    evermoon_store::care::export(store.as_ref(), &mut again, &mut go_on).expect("it is written");
+    // Every byte of a row is checked.
+    for at in (12..files[0].len()).step_by(97) {
+        let mut broken = files[0].clone();
+        broken[at] ^= 0x10;
+        let mut store = MemoryStore::new();
+        evermoon_store::care::import(&mut store, &mut &broken[..], &mut go_on)
+            .expect_err("it is damaged");
+    }
+}
+
+#[test]
+fn rows_of_dead_tables_are_garbage_and_damaged_ones_have_paths() {
+    let mut world = open(Box::new(MemoryStore::new()));
+    world
+        .run("_home.keep = { {} } _home.gone = ext.table() for i = 1, 100 do _home.gone[i] = { i } end")
+        .expect("it runs");
+    world.run("_home.gone = nil").expect("it runs");
+    let mut store = world.close().expect("open");
+    let rows = |store: &dyn Store| {
+        store
+            .scan(Scan::range(b"x", Some(b"y")))
+            .expect("rows")
+            .len()
+    };
+    assert_eq!(rows(store.as_ref()), 101);
+    let freed = evermoon_store::care::remove_garbage(store.as_mut(), &mut go_on).expect("it goes");
+    assert!(freed.entries >= 201, "{freed:?}");
+    assert_eq!(rows(store.as_ref()), 1);
+    // A row is damaged.
+    let (key, mut value) = store
+        .scan(Scan::range(b"x", Some(b"y")))
+        .expect("rows")
+        .remove(0);
+    value[0] ^= 1;
+    let (epoch, version) = (
+        store.lease().expect("ours"),
+        store.head().expect("a head").version,
+    );
+    let mut batch = Batch::new();
+    batch.put(key, value);
+    store
+        .commit(version, epoch, &batch, Durability::Durable)
+        .expect("it is written");
+    let report = evermoon_store::care::verify(store.as_ref(), &mut go_on).expect("it can be read");
+    assert_eq!(report.broken.len(), 1);
+    assert_eq!(report.broken[0].path, "_home.keep");
+    let mut world = open(store);
+    let error = world.run("return _home.keep").expect_err("it is damaged");
+    assert!(
+        error
+            .to_string()
+            .contains("damaged record in the world: a row of object"),
+        "{error}"
+    );
+    let mut store = world.close().expect("open");
+    evermoon_store::care::quarantine(store.as_mut(), &report.broken).expect("it is put aside");
+    let mut world = open(store);
+    assert!(
+        world
+            .eval::<bool>("return _home.keep == nil")
+            .expect("it runs")
     );
 }

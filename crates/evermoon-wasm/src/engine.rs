@@ -140,12 +140,12 @@ pub struct Engine {
     handler: Option<Value>,
     /// Buffer for arguments.
     values: Vec<Value>,
-    /// The world that is attached (`world.rs`).
-    pub world: Option<World>,
     /// What the slots of a call that is tried again name.
     retried_text: Vec<u8>,
     /// `em_close` was called: every object with a finalizer is on the list of those whose turn it is.
     closing: bool,
+    /// The world that is attached (`world.rs`).
+    pub world: Option<World>,
 }
 
 /// `__gc` of companions: tells the host.

@@ -29,6 +29,11 @@ const SLOT = 16;
 const TURN = 8;
 /** What one entry into the module should take. */
 const ENTRY = 4;
+/**
+ * Most slices in one entry: so few that one which is a hundred times dearer than those before it (their work is metered, not their time) does not
+ * hold up a frame, and so many that entering costs nothing beside them.
+ */
+const SLICES_MAX = 16;
 
 /** What a run may do, and where its output goes. Nested calls (a host function that calls Lua) are part of it. */
 export class RunState {
@@ -359,8 +364,8 @@ function enter(core: Core, run: RunState, go: () => number): number {
   settle(core, run);
   core.instance.view();
   if (status === Status.Slice) {
-    if (took < ENTRY / 2 && run.slices < 4096) run.slices *= 2;
-    else if (took > ENTRY * 2 && run.slices > 1) run.slices = Math.max(1, run.slices >> 1);
+    if (took < ENTRY / 2) run.slices = Math.min(run.slices * 2, SLICES_MAX);
+    else if (took > ENTRY * 2) run.slices = Math.max(1, Math.floor((run.slices * ENTRY) / took));
   }
   return status;
 }

@@ -1,20 +1,26 @@
 /**
  * The output: text as it streams, values, errors, questions. Text is gathered and put on the page once a frame; only the last part of a flood is
- * kept, so a program that prints without end costs the page nothing that grows.
+ * kept, so a program that prints without end costs the page nothing that grows. A stretch of text is cut into parts, of which only the
+ * last changes and only those in sight are laid out, so that a frame's work does not depend on how much there is.
  */
 import type { LuaValue } from 'evermoon';
 import { tree } from './tree';
 
-/** Characters of one stretch of text that stay on the page, and how much is cut off when there are more. */
+/** Characters of one stretch of text that stay on the page. */
 const TEXT_MAX = 200_000;
-const TEXT_CUT = 60_000;
+/** Characters of one part of it, up to the end of a line; a line much longer than that is broken. */
+const PART = 4_000;
+const LINE_MAX = 40_000;
 /** Blocks (texts, values, errors) that stay. */
 const BLOCKS_MAX = 400;
 
 export class OutputView {
   readonly #element: HTMLElement;
+  /** The stretch of text that grows, its last part with its text, and the characters in the parts before. */
   #text: HTMLElement | undefined;
-  #shown = '';
+  #part: HTMLElement | undefined;
+  #last = '';
+  #before = 0;
   #pending = '';
   #dropped = false;
   #frame = 0;
@@ -51,28 +57,47 @@ export class OutputView {
     if (this.#pending === '') return;
     const follow = this.#atEnd;
     if (!this.#text) {
-      this.#text = document.createElement('pre');
+      this.#text = document.createElement('div');
       this.#text.className = 'text';
-      this.#shown = '';
+      this.#last = '';
+      this.#before = 0;
+      this.#begin();
       this.#push(this.#text);
     }
-    const added = this.#pending;
+    let text = this.#last + this.#pending;
     this.#pending = '';
-    const cut = this.#dropped || this.#shown.length + added.length > TEXT_MAX || added.includes('\r');
-    this.#shown += added;
-    if (cut) {
-      this.#shown = this.#shown.replace(/[^\n]*\r(?!\n)/g, '');
-      if (this.#shown.length > TEXT_MAX) {
-        this.#shown = this.#shown.slice(this.#shown.indexOf('\n', this.#shown.length - TEXT_MAX + TEXT_CUT) + 1);
-        this.#dropped = true;
-      }
-      this.#text.classList.toggle('cut', this.#dropped);
-      this.#text.textContent = this.#shown;
-      this.#dropped = false;
-    } else {
-      this.#text.append(added);
+    if (text.length > TEXT_MAX) {
+      const from = text.length - TEXT_MAX;
+      text = text.slice(text.indexOf('\n', from) + 1 || from);
+      this.#dropped = true;
     }
+    if (text.includes('\r')) text = text.replace(/[^\n]*\r(?!\n)/g, '');
+    for (;;) {
+      const end = endOfPart(text);
+      if (end < 0) break;
+      const part = text.slice(0, end);
+      // A line break at the end of an element does not show.
+      this.#part!.textContent = part.endsWith('\n') ? `${part}\n` : part;
+      this.#before += end;
+      text = text.slice(text[end] === '\n' ? end + 1 : end);
+      this.#begin();
+    }
+    this.#last = text;
+    this.#part!.textContent = text;
+    while (this.#before > TEXT_MAX) {
+      const first = this.#text.firstElementChild!;
+      this.#before -= first.textContent!.length;
+      first.remove();
+      this.#dropped = true;
+    }
+    if (this.#dropped) this.#text.classList.add('cut');
+    this.#dropped = false;
     if (follow) this.#scroll();
+  }
+
+  #begin(): void {
+    this.#part = document.createElement('pre');
+    this.#text!.append(this.#part);
   }
 
   /** A line that was typed. */
@@ -179,4 +204,13 @@ export class OutputView {
     this.#element.append(element);
     while (this.#element.childElementCount > BLOCKS_MAX) this.#element.firstElementChild?.remove();
   }
+}
+
+/** Where the first part of a text ends; -1 if all of it is the last part. */
+function endOfPart(text: string): number {
+  if (text.length <= PART) return -1;
+  const before = text.lastIndexOf('\n', PART);
+  const end = before > 0 ? before : text.indexOf('\n', PART);
+  if (end >= 0 && end <= LINE_MAX) return end;
+  return text.length > LINE_MAX ? LINE_MAX : -1;
 }

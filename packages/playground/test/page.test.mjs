@@ -70,35 +70,73 @@ test('output streams while the program runs', () =>
     assert.match(await printed(page), /first\nsecond/);
   }));
 
-test('an endless loop leaves frames of at most 100 ms, and Esc stops it', () =>
+/** The longest gap between two frames in so many milliseconds. */
+const longestGap = (page, milliseconds) =>
+  page.evaluate(
+    (milliseconds) =>
+      new Promise((resolve) => {
+        const start = performance.now();
+        let last = start;
+        let gap = 0;
+        const step = (now) => {
+          gap = Math.max(gap, now - last);
+          last = now;
+          if (now - start < milliseconds) requestAnimationFrame(step);
+          else resolve(gap);
+        };
+        requestAnimationFrame(step);
+      }),
+    milliseconds,
+  );
+
+// Programs that work without end, each in its own way: none may hold up the page's frames.
+const busy = {
+  'an endless loop': 'local n = 0\nwhile true do n = n + 1 end',
+  'an endless recursion': 'local function f(n) return n end\nwhile true do pcall(function() local function g() return 1 + g() end g() end) f(1) end',
+  'printing without end': 'local n = 0\nwhile true do n = n + 1 print(n) end',
+  'printing long lines': 'local s = ("x"):rep(1000)\nwhile true do print(s) end',
+  'sorting a million integers': `while true do
+    local t, x = {}, 42
+    for i = 1, 1000000 do x = (x * 1103 + 12345) % 1048573 t[i] = x end
+    table.sort(t)
+  end`,
+  'sorting a million strings': `local t, x = {}, 42
+    for i = 1, 300000 do x = (x * 1103 + 12345) % 1048573 t[i] = "w" .. x end
+    while true do table.sort(t) for i = 1, #t do local j = x % i + 1 x = (x * 1103 + 12345) % 1048573 t[i], t[j] = t[j], t[i] end end`,
+  'string.rep': 'while true do local s = ("x"):rep(50000000) end',
+  'string.gsub': 'local s = ("word "):rep(1000000)\nwhile true do s:gsub("%a+", "<%0>") end',
+  'string.gsub with a function': 'local s = ("word "):rep(300000)\nwhile true do s:gsub("%a+", function(w) return w .. w end) end',
+  'concatenation': 'local s = ("x"):rep(20000000)\nwhile true do local t = s .. s end',
+  'table.concat': 'local t = {}\nfor i = 1, 1000000 do t[i] = i end\nwhile true do table.concat(t, ",") end',
+  'table.insert and remove at the front': 'local t = {}\nfor i = 1, 1000000 do t[i] = i end\nwhile true do table.insert(t, 1, 0) table.remove(t, 1) end',
+  'collections of a large heap': 'local t = {}\nfor i = 1, 500000 do t[i] = {} end\nwhile true do collectgarbage() end',
+  'churn in a large heap': 'local t = {}\nfor i = 1, 300000 do t[i] = {} end\nlocal u = {}\nwhile true do for i = 1, 1000 do u[i] = { i } end end',
+};
+for (const [name, code] of Object.entries(busy)) {
+  test(`frames of at most 100 ms: ${name}`, () =>
+    withPage(async (page) => {
+      await write(page, code);
+      await page.keyboard.press('Control+Enter');
+      await ended(page, 'running');
+      await page.waitForTimeout(300);
+      const longest = await longestGap(page, 4000);
+      console.log(`${name}: longest gap between frames ${longest.toFixed(1)} ms`);
+      // EVERMOON_FRAME_MAX: for machines that are busy with other things.
+      assert.ok(longest <= Number(process.env.EVERMOON_FRAME_MAX ?? 100), `a frame took ${longest} ms`);
+      await page.keyboard.press('Escape');
+      await ended(page, 'stopped', 5000);
+    }));
+}
+
+test('what was stopped can be looked at, and the page runs the next program', () =>
   withPage(async (page) => {
     await write(page, 'local n = 0\nwhile true do n = n + 1 end');
     await page.keyboard.press('Control+Enter');
     await ended(page, 'running');
-    await page.waitForTimeout(300);
-    const longest = await page.evaluate(
-      () =>
-        new Promise((resolve) => {
-          const start = performance.now();
-          let last = start;
-          let gap = 0;
-          const step = (now) => {
-            gap = Math.max(gap, now - last);
-            last = now;
-            if (now - start < 2000) requestAnimationFrame(step);
-            else resolve(gap);
-          };
-          requestAnimationFrame(step);
-        }),
-    );
-    console.log(`longest gap between frames: ${longest.toFixed(1)} ms`);
-    assert.ok(longest <= 100, `a frame took ${longest} ms`);
     await page.keyboard.press('Escape');
     await ended(page, 'stopped', 2000);
-    // Its globals can be looked at,
     await line(page, '_VERSION');
     await page.locator('#output .values').getByText('Lua 5.4').waitFor();
-    // and the page runs the next program.
     await write(page, 'print "again"');
     await page.click('#run');
     await ended(page, 'done');
@@ -107,13 +145,30 @@ test('an endless loop leaves frames of at most 100 ms, and Esc stops it', () =>
 
 test('a program that prints without end does not drown the page', () =>
   withPage(async (page) => {
-    await write(page, 'local n = 0\nwhile true do n = n + 1 print(n) end');
+    for (const code of ['local n = 0\nwhile true do n = n + 1 print(n) end', 'while true do print(("x"):rep(1000000)) end']) {
+      await write(page, code);
+      await page.click('#run');
+      await page.waitForTimeout(2500);
+      await page.click('#stop');
+      await ended(page, 'stopped', 3000);
+      const [length, elements] = await page.evaluate(() => {
+        const output = document.getElementById('output');
+        return [output.textContent.length, output.querySelectorAll('*').length];
+      });
+      assert.ok(length < 700_000, `${length} characters on the page`);
+      assert.ok(elements < 5000, `${elements} elements on the page`);
+    }
+    await write(page, 'for i = 1, 100000 do print(i) end');
     await page.click('#run');
-    await page.waitForTimeout(2500);
-    await page.click('#stop');
-    await ended(page, 'stopped', 3000);
-    const length = await page.evaluate(() => document.getElementById('output').textContent.length);
-    assert.ok(length < 700_000, `${length} characters on the page`);
+    await ended(page, 'done');
+    // (What is out of sight is not in `innerText`.)
+    const parts = await page.locator('#output .text > pre').evaluateAll((all) => all.map((part) => part.textContent));
+    const lines = parts.join('\n').trimEnd().split('\n');
+    assert.deepEqual(lines.slice(-3), ['99998', '99999', '100000']);
+    // Nothing is missing or doubled where parts meet.
+    const numbers = lines.filter((text) => /^\d+$/.test(text)).map(Number);
+    for (let i = 1; i < numbers.length; i++) assert.equal(numbers[i], numbers[i - 1] + 1);
+    assert.ok(numbers.length > 10_000, `${numbers.length} lines`);
   }));
 
 test('an error is marked at its line, with its traceback; editing takes the mark away', () =>

@@ -226,6 +226,10 @@ impl Builder {
         let report = Rc::new(RefCell::new(None));
         let made = open_libraries(&mut vm, self.libraries)
             .and_then(|()| self.modules.iter().try_for_each(|open| open(&mut vm)))
+            .and_then(|()| match self.world {
+                Some(_) => crate::stdlib::ext::open(&mut vm),
+                None => Ok(()),
+            })
             .and_then(|()| operations::register(&mut vm, &report));
         if let Ok(natives) = &made {
             // Programs under way have it on their stacks.

@@ -50,7 +50,7 @@ impl Table {
         let found = lua.with(|vm| {
             let table = self.raw(&lua, vm)?;
             let key = lua.to_raw(vm, &key)?;
-            let raw = table.get(key);
+            let raw = vm.get_raw(table, key)?;
             // Only an absent field of a table with a metatable may mean more.
             Ok(if raw.is_nil() && table.metatable.is_some() {
                 None
@@ -94,7 +94,8 @@ impl Table {
         let value = lua.with(|vm| {
             let table = self.raw(&lua, vm)?;
             let key = lua.to_raw(vm, &key)?;
-            Ok(lua.to_value(vm, table.get(key)))
+            let raw = vm.get_raw(table, key)?;
+            Ok(lua.to_value(vm, raw))
         })?;
         V::from_lua(value, &lua)
     }
@@ -128,18 +129,19 @@ impl Table {
     /// `rawlen(table)`
     pub fn raw_len(&self) -> usize {
         let Ok(lua) = self.0.lua() else { return 0 };
-        lua.with(|vm| Ok(self.raw(&lua, vm)?.border() as usize))
-            .unwrap_or(0)
+        lua.with(|vm| {
+            let table = self.raw(&lua, vm)?;
+            Ok(vm.raw_length(table)? as usize)
+        })
+        .unwrap_or(0)
     }
 
     /// Whether it has no fields.
     pub fn is_empty(&self) -> bool {
         let Ok(lua) = self.0.lua() else { return true };
         lua.with(|vm| {
-            Ok(matches!(
-                self.raw(&lua, vm)?.next(Raw::NIL, &mut 0),
-                Ok(None)
-            ))
+            let table = self.raw(&lua, vm)?;
+            Ok(vm.raw_next(table, Raw::NIL, &mut 0)?.is_none())
         })
         .unwrap_or(true)
     }
@@ -192,7 +194,8 @@ impl Table {
         let lua = self.0.lua().ok()?;
         lua.with(|vm| {
             let table = self.raw(&lua, vm)?;
-            Ok(table.metatable.map(|m| Table(lua.hold(vm, Raw::table(m)))))
+            let metatable = vm.heap.metatable_of_table(table);
+            Ok(metatable.map(|m| Table(lua.hold(vm, Raw::table(m)))))
         })
         .ok()
         .flatten()
@@ -207,6 +210,9 @@ impl Table {
                 Some(m) => Some(m.raw(&lua, vm)?),
                 None => None,
             };
+            if metatable.is_some_and(|m| m.header.is_external()) {
+                return Err(Error::runtime("an external table cannot be a metatable").into());
+            }
             vm.set_table_metatable(table, metatable);
             Ok(())
         })
@@ -250,13 +256,8 @@ impl<K: FromLua, V: FromLua> Iterator for Pairs<'_, K, V> {
             let pair = lua.with(|vm| {
                 let table = self.table.raw(&lua, vm)?;
                 let key = lua.to_raw(vm, &key)?;
-                match table.next(key, &mut hint) {
-                    Ok(Some((key, value))) => {
-                        Ok(Some((lua.to_value(vm, key), lua.to_value(vm, value))))
-                    }
-                    Ok(None) => Ok(None),
-                    Err(()) => Err(Error::runtime("invalid key to 'next'").into()),
-                }
+                let pair = vm.raw_next(table, key, &mut hint)?;
+                Ok(pair.map(|(key, value)| (lua.to_value(vm, key), lua.to_value(vm, value))))
             })?;
             Ok(pair.map(|(key, value)| (key, value, lua, hint)))
         };

@@ -4,7 +4,9 @@
 use super::error::{Error, Result};
 use super::lua::Lua;
 use super::run::Run;
+use super::table::Table;
 use super::value::Value;
+use crate::heap::value::Value as Raw;
 use crate::persist::{Delta, LoadError, Statistics};
 use crate::vm::task::Stage;
 
@@ -29,6 +31,14 @@ impl Lua {
     /// Whether a world is attached ([`Builder::world`](super::Builder::world)).
     pub fn has_world(&self) -> bool {
         self.inner.vm.try_borrow().is_ok_and(|vm| vm.has_world())
+    }
+
+    /// A table whose rows are in the world's store one by one, as `ext.table()` makes it.
+    pub fn create_external_table(&self) -> Result<Table> {
+        self.with(|vm| {
+            let table = vm.new_external_table()?;
+            Ok(Table(self.hold(vm, Raw::table(table))))
+        })
     }
 
     /// What has changed since the last commit, to be put into the store in one atomic batch; then say how that went with

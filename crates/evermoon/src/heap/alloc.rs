@@ -86,6 +86,108 @@ pub struct Pools {
     pub(super) large: Vec<(*mut Header, usize)>,
     /// Bytes taken from the system, for statistics.
     pub system_bytes: usize,
+    /// Pages are being given back.
+    release: Option<Box<Release>>,
+}
+
+/// The giving back of pages, class by class. The free list of the class in hand is taken off, so that nothing of it is allocated meanwhile; it
+/// is walked once to find pages all of whose blocks are in it, and once to leave those out.
+struct Release {
+    class: usize,
+    begun: bool,
+    /// Pages by their addresses, and how much of each is free.
+    order: Vec<usize>,
+    free_bytes: Vec<usize>,
+    /// The list that was taken off, and how far it has been walked.
+    list: *mut FreeBlock,
+    at: *mut FreeBlock,
+    /// Which pages go, once that is known.
+    gone: Vec<bool>,
+}
+
+impl Default for Release {
+    fn default() -> Release {
+        Release {
+            class: 0,
+            begun: false,
+            order: Vec::new(),
+            free_bytes: Vec::new(),
+            list: std::ptr::null_mut(),
+            at: std::ptr::null_mut(),
+            gone: Vec::new(),
+        }
+    }
+}
+
+impl Release {
+    /// The page of a block, by its number when this began. Pages are only added meanwhile.
+    fn page_of(&self, pages: &[Page], block: *mut FreeBlock) -> usize {
+        let behind = |&i: &usize| pages[i].start <= block.cast();
+        self.order[self.order.partition_point(behind) - 1]
+    }
+
+    /// Goes on with a class of blocks of `size` bytes. True when it is done.
+    fn go_on(
+        &mut self,
+        class: &mut Class,
+        size: usize,
+        blocks: &mut usize,
+        system_bytes: &mut usize,
+    ) -> bool {
+        if !self.begun {
+            self.begun = true;
+            let mut by_start = Map::new();
+            for (i, page) in class.pages.iter().enumerate() {
+                by_start.insert(page.start as usize, i);
+            }
+            self.order = by_start.values().copied().collect();
+            self.free_bytes = vec![0; class.pages.len()];
+            self.list = std::mem::replace(&mut class.free, std::ptr::null_mut());
+            self.at = self.list;
+        }
+        // SAFETY (both walks): invariant 1; nobody else has the blocks of this list.
+        if self.gone.is_empty() {
+            while !self.at.is_null() {
+                if *blocks == 0 {
+                    return false;
+                }
+                *blocks -= 1;
+                let page = self.page_of(&class.pages, self.at);
+                self.free_bytes[page] += size;
+                self.at = unsafe { (*self.at).next };
+            }
+            let full = |(free, page): (&usize, &Page)| *free == page.bytes;
+            self.gone = self.free_bytes.iter().zip(&class.pages).map(full).collect();
+            self.at = self.list;
+        }
+        while !self.at.is_null() {
+            if *blocks == 0 {
+                return false;
+            }
+            *blocks -= 1;
+            let block = self.at;
+            self.at = unsafe { (*block).next };
+            if !self.gone[self.page_of(&class.pages, block)] {
+                // SAFETY: a free block.
+                unsafe { (*block).next = class.free }
+                class.free = block;
+            }
+        }
+        let mut n = 0;
+        let gone = &self.gone;
+        class.pages.retain(|page| {
+            let gone = gone.get(n).copied().unwrap_or(false);
+            n += 1;
+            if gone {
+                class.bytes -= page.bytes;
+                *system_bytes -= page.bytes;
+                // SAFETY: allocated with this layout; all its blocks were in the list, and are in none any more.
+                unsafe { dealloc(page.start, layout(page.bytes)) }
+            }
+            !gone
+        });
+        true
+    }
 }
 
 const fn class_of(size: usize) -> usize {
@@ -147,64 +249,6 @@ impl Class {
         self.bump = block.wrapping_add(size);
         sanitizer::unpoison(block, size);
         block
-    }
-
-    /// Gives the pages without a block in use back to the system.
-    fn release_free_pages(&mut self, size: usize, system_bytes: &mut usize) {
-        let mut by_start = Map::new();
-        for (i, page) in self.pages.iter().enumerate() {
-            by_start.insert(page.start as usize, i);
-        }
-        let order: Vec<usize> = by_start.values().copied().collect();
-        let pages = &self.pages;
-        let page_of =
-            |block: *mut u8| order[order.partition_point(|&i| pages[i].start <= block) - 1];
-        let mut free_bytes = vec![0; pages.len()];
-        let mut block = self.free;
-        while !block.is_null() {
-            free_bytes[page_of(block.cast())] += size;
-            // SAFETY: invariant 1.
-            block = unsafe { (*block).next };
-        }
-        if self.bump != self.bump_end {
-            free_bytes[page_of(self.bump)] += self.bump_end as usize - self.bump as usize;
-        }
-        let gone: Vec<bool> = free_bytes
-            .iter()
-            .zip(pages)
-            .map(|(free, page)| *free == page.bytes)
-            .collect();
-        if !gone.contains(&true) {
-            return;
-        }
-        // What stays of the free list keeps its order.
-        let mut link = &raw mut self.free;
-        // SAFETY: invariant 1; `link` is the list's head or lies in a free block of a page that stays.
-        unsafe {
-            while !(*link).is_null() {
-                let block = *link;
-                if gone[page_of(block.cast())] {
-                    *link = (*block).next;
-                } else {
-                    link = &raw mut (*block).next;
-                }
-            }
-        }
-        if self.bump != self.bump_end && gone[page_of(self.bump)] {
-            self.bump = std::ptr::null_mut();
-            self.bump_end = std::ptr::null_mut();
-        }
-        let mut at = 0;
-        self.pages.retain(|page| {
-            at += 1;
-            if gone[at - 1] {
-                self.bytes -= page.bytes;
-                *system_bytes -= page.bytes;
-                // SAFETY: allocated with this layout; no block of it is in use or in the free list.
-                unsafe { dealloc(page.start, layout(page.bytes)) }
-            }
-            !gone[at - 1]
-        });
     }
 
     /// # Safety
@@ -278,6 +322,7 @@ impl Pools {
             buffers: [const { Class::new(0) }; CLASSES],
             large: Vec::new(),
             system_bytes: 0,
+            release: None,
         }
     }
 
@@ -296,6 +341,24 @@ impl Pools {
     fn object_large(&mut self, size: usize) -> *mut u8 {
         // SAFETY: the layout is not empty.
         let block = unsafe { alloc(layout(size)) };
+        if block.is_null() {
+            std::alloc::handle_alloc_error(layout(size));
+        }
+        self.system_bytes += size;
+        self.large.push((block.cast(), size));
+        block
+    }
+
+    /// The same, with zeros in it.
+    pub(super) fn object_zeroed(&mut self, size: usize) -> *mut u8 {
+        if size <= POOLED_MAX {
+            let block = self.object(size);
+            // SAFETY: a block of that size.
+            unsafe { block.write_bytes(0, size) };
+            return block;
+        }
+        // SAFETY: the layout is not empty.
+        let block = unsafe { alloc_zeroed(layout(size)) };
         if block.is_null() {
             std::alloc::handle_alloc_error(layout(size));
         }
@@ -388,17 +451,36 @@ impl Pools {
         }
     }
 
-    /// Gives pages without a block in use back to the system. Not while the sweeper walks the pages.
-    pub(super) fn release_free_pages(&mut self) {
-        // Free blocks cannot be looked at then.
-        if cfg!(feature = "asan") {
-            return;
+    /// Begins to give pages without a block in use back to the system. Not while the sweeper walks the pages.
+    pub(super) fn begin_release(&mut self) {
+        // Free blocks cannot be looked at with `asan`.
+        if self.release.is_none() && !cfg!(feature = "asan") {
+            self.release = Some(Box::new(Release::default()));
         }
-        for classes in [&mut self.objects, &mut self.buffers] {
-            for (i, class) in classes.iter_mut().enumerate() {
-                class.release_free_pages(i * GRAIN, &mut self.system_bytes);
+    }
+
+    /// Goes on with it for about so many free blocks. True when it is done.
+    pub(super) fn go_on_releasing(&mut self, mut blocks: usize) -> bool {
+        let Some(mut release) = self.release.take() else {
+            return true;
+        };
+        while release.class < 2 * CLASSES {
+            let size = release.class % CLASSES * GRAIN;
+            let class = if release.class < CLASSES {
+                &mut self.objects[release.class]
+            } else {
+                &mut self.buffers[release.class - CLASSES]
+            };
+            if !release.go_on(class, size, &mut blocks, &mut self.system_bytes) {
+                self.release = Some(release);
+                return false;
             }
+            release = Box::new(Release {
+                class: release.class + 1,
+                ..Release::default()
+            });
         }
+        true
     }
 
     pub(super) fn object_page_count(&self) -> usize {
@@ -432,6 +514,10 @@ impl Pools {
 
     /// The pools agree with what is in use: `buffers` are the sizes of all buffers that have an owner.
     pub(super) fn check(&self, buffers: &[usize]) -> Result<(), String> {
+        // A free list is off its class then.
+        if self.release.is_some() {
+            return Ok(());
+        }
         let mut owned = [0; CLASSES];
         let mut large_bytes = 0;
         for &size in buffers.iter().filter(|&&size| size > 0) {

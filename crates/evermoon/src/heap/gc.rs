@@ -11,6 +11,9 @@
 //! the bytes that were marked, and the next cycle's start is set. The sweep only gives memory back, so its order and pace, which depend
 //! on the platform's layout, are invisible. All counts are logical bytes (`heap/mod.rs`).
 //!
+//! No step takes long: large tables are traversed in parts, and traversed again before the atomic phase if they were written to meanwhile;
+//! the sweep goes by pages. What the atomic phase does at once is the stacks, weak tables, and what was written to last.
+//!
 //! Pacing (as PUC 5.4): a cycle starts when the bytes reach `pause` percent of those that survived the last one. While marking, each
 //! `2^step_size` bytes allocated pay for `step_size_bytes / 16 * step_mul` traversed slots; so marking ends long before the heap has doubled.
 #![allow(unsafe_code)]
@@ -26,8 +29,38 @@ use super::value::{Value, tag};
 use super::{COROUTINE_BYTES, coroutine::Coroutine};
 use std::collections::VecDeque;
 
+/// Slots of a table that are traversed in one go while the program runs.
+const PART: usize = 1 << 14;
+/// Tables with more slots are traversed again before the atomic phase if they were written to after their turn.
+const LARGE: usize = 1 << 12;
+/// How often that is done in a cycle.
+const ROUNDS: u8 = 2;
+/// Most slots that a step traverses, however much was allocated: what is left is done at the next safe points.
+const STEP_SLOTS: i64 = 1 << 16;
+/// Bytes of the heap that a slice of the sweep is for.
+const SWEEP_BYTES: usize = 1 << 20;
+/// Pages that are swept in one go by a full collection, and how many large objects count as a page.
+const STEP_PAGES: usize = 64;
+const LARGE_PER_PAGE: usize = 64;
+
 /// Bytes that the pools may hold beyond twice what is in use before a full collection gives pages back.
 const POOLS_SPARE: usize = 1 << 20;
+
+/// Free blocks that are looked at in one go when pages are given back.
+const RELEASE_BLOCKS: usize = 1 << 14;
+
+/// What a page of the sweep counts as in slots of marking, roughly.
+const PAGE_SLOTS: usize = 2048;
+
+/// What [`Heap::gc_advance`] has come to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Advance {
+    Working,
+    /// The atomic phase of a cycle is over.
+    Marked,
+    /// A cycle has ended.
+    Swept,
+}
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Phase {
@@ -56,6 +89,12 @@ pub struct Collector {
     /// Every step is a whole cycle, and each allocation makes a step due: for tests.
     pub stress: bool,
     pub(super) gray: Vec<Gc<Header>>,
+    /// A table of which only so many slots are traversed yet.
+    pub(super) partial: Option<(Gc<Table>, usize)>,
+    /// How often tables were taken from `gray_again` in this cycle.
+    rounds: u8,
+    /// Work of steps since the engine asked last: slots, and pages in slots.
+    recent: usize,
     pub(super) gray_again: Vec<Gc<Header>>,
     weak_values: Vec<Gc<Table>>,
     ephemerons: Vec<Gc<Table>>,
@@ -71,8 +110,12 @@ pub struct Collector {
     /// In the atomic phase: weak tables are then entered in their lists.
     atomic: bool,
     pub(super) sweep_cursor: (usize, usize),
-    sweep_pages: usize,
-    /// A slice sweeps this part of the pages. Nothing that a program sees depends on it: tests change it.
+    /// Where the sweep of the large objects stands.
+    sweep_large: usize,
+    /// Slices of the sweep that are still to come, and pages in each.
+    sweep_steps: usize,
+    sweep_batch: usize,
+    /// Eighths of a slice's even share of the pages that it sweeps, inverted. Nothing that a program sees depends on it: tests change it.
     sweep_share: usize,
     /// Bytes between the end of this sweep slice and the start of the next cycle.
     sweep_rest: isize,
@@ -101,6 +144,9 @@ impl Collector {
             suspended: false,
             stress: false,
             gray: Vec::new(),
+            partial: None,
+            rounds: 0,
+            recent: 0,
             gray_again: Vec::new(),
             weak_values: Vec::new(),
             ephemerons: Vec::new(),
@@ -111,7 +157,9 @@ impl Collector {
             marked: 0,
             atomic: false,
             sweep_cursor: (0, 0),
-            sweep_pages: 0,
+            sweep_large: 0,
+            sweep_steps: 0,
+            sweep_batch: 0,
             sweep_share: 8,
             sweep_rest: 0,
             sweep_slice: 0,
@@ -187,17 +235,14 @@ impl Heap {
 
     /// One step when the debt says that it is due. True when a cycle's atomic phase was passed.
     pub fn gc_step(&mut self, mut roots: Roots<'_>) -> bool {
-        let step_bytes = 1isize << self.gc.step_size.min(40);
-        // How many slices the sweep has depends on the platform's layout. So it is paced by nothing but what has been allocated since the
-        // atomic phase: a step does all the slices that are due by now, also while no cycle may begin, and then begins the cycle that is due.
-        while self.gc.phase == Phase::Sweep {
-            self.gc_sweep_slice();
+        self.pools.go_on_releasing(usize::MAX);
+        // Also while no cycle may begin: what the sweep has of the debt is not to be lost.
+        if self.gc.phase == Phase::Sweep {
+            self.gc_sweep_step();
             if self.gc.phase == Phase::Pause {
                 self.checked("swept", &roots);
             }
-            if self.debt <= 0 {
-                return false;
-            }
+            return false;
         }
         if self.gc.stopped || self.gc.suspended {
             self.debt = -(16 << 10);
@@ -207,17 +252,26 @@ impl Heap {
             self.gc_begin(&mut roots);
             self.debt = 0;
         }
+        let step_bytes = 1i64 << self.gc.step_size.min(30);
         self.gc_mark_some(step_bytes, &mut roots)
     }
 
-    /// Sweeps some pages, and takes what that pays for from the debt.
-    fn gc_sweep_slice(&mut self) {
-        let last = self.gc.sweep_rest <= self.gc.sweep_slice;
-        if last || self.gc_sweep(self.gc.sweep_pages / self.gc.sweep_share + 1) {
+    /// A slice of the sweep. How many there are, and how many bytes apart, is reckoned from logical sizes; only how many pages each of
+    /// them takes depends on the platform. So the sweep counts as under way until its last slice, also when there is nothing left to sweep.
+    fn gc_sweep_step(&mut self) {
+        let over = self.debt;
+        self.gc_sweep(self.gc.sweep_batch);
+        self.gc.sweep_steps = self.gc.sweep_steps.saturating_sub(1);
+        let behind = over.max(over.saturating_sub(self.gc.sweep_rest));
+        if self.gc.sweep_steps == 0 || self.gc_in_a_hurry(behind) {
             self.end_sweep();
+        } else if self.gc.sweep_rest <= self.gc.sweep_slice {
+            // The next cycle is due already: the sweep goes on at every safe point.
+            self.gc.sweep_rest += 1 - over;
+            self.debt = 1;
         } else {
             self.gc.sweep_rest -= self.gc.sweep_slice;
-            self.debt -= self.gc.sweep_slice;
+            self.debt = over - self.gc.sweep_slice;
         }
     }
 
@@ -225,10 +279,30 @@ impl Heap {
     /// whoever looks at it or changes it.
     pub(crate) fn end_sweep(&mut self) {
         if self.gc.phase == Phase::Sweep {
-            while !self.gc_sweep(usize::MAX) {}
-            self.gc.phase = Phase::Pause;
-            self.debt -= self.gc.sweep_rest;
-            self.gc.sweep_rest = 0;
+            self.sweep_all();
+            self.leave_sweep();
+        }
+    }
+
+    /// All is swept, and what is left of the time until the next cycle is the debt again.
+    fn leave_sweep(&mut self) {
+        self.gc.phase = Phase::Pause;
+        self.debt = self.debt.saturating_sub(self.gc.sweep_rest);
+        self.gc.sweep_rest = 0;
+    }
+
+    /// Frees all that is dead now. Nothing else changes: who needs this may differ from platform to platform, and the pace may not.
+    pub(super) fn sweep_all(&mut self) {
+        while !self.gc_sweep(usize::MAX) {}
+    }
+
+    /// No step is due until more is allocated: while a full collection goes on, nobody else is to go on with the cycle.
+    pub(crate) fn gc_hold(&mut self) {
+        if self.debt > 0 {
+            if self.gc.phase == Phase::Sweep {
+                self.gc.sweep_rest = self.gc.sweep_rest.saturating_sub(self.debt);
+            }
+            self.debt = 0;
         }
     }
 
@@ -242,45 +316,145 @@ impl Heap {
         self.check(_place, _roots.values, _roots.exec);
     }
 
-    fn gc_mark_some(&mut self, step_bytes: isize, roots: &mut Roots<'_>) -> bool {
-        let step_mul = (self.gc.step_mul as isize).max(1);
-        let mut work = (self.debt.max(0) + step_bytes) / 16 * step_mul;
+    /// Whether the collector is so many bytes behind that it must catch up at once, however long that takes: else a program that makes few
+    /// but large objects would outrun it.
+    fn gc_in_a_hurry(&self, behind: isize) -> bool {
+        let room = self.bytes_max.saturating_sub(self.bytes) / 4;
+        behind > (self.bytes / 4).min(room) as isize
+    }
+
+    fn gc_mark_some(&mut self, step_bytes: i64, roots: &mut Roots<'_>) -> bool {
+        let step_mul = (self.gc.step_mul as i64).max(1);
+        let due = (self.debt.max(0) as i64 + step_bytes) / 16 * step_mul;
+        let work = if self.gc_in_a_hurry(self.debt) {
+            due
+        } else {
+            due.min(STEP_SLOTS.max(step_bytes / 16 * step_mul))
+        };
+        if self.gc_mark(work, roots) {
+            return true;
+        }
+        // What was too much for one step stays due.
+        self.debt = ((due - work) / step_mul * 16 - step_bytes) as isize;
+        false
+    }
+
+    /// Traverses about so many slots. True when nothing was left to traverse and the atomic phase is over.
+    fn gc_mark(&mut self, mut work: i64, roots: &mut Roots<'_>) -> bool {
         while work > 0 {
-            match self.gc.gray.pop() {
-                Some(object) => work -= self.traverse(object) as isize,
-                None => {
-                    self.gc_atomic(roots);
-                    return true;
-                }
+            let slots = self.gc_next_gray();
+            if slots > 0 {
+                self.gc.recent += slots;
+                work -= slots as i64;
+            } else if !self.gc_another_round() {
+                self.gc_atomic(roots);
+                return true;
             }
         }
-        self.debt = -step_bytes;
         false
+    }
+
+    /// Traverses the next gray object, or a part of it; 0 if there is none.
+    #[inline]
+    fn gc_next_gray(&mut self) -> usize {
+        if let Some((t, from)) = self.gc.partial.take() {
+            return self.traverse_part(t, from);
+        }
+        match self.gc.gray.pop() {
+            Some(object) => self.traverse(object),
+            None => 0,
+        }
+    }
+
+    /// Takes large tables that were written to after their turn once more, so that the atomic phase need not. True if there were any.
+    fn gc_another_round(&mut self) -> bool {
+        if self.gc.rounds == ROUNDS {
+            return false;
+        }
+        self.gc.rounds += 1;
+        let (gray, again) = (&mut self.gc.gray, &mut self.gc.gray_again);
+        again.retain(|object| {
+            if object.kind as u32 != tag::TABLE {
+                return true;
+            }
+            // SAFETY: the kind says so.
+            let t: Gc<Table> = unsafe { object.cast() };
+            let large = t.array_len as usize + t.entry_count as usize > LARGE;
+            let weak = t.header.flags & (flags::WEAK_KEYS | flags::WEAK_VALUES) != 0;
+            if large && !weak {
+                gray.push(*object);
+            }
+            !large || weak
+        });
+        !gray.is_empty()
+    }
+
+    /// Goes on with the cycle for a step of bounded length, or begins one. For a full collection that comes back to the host in between.
+    pub fn gc_advance(&mut self, mut roots: Roots<'_>) -> Advance {
+        self.pools.go_on_releasing(usize::MAX);
+        if self.gc.phase == Phase::Sweep {
+            if !self.gc_sweep(STEP_PAGES) {
+                return Advance::Working;
+            }
+            self.leave_sweep();
+            self.checked("swept", &roots);
+            return Advance::Swept;
+        }
+        if self.gc.phase == Phase::Pause {
+            self.gc_begin(&mut roots);
+        }
+        if self.gc_mark(STEP_SLOTS, &mut roots) {
+            Advance::Marked
+        } else {
+            Advance::Working
+        }
+    }
+
+    /// Where the cycle stands.
+    pub fn gc_phase(&self) -> Phase {
+        self.gc.phase
+    }
+
+    /// The work that steps have done since this was asked last, in slots.
+    pub(crate) fn gc_recent(&mut self) -> usize {
+        std::mem::take(&mut self.gc.recent)
+    }
+
+    /// Begins to give pages that are not used back if there are many. After a full collection.
+    pub(crate) fn gc_begin_release(&mut self) {
+        // A program whose objects change their sizes would else hold every size's peak for good.
+        if self.gc.phase != Phase::Sweep && self.pools.system_bytes / 2 > self.bytes + POOLS_SPARE {
+            self.pools.begin_release();
+        }
+    }
+
+    /// Goes on with that; true when it is done. The collector itself does it to the end before it goes on: pages must not go while it walks
+    /// them.
+    pub(crate) fn gc_release(&mut self) -> bool {
+        self.pools.go_on_releasing(RELEASE_BLOCKS)
     }
 
     /// A whole cycle at once: finishes what is under way, then marks and sweeps everything.
     pub fn gc_full(&mut self, mut roots: Roots<'_>) {
+        self.pools.go_on_releasing(usize::MAX);
         match self.gc.phase {
-            Phase::Sweep => while !self.gc_sweep(usize::MAX) {},
+            Phase::Sweep => self.sweep_all(),
             // Objects marked in the unfinished cycle may have died since: start over with all of them white.
             Phase::Propagate => self.gc_abandon(),
             Phase::Pause => {}
         }
         self.gc_begin(&mut roots);
-        while let Some(object) = self.gc.gray.pop() {
-            self.traverse(object);
-        }
+        self.propagate_all();
         self.gc_atomic(&mut roots);
         self.end_sweep();
         self.checked("swept at once", &roots);
-        // A program whose objects change their sizes would else hold every size's peak for good.
-        if self.pools.system_bytes / 2 > self.bytes + POOLS_SPARE {
-            self.pools.release_free_pages();
-        }
+        self.gc_begin_release();
+        self.pools.go_on_releasing(usize::MAX);
     }
 
     /// Turns everything marked so far white again, freeing nothing.
     fn gc_abandon(&mut self) {
+        self.gc.partial = None;
         self.gc.gray.clear();
         self.gc.gray_again.clear();
         self.gc.weak_values.clear();
@@ -312,6 +486,8 @@ impl Heap {
     }
 
     fn gc_begin(&mut self, roots: &mut Roots<'_>) {
+        self.gc.partial = None;
+        self.gc.rounds = 0;
         self.gc.gray.clear();
         self.gc.gray_again.clear();
         self.gc.weak_values.clear();
@@ -319,6 +495,14 @@ impl Heap {
         self.gc.all_weak.clear();
         self.gc.marked = Interner::BYTES;
         self.mark_roots(roots);
+        // What only the running stack refers to would else be left for the atomic phase, all of it. (But a string is no work, and a large
+        // one that dies soon need not be kept.)
+        for slot in 0..roots.exec.live_end() {
+            let v = roots.exec.get(slot);
+            if !v.is_string() {
+                self.mark(v);
+            }
+        }
         self.mark_pending();
         self.gc.phase = Phase::Propagate;
         self.checked("marking begins", roots);
@@ -327,6 +511,9 @@ impl Heap {
     fn mark_roots(&mut self, roots: &mut Roots<'_>) {
         if self.world.attached {
             self.mark_world_roots();
+        } else if let [Some(metatable), ..] = self.mark_world() {
+            // External tables have it without a world too.
+            self.mark_object(metatable);
         }
         if let Some(name) = self.mode_name {
             self.mark(Value::string(name));
@@ -393,13 +580,18 @@ impl Heap {
         self.gc.phase == Phase::Propagate
     }
 
-    /// Frees all that is dead now.
-    pub(super) fn finish_sweep(&mut self) {
-        if self.gc.phase == Phase::Sweep {
-            while !self.gc_sweep(usize::MAX) {}
-            self.gc.phase = Phase::Pause;
-            self.debt -= self.gc.sweep_rest;
-            self.gc.sweep_rest = 0;
+    /// A table's contents are being let go: if a part of them is traversed, that part counts for nothing.
+    pub(super) fn forget_partial(&mut self, mut t: Gc<Table>) {
+        if self
+            .gc
+            .partial
+            .is_some_and(|(partial, _)| partial.address() == t.address())
+        {
+            self.gc.partial = None;
+            if t.header.mark & mark::BLACK != 0 {
+                t.header.mark &= !mark::BLACK;
+                self.regray_object(t.header());
+            }
         }
     }
 
@@ -536,6 +728,13 @@ impl Heap {
         if let Some(mt) = t.metatable {
             self.mark_object(mt.header());
         }
+        if t.header.is_external() {
+            let values = self.external_values(t);
+            for &v in &values {
+                self.mark(v);
+            }
+            return 1 + values.len();
+        }
         let weak = self.weak_mode(t);
         t.header.flags = t.header.flags & !(flags::WEAK_KEYS | flags::WEAK_VALUES) | weak;
         if weak != 0 && self.world.attached {
@@ -545,20 +744,9 @@ impl Heap {
             }
         }
         if weak == 0 {
-            for &v in t.array() {
-                self.mark(v);
-            }
-            for e in t.entries_mut() {
-                if e.value_tag == tag::NIL {
-                    if e.key_tag & tag::COLLECTABLE != 0 {
-                        e.key_tag = tag::DEAD;
-                    }
-                } else {
-                    self.mark(e.key());
-                    self.mark(e.value());
-                }
-            }
-        } else if weak == flags::WEAK_VALUES {
+            return 1 + self.traverse_part(t, 0);
+        }
+        if weak == flags::WEAK_VALUES {
             let mut clearable = !t.array().is_empty();
             for e in t.entries_mut() {
                 if e.value_tag == tag::NIL {
@@ -583,6 +771,33 @@ impl Heap {
             self.regray(t);
         }
         1 + t.array_len as usize + 2 * t.entry_count as usize
+    }
+
+    /// Traverses some slots of an ordinary table, array first, and remembers where it stopped. Stores into the table meanwhile pass the
+    /// barrier, so that it is traversed again.
+    fn traverse_part(&mut self, mut t: Gc<Table>, from: usize) -> usize {
+        let array_len = t.array_len as usize;
+        let end = from + PART;
+        for &v in t.array().get(from..end.min(array_len)).unwrap_or(&[]) {
+            self.mark(v);
+        }
+        let first = from.saturating_sub(array_len);
+        let last = end.saturating_sub(array_len).min(t.entry_count as usize);
+        for e in t.entries_mut().get_mut(first..last).unwrap_or(&mut []) {
+            if e.value_tag == tag::NIL {
+                if e.key_tag & tag::COLLECTABLE != 0 {
+                    e.key_tag = tag::DEAD;
+                }
+            } else {
+                self.mark(e.key());
+                self.mark(e.value());
+            }
+        }
+        let all = array_len + t.entry_count as usize;
+        if end < all {
+            self.gc.partial = Some((t, end));
+        }
+        1 + end.min(all).saturating_sub(from) + last.saturating_sub(first)
     }
 
     /// The weakness that the metatable's `__mode` asks for now (manual 2.5.4).
@@ -659,9 +874,7 @@ impl Heap {
     }
 
     fn propagate_all(&mut self) {
-        while let Some(object) = self.gc.gray.pop() {
-            self.traverse(object);
-        }
+        while self.gc_next_gray() > 0 {}
     }
 
     /// Repeats until no ephemeron entry's key is alive while its value is not marked.
@@ -848,6 +1061,7 @@ impl Heap {
             }
         }
         self.white ^= mark::WHITES;
+        self.gc.sweep_steps = self.bytes / SWEEP_BYTES + 8;
         self.bytes = self.gc.marked;
         // The next cycle starts after `pause` percent of what survived; the sweep is done in the first part of that.
         let survived = self.bytes as u128;
@@ -858,8 +1072,11 @@ impl Heap {
             (self.bytes_max.saturating_sub(self.bytes) / 2).min(isize::MAX as usize / 4) as isize;
         let wait = wait.min(room);
         self.gc.sweep_cursor = (0, 0);
-        self.gc.sweep_pages = self.pools.object_page_count();
-        self.gc.sweep_slice = (wait / 32).max(1);
+        self.gc.sweep_large = 0;
+        let pages = self.pools.object_page_count() + self.pools.large.len() / LARGE_PER_PAGE;
+        let share = self.gc.sweep_steps.saturating_mul(self.gc.sweep_share);
+        self.gc.sweep_batch = pages.saturating_mul(8) / share + 1;
+        self.gc.sweep_slice = (wait / (4 * self.gc.sweep_steps as isize)).max(1);
         self.gc.sweep_rest = wait - self.gc.sweep_slice;
         self.debt = -self.gc.sweep_slice;
         self.gc.phase = Phase::Sweep;
@@ -867,27 +1084,17 @@ impl Heap {
         self.checked("marked", roots);
     }
 
-    /// Sweeps up to so many pages; true when all is swept. Large objects are swept with the last page.
+    /// Sweeps up to so many pages; true when all is swept.
     fn gc_sweep(&mut self, mut pages: usize) -> bool {
         let white = self.white;
         while pages > 0 {
+            self.gc.recent += PAGE_SLOTS;
             let Some((page, size)) = self.pools.object_page(&mut self.gc.sweep_cursor) else {
-                let mut large = std::mem::take(&mut self.pools.large);
-                large.retain(|&(header, size)| {
-                    // SAFETY: large objects are listed from allocation to here.
-                    unsafe {
-                        if (*header).mark & mark::WHITES & !white != 0 {
-                            self.drop_object(header);
-                            self.pools.large_free(header.cast(), size);
-                            return false;
-                        }
-                        (*header).mark = (*header).mark & !(mark::WHITES | mark::BLACK) | white;
-                    }
-                    true
-                });
-                debug_assert!(self.pools.large.is_empty());
-                self.pools.large = large;
-                return true;
+                if self.gc_sweep_large() {
+                    return true;
+                }
+                pages -= 1;
+                continue;
             };
             self.gc.sweep_cursor.1 += 1;
             pages -= 1;
@@ -913,6 +1120,29 @@ impl Heap {
         false
     }
 
+    /// Sweeps some large objects; true when all are swept. New ones come to the end of the list, in the living white.
+    fn gc_sweep_large(&mut self) -> bool {
+        let white = self.white;
+        for _ in 0..LARGE_PER_PAGE {
+            let at = self.gc.sweep_large;
+            let Some(&(header, size)) = self.pools.large.get(at) else {
+                return true;
+            };
+            // SAFETY: large objects are listed from allocation to here.
+            unsafe {
+                if (*header).mark & mark::WHITES & !white != 0 {
+                    self.drop_object(header);
+                    self.pools.large.swap_remove(at);
+                    self.pools.large_free(header.cast(), size);
+                } else {
+                    (*header).mark = (*header).mark & !(mark::WHITES | mark::BLACK) | white;
+                    self.gc.sweep_large += 1;
+                }
+            }
+        }
+        false
+    }
+
     /// Frees what a dead object owns beside its block.
     ///
     /// # Safety
@@ -929,7 +1159,13 @@ impl Heap {
             }
             match (*header).kind as u32 {
                 tag::STR => self.interner.remove(header.cast::<Str>()),
-                tag::TABLE => self.table_drop(Gc::from_raw(header.cast())),
+                tag::TABLE => {
+                    let t: Gc<Table> = Gc::from_raw(header.cast());
+                    if t.header.is_external() {
+                        self.external_dropped(t);
+                    }
+                    self.table_drop(t)
+                }
                 tag::PROTO | tag::COROUTINE | tag::USERDATA => self.drop_rare(header),
                 _ => {}
             }

@@ -81,11 +81,20 @@ pub struct Objects {
     pub(crate) in_flight: Vec<Gc<Header>>,
     /// Hollow objects made since somebody last asked.
     pub(crate) new_stubs: Vec<Gc<Header>>,
+    /// What is in memory of external tables (`external.rs`).
+    pub(super) externals: Vec<super::external::External>,
+    pub(super) free_externals: Vec<u32>,
+    /// How many of them are in `hollow_count`.
+    pub(crate) external_count: usize,
+    /// What their rows take that the store does not have yet.
+    pub(super) external_bytes: usize,
+    /// Numbers of external tables that an exact cycle has freed since the last commit.
+    pub(crate) dead_externals: Vec<u32>,
     /// The cycle being swept was partial.
     pub(super) partial: bool,
     /// Some object of this world has had a finalizer, or some table was weak: then a partial cycle tells the program less than an exact one.
     pub(crate) sees_collector: bool,
-    metatable: Option<Gc<Table>>,
+    pub(super) metatable: Option<Gc<Table>>,
     proto: Option<Gc<Proto>>,
     upvalue: Option<Gc<Upvalue>>,
     hashes: Vec<ContentHash>,
@@ -144,7 +153,7 @@ impl Heap {
         if self.world.attached {
             return Ok(());
         }
-        self.world.metatable = Some(self.table()?);
+        self.hollow_metatable()?;
         let code = vec![
             Instr::abc(Op::VARARGPREP, 0, 0, 0),
             Instr::abc(Op::RETURN0, 0, 1, 0),
@@ -157,6 +166,14 @@ impl Heap {
         })?);
         self.world.upvalue = Some(self.upvalue(Value::NIL)?);
         self.world.attached = true;
+        Ok(())
+    }
+
+    /// Makes the metatable that hollow objects have.
+    pub(super) fn hollow_metatable(&mut self) -> Result<(), OutOfMemory> {
+        if self.world.metatable.is_none() {
+            self.world.metatable = Some(self.table()?);
+        }
         Ok(())
     }
 
@@ -173,7 +190,7 @@ impl Heap {
         let found = *self.world.by_id.get(&id)?;
         if found.mark & mark::WHITES & !self.white != 0 && self.sweeping() {
             // Dead: what it refers to may be gone already. It must not come back.
-            self.finish_sweep();
+            self.sweep_all();
             return self.world.by_id.get(&id).copied();
         }
         Some(found)
@@ -504,6 +521,28 @@ impl Heap {
         }
     }
 
+    /// [`hollow_out`](Self::hollow_out) for external tables too.
+    pub(crate) fn hollow_again(&mut self, object: Gc<Header>) {
+        if object.is_external() {
+            // SAFETY: `is_external` says that it is a table.
+            self.external_stub(unsafe { object.cast() });
+        } else {
+            self.hollow_out(object);
+        }
+    }
+
+    /// Every external table here that has a number.
+    pub(crate) fn external_tables(&self) -> Vec<Gc<Table>> {
+        if self.world.externals.len() == self.world.free_externals.len() {
+            return Vec::new();
+        }
+        self.numbered_objects()
+            .into_iter()
+            .filter(|o| o.is_external())
+            .filter_map(Heap::as_kind)
+            .collect()
+    }
+
     /// Lets an object's contents go; what is not in the store of them is lost. For reverting too: then an object may be of any kind
     /// but an upvalue, and a coroutine's open upvalues are closed with nil.
     pub(crate) fn hollow_out(&mut self, mut object: Gc<Header>) {
@@ -585,7 +624,8 @@ impl Heap {
                 if self.world.by_id.get(&object.meta) == Some(&object) {
                     self.world.by_id.remove(&object.meta);
                 }
-                if object.flags & HOLLOW != 0 {
+                // An external table's state says whether it was counted.
+                if object.flags & HOLLOW != 0 && !object.is_external() {
                     self.world.hollow_count -= 1;
                 }
                 if self.world.partial {
@@ -594,6 +634,9 @@ impl Heap {
                     self.bytes += bytes;
                 } else {
                     self.world.dead.push(object.meta);
+                    if object.is_external() {
+                        self.world.dead_externals.push(object.meta);
+                    }
                 }
             }
         }
@@ -630,15 +673,22 @@ impl Heap {
     pub(crate) fn proto_by_hash(&mut self, hash: &ContentHash) -> Option<Gc<Proto>> {
         let found = *self.world.protos.get(hash)?;
         if found.header.mark & mark::WHITES & !self.white != 0 && self.sweeping() {
-            self.finish_sweep();
+            self.sweep_all();
             return self.world.protos.get(hash).copied();
         }
         Some(found)
     }
 
-    /// Every loaded object with a number, in the order of the numbers.
+    /// Every loaded or hollow object with a number, in the order of the numbers. Not those that only wait to be swept: what needs more of
+    /// the world may sweep them meanwhile.
     pub(crate) fn numbered_objects(&self) -> Vec<Gc<Header>> {
-        let mut all: Vec<Gc<Header>> = self.world.by_id.values().copied().collect();
+        let dead = if self.sweeping() {
+            mark::WHITES & !self.white
+        } else {
+            0
+        };
+        let numbered = self.world.by_id.values().copied();
+        let mut all: Vec<Gc<Header>> = numbered.filter(|o| o.mark & dead == 0).collect();
         all.sort_unstable_by_key(|o| o.meta);
         all
     }

@@ -9,6 +9,7 @@ pub mod alloc;
 #[cfg(feature = "checked")]
 pub mod check;
 pub mod coroutine;
+pub mod external;
 pub mod function;
 pub mod gc;
 pub mod hollow;
@@ -249,12 +250,18 @@ impl Heap {
         }
     }
 
-    /// A string of `len` zero bytes that its maker fills in before anyone else sees it; longer than a short one.
+    /// A string of `len` zero bytes that its maker fills in ([`Gc::text_in_the_making`]) before anyone else sees it; longer than a short
+    /// one. Where the system hands out zeroed memory lazily, this takes no time.
     pub fn blank_string(&mut self, len: usize) -> Result<Gc<Str>, OutOfMemory> {
-        if len <= string::SHORT_MAX {
-            return Err(OutOfMemory::new(len));
+        let size = STR_HEAD.saturating_add(len);
+        if len <= string::SHORT_MAX || len > u32::MAX as usize / 2 {
+            return Err(OutOfMemory::new(size));
         }
-        self.string_filled(len, |_| {})
+        self.reserve(size)?;
+        let block = self.pools.object_zeroed(size);
+        self.account(size as isize);
+        // SAFETY: the block has room for the head and `len` bytes of text, which are zeros.
+        Ok(unsafe { string::finish_long(block, self.white, len) })
     }
 
     /// Completed collections.

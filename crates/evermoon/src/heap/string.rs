@@ -62,9 +62,25 @@ impl Gc<Str> {
             std::slice::from_raw_parts(self.as_ptr().cast::<u8>().add(STR_HEAD), self.len as usize)
         }
     }
+    /// The text of a long string that its maker has not shown to anyone yet. Nobody else may hold its text meanwhile.
+    pub fn text_in_the_making(&mut self) -> &mut [u8] {
+        if self.is_short() {
+            return &mut [];
+        }
+        // Should someone have looked all the same (a commit has, between two parts), the hashes are those of another text.
+        self.hash = 0;
+        self.header.meta = 0;
+        // SAFETY: the text of `len` bytes follows the header in the same block; short strings, which are shared, are excluded.
+        unsafe {
+            std::slice::from_raw_parts_mut(
+                self.as_ptr().cast::<u8>().add(STR_HEAD),
+                self.len as usize,
+            )
+        }
+    }
     pub(super) fn hash(mut self) -> u32 {
         if self.hash == 0 && !self.is_short() {
-            let h = hash_bytes(self.bytes());
+            let h = hash_long(self.bytes());
             self.hash = h | 1;
         }
         self.hash
@@ -105,6 +121,26 @@ pub fn hash_bytes(bytes: &[u8]) -> u32 {
 /// Logical bytes that a short string pays for its place in the interner: it is at most half full of 8-byte pointers. The interner's real
 /// size may not be counted, as it depends on when dead strings are swept, and so on the platform.
 pub(super) const SLOT_BYTES: usize = 16;
+
+/// Texts longer than this are hashed by samples, since a look-up cannot be interrupted.
+const HASHED_WHOLE: usize = 256 << 10;
+
+/// The hash of a long string: of all of it, or of both ends and samples between them.
+fn hash_long(bytes: &[u8]) -> u32 {
+    const END: usize = 64 << 10;
+    const SAMPLES: usize = 4096;
+    if bytes.len() <= HASHED_WHOLE {
+        return hash_bytes(bytes);
+    }
+    let (first, rest) = bytes.split_at(END);
+    let (middle, last) = rest.split_at(rest.len() - END);
+    let mut hash = hash_bytes(first) ^ hash_bytes(last).rotate_left(9) ^ bytes.len() as u32;
+    for sample in middle.chunks(middle.len() / SAMPLES + 1) {
+        let sample = &sample[..sample.len().min(8)];
+        hash = hash.rotate_left(5) ^ hash_bytes(sample);
+    }
+    hash
+}
 
 /// The set of all short strings: open addressing with linear probing.
 pub struct Interner {

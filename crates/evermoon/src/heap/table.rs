@@ -112,7 +112,7 @@ fn mix(bits: u64) -> u32 {
 }
 
 #[inline(always)]
-fn hash_key(key: Value) -> u32 {
+pub(super) fn hash_key(key: Value) -> u32 {
     match key.tag {
         tag::STR => Gc::<Str>::from_bits(key.bits).short_hash(),
         tag::LONG_STR => Gc::<Str>::from_bits(key.bits).hash(),
@@ -422,65 +422,95 @@ impl Table {
     /// `hint` is where the caller guesses the key to be; it is checked, and set to the position of the key returned.
     #[allow(clippy::result_unit_err)]
     pub fn next(&self, key: Value, hint: &mut u32) -> Result<Option<(Value, Value)>, ()> {
+        let (from, _) = self.position_behind(key, *hint).ok_or(())?;
+        let (found, stopped) = self.entry_from(from, usize::MAX);
+        // A hollow table's keys are elsewhere.
+        if found.is_none() && self.header.is_hollow() {
+            return Err(());
+        }
+        *hint = stopped as u32;
+        Ok(found)
+    }
+
+    /// The same for the loop, which cannot wait: `Err(())` also if there are many empty slots to go over.
+    #[inline]
+    #[allow(clippy::result_unit_err)]
+    pub(crate) fn next_near(
+        &self,
+        key: Value,
+        hint: &mut u32,
+    ) -> Result<Option<(Value, Value)>, ()> {
+        /// Empty slots that cost nothing.
+        const NEAR: usize = 64;
+        let (from, looked_at) = self.position_behind(key, *hint).ok_or(())?;
+        let (found, stopped) = self.entry_from(from, NEAR);
+        if found.is_none() && (stopped - from == NEAR || self.header.is_hollow()) || looked_at > 0 {
+            return Err(());
+        }
+        *hint = stopped as u32;
+        Ok(found)
+    }
+
+    /// The position behind a key (behind none for nil) in traversal order, and how many entries had to be looked at to find it beyond
+    /// what is usual. `None` if the key is not in the table.
+    #[inline]
+    pub(crate) fn position_behind(&self, key: Value, hint: u32) -> Option<(usize, usize)> {
         let array_len = self.array_len as usize;
-        let mut at = match key.tag {
-            tag::NIL => 0,
-            _ => {
-                let guess = *hint as usize;
-                let key = if key.is_float() { normal_key(key) } else { key };
-                if key.is_int() && (key.raw_int() as u64).wrapping_sub(1) < array_len as u64 {
-                    key.raw_int() as usize
-                } else if guess >= array_len
-                    && guess - array_len < self.entry_count as usize
-                    && self.entries()[guess - array_len].key_bits == key.bits
-                    && self.entries()[guess - array_len].key_tag == key.tag
-                {
-                    guess + 1
-                } else {
-                    let mut n = self.find(key);
-                    if n == NONE && key.is_collectable() {
-                        // Its entry may have become a tombstone whose key the collector gave up.
-                        n = self
-                            .entries()
-                            .iter()
-                            .position(|e| e.key_tag == tag::DEAD && e.key_bits == key.bits)
-                            .map_or(NONE, |i| i as u32);
-                    }
-                    if n != NONE {
-                        array_len + n as usize + 1
-                    } else if key.is_int()
-                        && (key.raw_int() as u64).wrapping_sub(1) < self.array_cap as u64
-                    {
-                        // The array has shrunk under the traversal.
-                        array_len
-                    } else {
-                        return Err(());
-                    }
-                }
-            }
-        };
+        if key.tag == tag::NIL {
+            return Some((0, 0));
+        }
+        let guess = hint as usize;
+        let key = if key.is_float() { normal_key(key) } else { key };
+        if key.is_int() && (key.raw_int() as u64).wrapping_sub(1) < array_len as u64 {
+            return Some((key.raw_int() as usize, 0));
+        }
+        if guess >= array_len
+            && let Some(e) = self.entries().get(guess - array_len)
+            && e.key_bits == key.bits
+            && (e.key_tag == key.tag || e.key_tag == tag::DEAD && key.is_collectable())
+        {
+            return Some((guess + 1, 0));
+        }
+        let n = self.find(key);
+        if n != NONE {
+            return Some((array_len + n as usize + 1, 0));
+        }
+        if key.is_collectable() {
+            // Its entry may have become a tombstone whose key the collector gave up.
+            let entries = self.entries();
+            let dead = |e: &Entry| e.key_tag == tag::DEAD && e.key_bits == key.bits;
+            let n = entries.iter().position(dead)?;
+            return Some((array_len + n + 1, n));
+        }
+        // The array may have shrunk under the traversal.
+        (key.is_int() && (key.raw_int() as u64).wrapping_sub(1) < self.array_cap as u64)
+            .then_some((array_len, 0))
+    }
+
+    /// The first entry from a position on that is not empty, and where it is; else where the search has stopped, after at most `most`
+    /// empty slots.
+    #[inline]
+    pub(crate) fn entry_from(&self, from: usize, most: usize) -> (Option<(Value, Value)>, usize) {
         let array = self.array();
-        while at < array_len {
+        let end = from.saturating_add(most);
+        let mut at = from;
+        while at < array.len().min(end) {
             if !array[at].is_nil() {
-                *hint = at as u32;
-                return Ok(Some((Value::int(at as i64 + 1), array[at])));
+                return (Some((Value::int(at as i64 + 1), array[at])), at);
             }
             at += 1;
         }
         let entries = self.entries();
-        while let Some(e) = entries.get(at - array_len) {
+        while at < end {
+            let Some(e) = at.checked_sub(array.len()).and_then(|n| entries.get(n)) else {
+                break;
+            };
             if e.value_tag != tag::NIL {
-                *hint = at as u32;
-                return Ok(Some((e.key(), e.value())));
+                return (Some((e.key(), e.value())), at);
             }
             at += 1;
         }
-        // A hollow table's keys are elsewhere.
-        if self.header.is_hollow() {
-            Err(())
-        } else {
-            Ok(None)
-        }
+        (None, at)
     }
 
     /// Whether some string key could have this value's hash; used by tests of absence.
@@ -941,6 +971,7 @@ impl Heap {
 
     /// Lets both parts go. The caller sees to the metatable.
     pub(super) fn table_clear(&mut self, mut t: Gc<Table>) {
+        self.forget_partial(t);
         let bytes = t.bytes() - TABLE_BYTES;
         self.table_drop(t);
         self.account(-(bytes as isize));

@@ -5,6 +5,8 @@
 //! states are the constants above each of them.
 
 use super::load::{self, Mode};
+use super::pieces;
+use crate::heap::gc::{Advance, Phase};
 use crate::heap::number;
 use crate::heap::value::{Value, tag};
 use crate::vm::call::PASSING;
@@ -83,6 +85,13 @@ fn type_(vm: &mut Vm) -> NativeResult {
 /// `rawequal (v1, v2)`
 fn rawequal(vm: &mut Vm) -> NativeResult {
     let (a, b) = (vm.check_any(0)?, vm.check_any(1)?);
+    if a.is_string() && b.is_string() {
+        // Its metamethods play no part in how strings compare, and long ones take their time.
+        return match vm.equals(a, b)? {
+            Some(same) => vm.ret(Value::bool(same)),
+            None => Ok(Act::TailCall { args: 2 }),
+        };
+    }
     vm.ret(Value::bool(a.raw_equals(b)))
 }
 
@@ -90,7 +99,7 @@ fn rawequal(vm: &mut Vm) -> NativeResult {
 fn rawlen(vm: &mut Vm) -> NativeResult {
     let v = vm.arg(0);
     let length = match (v.as_table(), v.as_str()) {
-        (Some(t), _) => t.border() as i64,
+        (Some(t), _) => vm.raw_length(t)?,
         (_, Some(s)) => s.len() as i64,
         _ => return Err(vm.arg_type_error(0, "table or string")),
     };
@@ -101,7 +110,8 @@ fn rawlen(vm: &mut Vm) -> NativeResult {
 fn rawget(vm: &mut Vm) -> NativeResult {
     let t = vm.check_table(0)?;
     let key = vm.check_any(1)?;
-    vm.ret(t.get(key))
+    let v = vm.get_raw(t, key)?;
+    vm.ret(v)
 }
 
 /// `rawset (table, index, value)`
@@ -149,7 +159,7 @@ fn getmetatable(vm: &mut Vm) -> NativeResult {
 
 /// `setmetatable (table, metatable)`
 fn setmetatable(vm: &mut Vm) -> NativeResult {
-    let mut t = vm.check_table(0)?;
+    let t = vm.check_table(0)?;
     let v = vm.arg(1);
     let mt = v.as_table();
     if mt.is_none() && !(v.is_nil() && vm.has_arg(1)) {
@@ -160,13 +170,10 @@ fn setmetatable(vm: &mut Vm) -> NativeResult {
     {
         return Err(vm.fail("cannot change a protected metatable"));
     }
-    vm.heap.barrier(t);
-    t.set_metatable(mt);
-    if let Some(mt) = mt
-        && !vm.event_of(mt, Event::Gc).is_nil()
-    {
-        vm.heap.mark_for_finalization(t.header());
+    if mt.is_some_and(|mt| mt.header.is_external()) {
+        return Err(vm.arg_error(1, "an external table cannot be a metatable"));
     }
+    vm.set_table_metatable(t, mt);
     vm.ret(Value::table(t))
 }
 
@@ -177,6 +184,7 @@ fn tonumber(vm: &mut Vm) -> NativeResult {
         if v.is_number() {
             return vm.ret(v);
         }
+        vm.charge_text(v);
         return match vm.to_number(v) {
             Some(n) => vm.ret(num_value(n)),
             None => {
@@ -192,6 +200,7 @@ fn tonumber(vm: &mut Vm) -> NativeResult {
     if !(2..=36).contains(&base) {
         return Err(vm.arg_error(1, "base out of range"));
     }
+    vm.charge(s.len() as u64 >> 6);
     let n = number::parse_in_base(s.bytes(), base as u32);
     vm.ret(n.map_or(Value::NIL, Value::int))
 }
@@ -247,9 +256,16 @@ fn tostring(vm: &mut Vm) -> NativeResult {
     }
 }
 
-/// `print (···)`. State `i + 1`: the result of slot `i`'s `__tostring` is on top. All text is written at once.
+/// State of `print` when all texts are known and there is more than is printed at once: behind the arguments, in a slot, is which of them
+/// comes next, and how much of it is printed.
+const PRINTING: u32 = u32::MAX / 2;
+
+/// `print (···)`. State `i + 1`: the result of slot `i`'s `__tostring` is on top. All text is written at once, unless it is long.
 fn print(vm: &mut Vm) -> NativeResult {
     let mut i = vm.state() as usize;
+    if vm.state() == PRINTING {
+        return print_long(vm);
+    }
     if i > 0 {
         let v = vm.pop();
         let s = tostring_result(vm, v)?;
@@ -270,7 +286,14 @@ fn print(vm: &mut Vm) -> NativeResult {
             });
         }
     }
-    let mut out = Vec::with_capacity(64);
+    let length = |i| vm.arg(i).as_str().map_or(16, |s| s.len());
+    if count > PRINTED_AT_ONCE || (0..count).map(length).sum::<usize>() > pieces::AT_ONCE {
+        vm.push(Value::int(0));
+        vm.push(Value::int(0));
+        vm.set_state(PRINTING);
+        return print_long(vm);
+    }
+    let mut out = vm.take_scratch();
     for i in 0..count {
         if i > 0 {
             out.push(b'\t');
@@ -281,6 +304,53 @@ fn print(vm: &mut Vm) -> NativeResult {
     out.push(b'\n');
     vm.charge(out.len() as u64 / 64);
     vm.print(&out);
+    vm.give_scratch(out);
+    vm.ret_none()
+}
+
+/// Most values that are printed at once.
+const PRINTED_AT_ONCE: usize = 250;
+/// Bytes that are handed to the host in one go when a text is long.
+const PRINT_PART: usize = 64 << 10;
+
+/// Prints part after part, with a look at the slice in between.
+fn print_long(vm: &mut Vm) -> NativeResult {
+    let count = vm.slots() - 2;
+    let mut next = vm.arg(count).raw_int() as usize;
+    let mut done = vm.arg(count + 1).raw_int() as usize;
+    let mut out = vm.take_scratch();
+    while next < count {
+        if vm.slice_used_up() {
+            vm.set_slot(count, Value::int(next as i64));
+            vm.set_slot(count + 1, Value::int(done as i64));
+            vm.give_scratch(out);
+            return Ok(Act::Again);
+        }
+        let v = vm.arg(next);
+        match v.as_str() {
+            Some(s) if s.len() > PRINT_PART => {
+                let end = s.len().min(done + PRINT_PART);
+                out.extend_from_slice(s.as_bytes().get(done..end).unwrap_or(&[]));
+                done = end;
+                if done == s.len() {
+                    (next, done) = (next + 1, 0);
+                }
+            }
+            _ => {
+                vm.display(v, &mut out);
+                next += 1;
+            }
+        }
+        if done == 0 {
+            out.push(if next < count { b'\t' } else { b'\n' });
+        }
+        if out.len() >= PRINT_PART || next == count {
+            vm.charge(out.len() as u64 / 64);
+            vm.print(&out);
+            out.clear();
+        }
+    }
+    vm.give_scratch(out);
     vm.ret_none()
 }
 
@@ -309,20 +379,55 @@ fn warn(vm: &mut Vm) -> NativeResult {
 
 // ---- iteration ----
 
-/// `next (table [, index])`
+/// `next (table [, index])`. State 1: slot 2 says from which position on the next entry is being looked for.
 fn next(vm: &mut Vm) -> NativeResult {
     let t = vm.check_table(0)?;
     let key = vm.arg(1);
-    match t.next(key, &mut 0) {
-        Ok(Some((key, value))) => {
+    if t.header.is_external() {
+        return match vm.raw_next(t, key, &mut 0)? {
+            Some((key, value)) => {
+                vm.push(key);
+                vm.push(value);
+                Ok(Act::Return(2))
+            }
+            None => vm.ret(Value::NIL),
+        };
+    }
+    let mut at = if vm.state() == 0 {
+        match t.position_behind(key, u32::MAX) {
+            Some((at, looked_at)) => {
+                vm.charge(looked_at as u64 / ENTRIES_PER_FUEL as u64);
+                at
+            }
+            None => return Err(vm.throw_bytes(b"invalid key to 'next'")),
+        }
+    } else {
+        vm.arg(2).raw_int() as usize
+    };
+    loop {
+        let (found, stopped) = t.entry_from(at, ENTRIES_AT_ONCE);
+        vm.charge((stopped - at) as u64 / ENTRIES_PER_FUEL as u64);
+        if let Some((key, value)) = found {
             vm.push(key);
             vm.push(value);
-            Ok(Act::Return(2))
+            return Ok(Act::Return(2));
         }
-        Ok(None) => vm.ret(Value::NIL),
-        Err(()) => Err(vm.throw_bytes(b"invalid key to 'next'")),
+        if stopped - at < ENTRIES_AT_ONCE {
+            return vm.ret(Value::NIL);
+        }
+        at = stopped;
+        if vm.slice_used_up() {
+            vm.set_slots(3)?;
+            vm.set_slot(2, Value::int(at as i64));
+            vm.set_state(1);
+            return Ok(Act::Again);
+        }
     }
 }
+
+/// Empty entries that `next` goes over between two looks at the slice, and how many cost a unit of fuel.
+const ENTRIES_AT_ONCE: usize = 1 << 14;
+const ENTRIES_PER_FUEL: usize = 16;
 
 /// `pairs (t)`
 fn pairs(vm: &mut Vm) -> NativeResult {
@@ -464,6 +569,9 @@ mod reading {
     pub const COUNT: usize = 5;
 }
 
+/// State of `load` when it only has to do it.
+const PAID: u32 = 2;
+
 /// `load (chunk [, chunkname [, mode [, env]]])`. State 1: the reader has returned a piece.
 fn load_(vm: &mut Vm) -> NativeResult {
     match vm.state() {
@@ -471,20 +579,16 @@ fn load_(vm: &mut Vm) -> NativeResult {
             let chunk = vm.arg(0);
             if chunk.is_string() || chunk.is_number() {
                 let chunk = vm.check_str(0)?;
-                let name = vm.opt_str(1)?.unwrap_or(chunk);
-                let mode = vm.opt_str(2)?;
+                vm.opt_str(1)?;
+                vm.opt_str(2)?;
                 let env = if vm.has_arg(3) {
                     vm.arg(3)
                 } else {
                     Value::table(vm.globals)
                 };
-                return load_bytes(
-                    vm,
-                    chunk.as_bytes(),
-                    name.as_bytes(),
-                    mode.map(|m| m.as_bytes()),
-                    env,
-                );
+                vm.set_slots(reading::COUNT)?;
+                vm.set_slot(reading::ENV, env);
+                return pay_and_load(vm, chunk.len());
             }
             vm.opt_str(1)?;
             if !chunk.is_function() {
@@ -503,6 +607,7 @@ fn load_(vm: &mut Vm) -> NativeResult {
             vm.catch();
         }
         CAUGHT => return fail_with_top(vm),
+        PAID => return load_now(vm),
         _ => {
             let piece = vm.pop();
             let end = match piece.tag {
@@ -533,39 +638,49 @@ fn load_(vm: &mut Vm) -> NativeResult {
     })
 }
 
+/// Compiling is one step, so it is paid before; when that has used up the slice, the host comes first: without fuel it does not begin.
+fn pay_and_load(vm: &mut Vm, len: usize) -> NativeResult {
+    vm.charge(load::price(len));
+    vm.set_state(PAID);
+    if vm.slice_used_up() {
+        return Ok(Act::Again);
+    }
+    load_now(vm)
+}
+
 /// Loads what a reader has returned.
 fn load_pieces(vm: &mut Vm) -> NativeResult {
     let Some(pieces) = vm.arg(reading::PIECES).as_table() else {
         return vm.ret_fail("no pieces");
     };
-    let text = |v: &Value| v.as_str().map_or(&b""[..], |s| s.as_bytes());
-    let total = pieces.array().iter().map(|v| text(v).len()).sum();
-    vm.heap.reserve(total)?;
-    let mut chunk = Vec::with_capacity(total);
-    for piece in pieces.array() {
-        chunk.extend_from_slice(text(piece));
-    }
-    let name = vm.opt_str(reading::NAME)?;
-    let mode = vm.opt_str(reading::MODE)?;
-    let env = vm.arg(reading::ENV);
-    load_bytes(
-        vm,
-        &chunk,
-        name.map_or(b"=(load)", |s| s.as_bytes()),
-        mode.map(|m| m.as_bytes()),
-        env,
-    )
+    let length = |v: &Value| v.as_str().map_or(0, |s| s.len());
+    let total = pieces.array().iter().map(length).sum();
+    pay_and_load(vm, total)
 }
 
-fn load_bytes(
-    vm: &mut Vm,
-    chunk: &[u8],
-    name: &[u8],
-    mode: Option<&[u8]>,
-    env: Value,
-) -> NativeResult {
-    let mode = mode.map_or(Mode::ANY, Mode);
-    let loaded = load::load(vm, chunk, name, mode, env)?;
+/// Loads the chunk that is in the slots, as a string or in pieces.
+fn load_now(vm: &mut Vm) -> NativeResult {
+    let text = |v: &Value| v.as_str().map_or(&b""[..], |s| s.as_bytes());
+    let mut joined = Vec::new();
+    let source = vm.arg(reading::READER).as_str();
+    let name = vm.opt_str(reading::NAME)?;
+    let (chunk, name) = match (source, vm.arg(reading::PIECES).as_table()) {
+        (Some(source), _) => (source.as_bytes(), name.unwrap_or(source).as_bytes()),
+        (None, pieces) => {
+            let pieces = pieces.as_ref().map_or(&[][..], |t| t.array());
+            let total = pieces.iter().map(|v| text(v).len()).sum();
+            vm.heap.reserve(total)?;
+            joined.reserve_exact(total);
+            for piece in pieces {
+                joined.extend_from_slice(text(piece));
+            }
+            (&joined[..], name.map_or(&b"=(load)"[..], |s| s.as_bytes()))
+        }
+    };
+    let mode = vm.opt_str(reading::MODE)?;
+    let mode = mode.map_or(Mode::ANY, |m| Mode(m.as_bytes()));
+    let env = vm.arg(reading::ENV);
+    let loaded = load::load_paid(vm, chunk, name, mode, env)?;
     loaded_or_nil(vm, loaded)
 }
 
@@ -643,11 +758,54 @@ const OPTIONS: &[&str] = &[
 const RETURN_ZERO: u32 = 1;
 const RETURN_TRUE: u32 = 2;
 const RETURN_FALSE: u32 = 3;
+/// A full collection is going on: in slots 0 and 1 are how many cycles are to pass their atomic phase, and the state after that.
+const COLLECTING: u32 = 4;
+/// In slot 0: all is collected, and memory is being given back.
+const RELEASING: i64 = -1 << 32;
+
+/// Begins a full collection, which comes back to the host again and again. It is paid at once: how much is done in one go is not the same
+/// on all platforms.
+fn collect_all(vm: &mut Vm, then: u32) -> NativeResult {
+    vm.charge(vm.heap.bytes() as u64 >> 8);
+    // Objects that were marked in an unfinished cycle may have died since: then it takes another one.
+    let cycles = 1 + (vm.heap.gc_phase() == Phase::Propagate) as i64;
+    vm.set_slots(2)?;
+    vm.set_slot(0, Value::int(cycles));
+    vm.set_slot(1, Value::int(then as i64));
+    vm.set_state(COLLECTING);
+    vm.heap.gc_hold();
+    Ok(Act::Again)
+}
+
+fn collect_on(vm: &mut Vm) -> NativeResult {
+    let cycles = vm.arg(0).raw_int();
+    if cycles == RELEASING {
+        if vm.heap.gc_release() {
+            let then = vm.arg(1).raw_int() as u32;
+            vm.set_state(then);
+            return finalize_all(vm);
+        }
+        return Ok(Act::Rest);
+    }
+    match vm.collect_some() {
+        Advance::Swept if cycles <= 0 => {
+            vm.heap.gc_begin_release();
+            vm.set_slot(0, Value::int(RELEASING));
+            return Ok(Act::Rest);
+        }
+        Advance::Marked => vm.set_slot(0, Value::int(cycles - 1)),
+        _ => {}
+    }
+    vm.heap.gc_hold();
+    Ok(Act::Rest)
+}
 
 /// `collectgarbage ([opt [, arg]])`. There is one collector, an incremental one: after "generational" each basic step is a whole cycle.
 fn collectgarbage(vm: &mut Vm) -> NativeResult {
-    if vm.state() != 0 {
-        return finalize_all(vm);
+    match vm.state() {
+        0 => {}
+        COLLECTING => return collect_on(vm),
+        _ => return finalize_all(vm),
     }
     let option = OPTIONS[vm.check_option(0, Some("collect"), OPTIONS)?];
     let arg = match option {
@@ -702,16 +860,14 @@ fn collectgarbage(vm: &mut Vm) -> NativeResult {
             return vm.ret_bytes(if old { b"generational" } else { b"incremental" });
         }
         "step" => {
+            if arg <= 0 && vm.heap.gc.whole_steps {
+                return collect_all(vm, RETURN_TRUE);
+            }
             let done = step(vm, arg);
             vm.set_state(if done { RETURN_TRUE } else { RETURN_FALSE });
             return finalize_all(vm);
         }
-        _ => {
-            vm.charge(vm.heap.bytes() as u64 >> 8);
-            vm.collect();
-            vm.set_state(RETURN_ZERO);
-            return finalize_all(vm);
-        }
+        _ => return collect_all(vm, RETURN_ZERO),
     };
     vm.ret(result)
 }
@@ -733,10 +889,6 @@ fn step(vm: &mut Vm, kilobytes: i64) -> bool {
             left -= step_bytes;
         }
         done
-    } else if vm.heap.gc.whole_steps {
-        vm.charge(vm.heap.bytes() as u64 >> 8);
-        vm.collect();
-        true
     } else {
         vm.collect_step()
     };

@@ -75,6 +75,7 @@ impl<'a> RawSpec<'a> {
         let modifiers = rest
             .iter()
             .skip(1)
+            .take(LONGEST + 1)
             .take_while(|c| b"-+ #0.123456789".contains(c))
             .count();
         if modifiers > LONGEST {
@@ -554,7 +555,13 @@ fn hexadecimal(body: &mut Body, spec: &Spec, f: f64) {
 /// A string in quotes. Only what would not be read back is escaped; a line break becomes a backslash and a line break.
 pub fn push_quoted_str(out: &mut Vec<u8>, s: &[u8]) {
     out.push(b'"');
-    for (i, &c) in s.iter().enumerate() {
+    push_quoted_part(out, s, 0, s.len());
+    out.push(b'"');
+}
+
+/// A part of such a string, without the quotes.
+pub fn push_quoted_part(out: &mut Vec<u8>, s: &[u8], from: usize, to: usize) {
+    for (i, &c) in s.iter().enumerate().take(to).skip(from) {
         match c {
             b'"' | b'\\' | b'\n' => out.extend_from_slice(&[b'\\', c]),
             0..=31 | 127 => {
@@ -574,7 +581,6 @@ pub fn push_quoted_str(out: &mut Vec<u8>, s: &[u8]) {
             _ => out.push(c),
         }
     }
-    out.push(b'"');
 }
 
 /// An integer. The smallest has no decimal numeral that is an integer, so it is written in hexadecimal.

@@ -613,9 +613,12 @@ fn set_any_metatable(vm: &mut Vm, v: Value, mt: Option<Gc<Table>>) -> Result<(),
         Some(mt) => !vm.raw_get_name(mt, "__gc")?.is_nil(),
         None => false,
     };
-    if let Some(mut t) = v.as_table() {
+    if mt.is_some_and(|mt| mt.header.is_external()) {
+        return Err(vm.fail("an external table cannot be a metatable"));
+    }
+    if let Some(t) = v.as_table() {
         vm.heap.barrier(t);
-        t.set_metatable(mt);
+        vm.heap.set_external_metatable(t, mt);
         if finalizer {
             vm.heap.mark_for_finalization(t.header());
         }

@@ -4,8 +4,11 @@
 //! each result taking its argument's place, and afterwards formats from the beginning. So what is remembered during a call is two
 //! numbers, and the text is never copied back and forth; conversions on the way are made and dropped, because one that
 //! fails must do so before later arguments are called.
+//!
+//! Long arguments are taken as they are, and the slice is looked at between conversions (`pieces.rs`).
 
 use super::cformat::{self, FormatError, RawSpec};
+use super::pieces::{self, Pieces};
 use super::string::check_size;
 use crate::heap::number;
 use crate::heap::value::{Type, Value, tag};
@@ -23,45 +26,93 @@ enum Walk {
     Last,
 }
 
-/// `string.format (formatstring, ···)`. State: 0, or the number of the argument whose `__tostring` is being called; then the
-/// position in the format and the call's result are behind the arguments.
+impl Walk {
+    fn from_number(n: i64) -> Walk {
+        match n {
+            0 => Walk::First,
+            1 => Walk::Calls,
+            _ => Walk::Last,
+        }
+    }
+}
+
+/// States between two conversions, and while the result is being joined.
+const BETWEEN: u32 = 1 << 30;
+const JOINING: u32 = BETWEEN + 1;
+
+/// `string.format (formatstring, ···)`. State: 0, one of the two above, or the number of the argument whose `__tostring` is being called;
+/// then the position in the format and the call's result are behind the arguments. In `BETWEEN` that is: which walk, position, how
+/// much of a `%q` is done, argument, and the text so far.
 pub(super) fn format(vm: &mut Vm) -> NativeResult {
-    let (mut walk, mut at, mut arg) = (Walk::First, 0, 0);
-    if vm.state() != 0 {
-        arg = vm.state() as usize;
-        let text = vm.pop();
-        at = vm.pop().raw_int() as usize;
-        if !text.is_string() && !text.is_number() {
-            return Err(vm.fail("'__tostring' must return a string"));
+    let (mut walk, mut at, mut arg, mut quoted) = (Walk::First, 0, 0, 0);
+    let mut text = None;
+    match vm.state() {
+        0 => {}
+        JOINING => {
+            let made = Pieces::go_on(vm)?;
+            return joined(vm, made);
         }
-        if arg < vm.slots() {
-            vm.set_slot(arg, text);
+        BETWEEN => {
+            text = Some(Pieces::restore(vm));
+            arg = vm.pop().raw_int() as usize;
+            quoted = vm.pop().raw_int() as usize;
+            at = vm.pop().raw_int() as usize;
+            walk = Walk::from_number(vm.pop().raw_int());
         }
-        walk = Walk::Calls;
+        state => {
+            arg = state as usize;
+            let text = vm.pop();
+            at = vm.pop().raw_int() as usize;
+            if !text.is_string() && !text.is_number() {
+                return Err(vm.fail("'__tostring' must return a string"));
+            }
+            if arg < vm.slots() {
+                vm.set_slot(arg, text);
+            }
+            walk = Walk::Calls;
+        }
     }
     let format = vm.check_str(0)?.as_bytes();
-    let mut out = vm.take_scratch();
+    let mut text = match text {
+        Some(text) => text,
+        None => Pieces::new(vm),
+    };
     loop {
         let Some(rest) = format.get(at..).filter(|rest| !rest.is_empty()) else {
             if walk != Walk::Calls {
                 break;
             }
             (walk, at, arg) = (Walk::Last, 0, 0);
-            out.clear();
+            text.clear();
             continue;
         };
-        let literal = rest.iter().position(|&c| c == b'%').unwrap_or(rest.len());
-        out.extend_from_slice(&rest[..literal]);
-        at += literal;
-        if literal == rest.len() {
+        if vm.slice_used_up() {
+            vm.ensure_stack(8)?;
+            for n in [walk as i64, at as i64, quoted as i64, arg as i64] {
+                vm.push(Value::int(n));
+            }
+            text.put_aside(vm)?;
+            vm.set_state(BETWEEN);
+            return Ok(Act::Again);
+        }
+        text.settle(vm)?;
+        if rest[0] != b'%' {
+            let window = &rest[..rest.len().min(pieces::STEP)];
+            let at_percent = window.iter().position(|&c| c == b'%');
+            let literal = at_percent.unwrap_or(window.len());
+            text.out.extend_from_slice(&rest[..literal]);
+            vm.charge(literal as u64 >> 8);
+            at += literal;
             continue;
         }
-        if rest.get(literal + 1) == Some(&b'%') {
-            out.push(b'%');
+        if rest.get(1) == Some(&b'%') {
+            text.out.push(b'%');
             at += 2;
             continue;
         }
-        arg += 1;
+        // (In the middle of a `%q` the argument is counted already.)
+        let number = if quoted > 0 { arg } else { arg + 1 };
+        arg = number;
         if !vm.has_arg(arg) {
             return Err(vm.arg_error(arg, "no value"));
         }
@@ -74,23 +125,57 @@ pub(super) fn format(vm: &mut Vm) -> NativeResult {
                 vm.push(handler);
                 vm.push(value);
                 vm.set_state(arg as u32);
-                vm.give_scratch(out);
+                vm.give_scratch(text.out);
                 return Ok(Act::Call {
                     args: 1,
                     results: 1,
                 });
             }
         }
-        at += raw.len();
         if walk == Walk::Calls {
-            out.clear();
+            text.clear();
         }
-        convert(vm, &mut out, raw, arg, value)?;
+        vm.charge(1);
+        if raw.conversion == b'q'
+            && let Some(s) = value.as_str()
+            && s.len() > pieces::AT_ONCE
+            && raw.is_plain()
+        {
+            // In parts.
+            if quoted == 0 {
+                text.out.push(b'"');
+            }
+            let end = s.len().min(quoted + pieces::STEP);
+            cformat::push_quoted_part(&mut text.out, s.as_bytes(), quoted, end);
+            vm.charge((end - quoted) as u64 >> 5);
+            quoted = end;
+            if quoted < s.len() {
+                check_size(vm, text.len())?;
+                continue;
+            }
+            text.out.push(b'"');
+            quoted = 0;
+            at += raw.len();
+            continue;
+        }
+        at += raw.len();
+        let before = text.out.len();
+        convert(vm, &mut text, raw, arg, value)?;
+        // (What is taken as it is, is copied later.)
+        vm.charge(text.out.len().saturating_sub(before) as u64 >> 6);
     }
-    vm.charge(out.len() as u64 >> 6);
-    let made = vm.new_string(&out)?;
-    vm.give_scratch(out);
-    vm.ret(made)
+    let made = text.finish(vm, Value::NIL)?;
+    joined(vm, made)
+}
+
+fn joined(vm: &mut Vm, made: Option<Value>) -> NativeResult {
+    match made {
+        Some(made) => vm.ret(made),
+        None => {
+            vm.set_state(JOINING);
+            Ok(Act::Again)
+        }
+    }
 }
 
 #[cold]
@@ -101,11 +186,19 @@ fn format_error(vm: &mut Vm, e: FormatError) -> Throw {
 /// Appends one argument as its specification says.
 fn convert(
     vm: &mut Vm,
-    out: &mut Vec<u8>,
+    text: &mut Pieces,
     raw: RawSpec,
     arg: usize,
     value: Value,
 ) -> Result<(), Throw> {
+    if raw.conversion == b's'
+        && raw.is_plain()
+        && let Some(s) = value.as_str()
+    {
+        check_size(vm, text.len() + s.len())?;
+        return text.add(vm, s);
+    }
+    let out = &mut text.out;
     macro_rules! spec {
         () => {
             raw.check().map_err(|e| format_error(vm, e))?

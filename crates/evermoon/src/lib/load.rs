@@ -54,9 +54,26 @@ pub fn load_file(
     load(vm, chunk, &name, mode, env)
 }
 
-/// Compiles or undumps a chunk to a main function whose first upvalue is `env` (the rest are nil). The outer error is the engine's (memory);
-/// the inner one is the chunk's message.
+/// Charges for the loading of so many bytes, and loads them ([`load_paid`]).
 pub fn load(
+    vm: &mut Vm,
+    bytes: &[u8],
+    name: &[u8],
+    mode: Mode<'_>,
+    env: Value,
+) -> Result<Result<Value, Vec<u8>>, Throw> {
+    vm.charge(price(bytes.len()));
+    load_paid(vm, bytes, name, mode, env)
+}
+
+/// What loading so many bytes costs.
+pub fn price(len: usize) -> u64 {
+    len as u64 / 16
+}
+
+/// Compiles or undumps a chunk to a main function whose first upvalue is `env` (the rest are nil). The outer error is the engine's (memory);
+/// the inner one is the chunk's message. This is one step, however long the chunk.
+pub fn load_paid(
     vm: &mut Vm,
     bytes: &[u8],
     name: &[u8],
@@ -75,7 +92,6 @@ pub fn load(
         ]
         .concat()));
     }
-    vm.charge(bytes.len() as u64 / 16);
     // Trees and decoded chunks are not in the heap, so they are held to what it has left: half of it, since vectors double.
     let room = vm.heap.bytes_max.saturating_sub(vm.heap.bytes()) / 2;
     let proto = if binary {

@@ -1,6 +1,7 @@
 //! `string.pack`, `packsize` and `unpack` (manual 6.4.2) over the formats of `packfmt.rs`.
 
 use super::packfmt::{self, Blame, Kind, Options, PackError};
+use super::pieces::Pieces;
 use super::string::{check_size, ensure_results, start_position};
 use crate::heap::value::Value;
 use crate::vm::{Act, NativeResult, Throw, Vm};
@@ -18,19 +19,27 @@ fn pack_error(vm: &mut Vm, e: PackError, value: usize) -> Throw {
 
 /// `string.pack (fmt, v1, v2, ···)`
 pub(super) fn pack(vm: &mut Vm) -> NativeResult {
+    if vm.state() == JOINING {
+        let made = Pieces::go_on(vm)?;
+        return joined(vm, made);
+    }
     let mut options = Options::new(vm.check_str(0)?.as_bytes());
     // A value that is missing is reported as nil: the reference keeps one behind its arguments.
     vm.push(Value::NIL);
-    let mut out = vm.take_scratch();
+    let mut text = Pieces::new(vm);
     let mut arg = 0;
     while let Some(item) = options
-        .next(out.len())
+        .next(text.len())
         .map_err(|e| pack_error(vm, e, arg))?
     {
+        text.settle(vm)?;
+        let total = text.len();
         if item.align + item.size > 64 {
-            check_size(vm, out.len() + item.align + item.size)?;
+            check_size(vm, total + item.align + item.size)?;
         }
-        out.resize(out.len() + item.align, packfmt::PADDING);
+        text.out
+            .resize(text.out.len() + item.align, packfmt::PADDING);
+        let out = &mut text.out;
         if item.has_value() {
             arg += 1;
         }
@@ -38,20 +47,20 @@ pub(super) fn pack(vm: &mut Vm) -> NativeResult {
             Kind::Int => {
                 let n = vm.check_int(arg)?;
                 packfmt::check_int(n, item.size).map_err(|e| pack_error(vm, e, arg))?;
-                packfmt::push_int(&mut out, n, item.size, item.little, true);
+                packfmt::push_int(out, n, item.size, item.little, true);
             }
             Kind::Uint => {
                 let n = vm.check_int(arg)?;
                 packfmt::check_uint(n, item.size).map_err(|e| pack_error(vm, e, arg))?;
-                packfmt::push_int(&mut out, n, item.size, item.little, false);
+                packfmt::push_int(out, n, item.size, item.little, false);
             }
             Kind::Float => {
                 let f = vm.check_float(arg)?;
-                packfmt::push_single(&mut out, f, item.little);
+                packfmt::push_single(out, f, item.little);
             }
             Kind::Double => {
                 let f = vm.check_float(arg)?;
-                packfmt::push_double(&mut out, f, item.little);
+                packfmt::push_double(out, f, item.little);
             }
             Kind::Chars => {
                 let s = vm.check_str(arg)?.as_bytes();
@@ -62,29 +71,41 @@ pub(super) fn pack(vm: &mut Vm) -> NativeResult {
                 out.resize(out.len() + fill, packfmt::PADDING);
             }
             Kind::Counted => {
-                let s = vm.check_str(arg)?.as_bytes();
+                let s = vm.check_str(arg)?;
                 packfmt::check_length(s.len(), item.size).map_err(|e| pack_error(vm, e, arg))?;
-                check_size(vm, out.len() + item.size + s.len())?;
-                packfmt::push_int(&mut out, s.len() as i64, item.size, item.little, false);
-                out.extend_from_slice(s);
+                check_size(vm, total + item.size + s.len())?;
+                packfmt::push_int(out, s.len() as i64, item.size, item.little, false);
+                text.add(vm, s)?;
             }
             Kind::Zero => {
-                let s = vm.check_str(arg)?.as_bytes();
-                if s.contains(&0) {
+                let s = vm.check_str(arg)?;
+                if super::pattern::position(s.as_bytes(), 0).is_some() {
                     return Err(pack_error(vm, PackError::StringContainsZeros, arg));
                 }
-                check_size(vm, out.len() + s.len() + 1)?;
-                out.extend_from_slice(s);
-                out.push(0);
+                check_size(vm, total + s.len() + 1)?;
+                text.add(vm, s)?;
+                text.out.push(0);
             }
             Kind::Padding => out.push(packfmt::PADDING),
             Kind::Nothing => {}
         }
     }
-    vm.charge(out.len() as u64 >> 6);
-    let made = vm.new_string(&out)?;
-    vm.give_scratch(out);
-    vm.ret(made)
+    vm.charge(options.read() as u64 >> 4);
+    let made = text.finish(vm, Value::NIL)?;
+    joined(vm, made)
+}
+
+/// State of `pack` while its result is being joined.
+const JOINING: u32 = 1;
+
+fn joined(vm: &mut Vm, made: Option<Value>) -> NativeResult {
+    match made {
+        Some(made) => vm.ret(made),
+        None => {
+            vm.set_state(JOINING);
+            Ok(Act::Again)
+        }
+    }
 }
 
 /// `string.packsize (fmt)`
@@ -123,7 +144,10 @@ pub(super) fn unpack(vm: &mut Vm) -> NativeResult {
                 Value::int(n.map_err(|e| pack_error(vm, e, 0))?)
             }
             Kind::Float | Kind::Double => Value::float(packfmt::read_float(bytes, item.little)),
-            Kind::Chars => vm.new_string(bytes)?,
+            Kind::Chars => {
+                vm.charge(bytes.len() as u64 >> 8);
+                vm.new_string(bytes)?
+            }
             Kind::Counted => {
                 let n = packfmt::read_int(bytes, item.little, false)
                     .map_err(|e| pack_error(vm, e, 0))?;
@@ -134,6 +158,7 @@ pub(super) fn unpack(vm: &mut Vm) -> NativeResult {
                     return Err(short(vm));
                 };
                 at += text.len();
+                vm.charge(text.len() as u64 >> 8);
                 vm.new_string(text)?
             }
             Kind::Zero => {
@@ -142,6 +167,7 @@ pub(super) fn unpack(vm: &mut Vm) -> NativeResult {
                 };
                 let text = &data[at..at + len];
                 at += len + 1;
+                vm.charge(len as u64 >> 7);
                 vm.new_string(text)?
             }
             Kind::Padding | Kind::Nothing => continue,

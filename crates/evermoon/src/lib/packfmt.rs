@@ -179,6 +179,11 @@ impl<'a> Options<'a> {
         }
     }
 
+    /// How much of the format has been read.
+    pub fn read(&self) -> usize {
+        self.position
+    }
+
     /// The next option, which begins `total` bytes behind the beginning of the data.
     #[allow(clippy::should_implement_trait)] // it takes an argument
     pub fn next(&mut self, total: usize) -> Result<Option<Item>, PackError> {

@@ -3,7 +3,7 @@
 //! A pattern is interpreted as it stands, item by item, not compiled: a malformed item is an error only when matching
 //! comes to it, as in the reference. Matching backtracks, so it can take time exponential in the pattern's length;
 //! every step is paid from `Matcher::budget`, which the caller fills and reads back. When it is used up, matching stops where it
-//! is, and can be saved as bytes and go on later. What to try next is kept as data, an entry for each capture and quantified item on
+//! is, in the middle of a long scan too, and can be saved as bytes and go on later. What to try next is kept as data, an entry for each capture and quantified item on
 //! the way, never one for each byte, and no more than `MAX_DEPTH` of them.
 //!
 //! Subjects and patterns are bytes; classes are those of the "C" locale. Offsets are indices from 0.
@@ -16,6 +16,9 @@ pub const MAX_DEPTH: u32 = 200;
 
 /// How many captures a pattern may have.
 pub const MAX_CAPTURES: usize = 32;
+
+/// Bytes that one item goes over between two looks at the budget. A multiple of eight.
+const SCAN: usize = 64 << 10;
 
 /// Why matching stopped without an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -344,6 +347,17 @@ impl BackStack {
     }
 }
 
+/// How a match under way goes on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Suspended {
+    /// There is no attempt: one begins.
+    No,
+    /// With the item at `p`.
+    Item,
+    /// With what is on top of the stack.
+    Back,
+}
+
 /// Where a match ends, or that there is none.
 type Outcome = Result<Option<usize>, PatternError>;
 
@@ -363,8 +377,11 @@ pub struct Matcher<'a> {
     start: usize,
     s: usize,
     p: usize,
-    /// An attempt is under way.
-    suspended: bool,
+    /// An attempt is under way, and how it goes on.
+    suspended: Suspended,
+    /// What the item in hand has gone over already when it was suspended, and how deep in `%b` it is.
+    ahead: usize,
+    nested: usize,
     /// How many of the captures are begun.
     level: usize,
     captures: [Slot; MAX_CAPTURES],
@@ -392,7 +409,9 @@ impl<'a> Matcher<'a> {
             start: 0,
             s: 0,
             p: 0,
-            suspended: false,
+            suspended: Suspended::No,
+            ahead: 0,
+            nested: 0,
             level: 0,
             captures: [Slot { start: 0, len: 0 }; MAX_CAPTURES],
             back: BackStack {
@@ -413,7 +432,7 @@ impl<'a> Matcher<'a> {
     #[inline]
     pub fn find(&mut self, init: usize, not_ending_at: Option<usize>) -> Found {
         self.start = init;
-        self.suspended = false;
+        self.suspended = Suspended::No;
         self.resume(not_ending_at)
     }
 
@@ -424,11 +443,10 @@ impl<'a> Matcher<'a> {
             self.first_known = true;
         }
         loop {
-            if !self.suspended {
+            let how = std::mem::replace(&mut self.suspended, Suspended::No);
+            if how == Suspended::No {
                 if let Some(first) = self.first {
-                    let skipped = self.scan_to(first, self.start);
-                    self.budget -= skipped as i64 >> 3;
-                    self.start += skipped;
+                    self.skip_to(first)?;
                     if self.start == self.src.len() {
                         return Ok(None);
                     }
@@ -437,12 +455,28 @@ impl<'a> Matcher<'a> {
                 self.back.clear();
                 self.s = self.start;
                 self.p = 0;
+                self.ahead = 0;
             }
-            self.suspended = false;
-            match self.run()? {
+            match self.run(how == Suspended::Back)? {
                 Some(end) if Some(end) != not_ending_at => return Ok(Some((self.start, end))),
                 _ if self.anchored || self.start >= self.src.len() => return Ok(None),
                 _ => self.start += 1,
+            }
+        }
+    }
+
+    /// Goes to where the first item is met next.
+    #[inline]
+    fn skip_to(&mut self, first: Single) -> Result<(), PatternError> {
+        loop {
+            let skipped = self.scan_to(first, self.start);
+            self.budget -= skipped as i64 >> 3;
+            self.start += skipped;
+            if skipped < SCAN {
+                return Ok(());
+            }
+            if self.budget <= 0 {
+                return Err(PatternError::OutOfBudget);
             }
         }
     }
@@ -536,6 +570,8 @@ impl<'a> Matcher<'a> {
             self.s as u32,
             self.p as u32,
             self.suspended as u32,
+            self.ahead as u32,
+            self.nested as u32,
             self.level as u32,
         ]);
         for slot in &self.captures[..self.level] {
@@ -568,7 +604,13 @@ impl<'a> Matcher<'a> {
         self.start = word(src_len)?;
         self.s = word(src_len)?;
         self.p = word(pat_len)?;
-        self.suspended = word(1)? == 1;
+        self.suspended = match word(2)? {
+            0 => Suspended::No,
+            1 => Suspended::Item,
+            _ => Suspended::Back,
+        };
+        self.ahead = word(src_len - self.s)?;
+        self.nested = word(src_len)?;
         self.level = word(MAX_CAPTURES)?;
         for slot in &mut self.captures[..self.level] {
             let start = word(src_len)?;
@@ -702,10 +744,17 @@ impl<'a> Matcher<'a> {
         }
     }
 
-    /// How many bytes from `s` on are of the kind.
+    /// What may be scanned from `s` on.
+    #[inline(always)]
+    fn scan_range(&self, s: usize) -> &'a [u8] {
+        let rest = &self.src[s..];
+        &rest[..rest.len().min(SCAN)]
+    }
+
+    /// How many bytes from `s` on are of the kind; `SCAN` may mean that there are more.
     #[inline]
     fn scan_over(&self, single: Single, s: usize) -> usize {
-        let rest = &self.src[s..];
+        let rest = self.scan_range(s);
         let end = match single {
             Single::Any => None,
             Single::Byte(b) => rest.iter().position(|&c| c != b),
@@ -729,10 +778,10 @@ impl<'a> Matcher<'a> {
         end.unwrap_or(rest.len())
     }
 
-    /// How many bytes from `s` on are *not* of the kind.
+    /// How many bytes from `s` on are *not* of the kind; `SCAN` may mean that there are more.
     #[inline]
     fn scan_to(&self, single: Single, s: usize) -> usize {
-        let rest = &self.src[s..];
+        let rest = self.scan_range(s);
         match single {
             Single::Any => 0,
             Single::Byte(b) => position(rest, b).unwrap_or(rest.len()),
@@ -743,10 +792,16 @@ impl<'a> Matcher<'a> {
                 },
                 s,
             ),
-            _ => rest
-                .iter()
-                .position(|&c| self.matches(single, c))
-                .unwrap_or(rest.len()),
+            Single::Set(i) => {
+                let set = self.sets[i as usize];
+                let at = rest.iter().position(|&c| in_set(&set, c));
+                at.unwrap_or(rest.len())
+            }
+            Single::Uncached { open } => {
+                let set = self.uncached(open);
+                let at = rest.iter().position(|&c| in_set(&set, c));
+                at.unwrap_or(rest.len())
+            }
         }
     }
 
@@ -793,16 +848,27 @@ impl<'a> Matcher<'a> {
 
     // -- The matcher itself. `s` is an index into the subject, `p` into the pattern.
 
-    /// Goes on at `self.s` and `self.p` until the pattern's end or until nothing is left to try.
-    fn run(&mut self) -> Outcome {
+    /// Stops in the middle of the item at `p`, which will be met again from `s`: it has gone over `ahead` bytes. The step that it cost is
+    /// paid then.
+    #[cold]
+    fn suspend_item(&mut self, s: usize, p: usize, ahead: usize) -> PatternError {
+        self.budget += 1;
+        (self.s, self.p, self.ahead) = (s, p, ahead);
+        self.suspended = Suspended::Item;
+        PatternError::OutOfBudget
+    }
+
+    /// Goes on at `self.s` and `self.p`, or with what is on the stack, until the pattern's end or until nothing is left to try.
+    fn run(&mut self, mut back_first: bool) -> Outcome {
         let (mut s, mut p) = (self.s, self.p);
         loop {
-            match self.items(s, p)? {
-                Some(end) => return Ok(Some(end)),
-                None => match self.backtrack()? {
-                    Some(next) => (s, p) = next,
-                    None => return Ok(None),
-                },
+            if !back_first && let Some(end) = self.items(s, p)? {
+                return Ok(Some(end));
+            }
+            back_first = false;
+            match self.backtrack()? {
+                Some(next) => (s, p) = next,
+                None => return Ok(None),
             }
         }
     }
@@ -816,7 +882,7 @@ impl<'a> Matcher<'a> {
             if self.budget <= 0 {
                 self.s = s;
                 self.p = p;
-                self.suspended = true;
+                self.suspended = Suspended::Item;
                 return Err(PatternError::OutOfBudget);
             }
             self.budget -= 1;
@@ -849,7 +915,7 @@ impl<'a> Matcher<'a> {
                 b'$' if p + 1 == self.pat.len() => return Ok((s == self.src.len()).then_some(s)),
                 b'%' => match self.pat.get(p + 1) {
                     Some(b'b') => {
-                        let Some(end) = self.balance(s, p + 2)? else {
+                        let Some(end) = self.balance(s, p)? else {
                             return Ok(None);
                         };
                         s = end;
@@ -873,7 +939,7 @@ impl<'a> Matcher<'a> {
                         continue;
                     }
                     Some(digit @ b'0'..=b'9') => {
-                        let Some(end) = self.back_reference(s, *digit)? else {
+                        let Some(end) = self.back_reference(s, p, *digit)? else {
                             return Ok(None);
                         };
                         s = end;
@@ -887,8 +953,8 @@ impl<'a> Matcher<'a> {
             let end = self.item_end(p)?;
             let single = self.single(p, end);
             let went = match self.pat.get(end) {
-                Some(b'*') => self.longest(s, single, end + 1, 0)?,
-                Some(b'+') => self.longest(s, single, end + 1, 1)?,
+                Some(b'*') => self.longest(s, single, p, end + 1, 0)?,
+                Some(b'+') => self.longest(s, single, p, end + 1, 1)?,
                 Some(b'-') => self.shortest(s, single, p, end + 1)?,
                 Some(b'?') => {
                     let takes = self.src.get(s).is_some_and(|&c| self.matches(single, c));
@@ -950,13 +1016,53 @@ impl<'a> Matcher<'a> {
 
     /// As many of the item as there are, for now: where the rest, from `p` on, is to go on.
     #[inline]
-    fn longest(&mut self, s: usize, single: Single, p: usize, least: usize) -> Outcome {
-        let count = self.scan_over(single, s);
-        self.budget -= count as i64 >> 3;
+    fn longest(
+        &mut self,
+        s: usize,
+        single: Single,
+        item: usize,
+        p: usize,
+        least: usize,
+    ) -> Outcome {
+        let count = if let Single::Any = single {
+            self.src.len() - s
+        } else {
+            let count = self.scan_over(single, s);
+            // (So it is when the item goes on after a suspension.)
+            if count == SCAN {
+                self.longest_scan(s, single, item)?
+            } else {
+                self.budget -= count as i64 >> 3;
+                count
+            }
+        };
         if p == self.pat.len() && self.back.has_room() {
             return Ok((count >= least).then_some(s + count)); // nothing is left that could fail
         }
         self.take(s, count, p, least)
+    }
+
+    /// How many of the item there are from `s` on, when there are many.
+    #[cold]
+    #[inline(never)]
+    fn longest_scan(
+        &mut self,
+        s: usize,
+        single: Single,
+        item: usize,
+    ) -> Result<usize, PatternError> {
+        let mut count = std::mem::take(&mut self.ahead).min(self.src.len() - s);
+        loop {
+            let more = self.scan_over(single, s + count);
+            self.budget -= more as i64 >> 3;
+            count += more;
+            if more < SCAN {
+                return Ok(count);
+            }
+            if self.budget <= 0 {
+                return Err(self.suspend_item(s, item, count));
+            }
+        }
     }
 
     /// `count` of a repetition's bytes from `s` on, or as many fewer, but `least`, as the rest may match behind.
@@ -966,13 +1072,20 @@ impl<'a> Matcher<'a> {
             return Ok(None);
         }
         if let Some(byte) = self.next_byte(p) {
-            let from = s + least;
-            let hopeful = self.src.get(from..=s + count).unwrap_or(&self.src[from..]);
-            let at = hopeful.iter().rposition(|&c| c == byte);
-            self.budget -= (hopeful.len() - at.unwrap_or(0)) as i64 >> 3;
-            match at {
-                None => return Ok(None),
-                Some(at) => count = least + at,
+            if count - least >= SCAN {
+                match self.take_scan(s, count, p, least, byte)? {
+                    Some(fewer) => count = fewer,
+                    None => return Ok(None),
+                }
+            } else {
+                let from = s + least;
+                let hopeful = self.src.get(from..=s + count).unwrap_or(&self.src[from..]);
+                let at = hopeful.iter().rposition(|&c| c == byte);
+                self.budget -= (hopeful.len() - at.unwrap_or(0)) as i64 >> 3;
+                match at {
+                    None => return Ok(None),
+                    Some(at) => count = least + at,
+                }
             }
         }
         self.back.push(Back::Longest {
@@ -984,21 +1097,73 @@ impl<'a> Matcher<'a> {
         Ok(Some(s + count))
     }
 
+    /// The most of `count` behind which the byte comes that must come next, when there are many.
+    #[cold]
+    #[inline(never)]
+    fn take_scan(
+        &mut self,
+        s: usize,
+        mut count: usize,
+        p: usize,
+        least: usize,
+        byte: u8,
+    ) -> Result<Option<usize>, PatternError> {
+        loop {
+            // The last part of what is hopeful.
+            let from = s + least.max(count.saturating_sub(SCAN - 1));
+            let end = (s + count + 1).min(self.src.len());
+            let part = self.src.get(from..end).unwrap_or(&[]);
+            let at = part.iter().rposition(|&c| c == byte);
+            self.budget -= (part.len() - at.unwrap_or(0)) as i64 >> 3;
+            if let Some(at) = at {
+                return Ok(Some(from - s + at));
+            }
+            if from <= s + least {
+                return Ok(None);
+            }
+            count = from - s - 1;
+            if self.budget <= 0 {
+                // Going back to it tries one fewer.
+                self.back.push(Back::Longest {
+                    s: s as u32,
+                    count: count as u32 + 1,
+                    p: p as u32,
+                    least: least as u8,
+                })?;
+                self.suspended = Suspended::Back;
+                return Err(PatternError::OutOfBudget);
+            }
+        }
+    }
+
     /// As few of the item as the rest, from `p` on, may match behind.
     #[inline]
     fn shortest(&mut self, mut s: usize, single: Single, item: usize, p: usize) -> Outcome {
         if let Some(byte) = self.next_byte(p) {
-            let rest = &self.src[s..];
+            let rest = self.scan_range(s);
             let skip = match single {
                 Single::Any => position(rest, byte),
+                Single::Uncached { .. } => None,
                 _ => rest
                     .iter()
                     .position(|&c| c == byte || !self.matches(single, c)),
             };
-            self.budget -= skip.unwrap_or(rest.len()) as i64 >> 3;
             match skip {
-                Some(skip) if rest[skip] == byte => s += skip,
-                _ => return Ok(None),
+                Some(skip) => {
+                    self.budget -= skip as i64 >> 3;
+                    if rest[skip] != byte {
+                        return Ok(None);
+                    }
+                    s += skip;
+                }
+                None if rest.len() < SCAN && !matches!(single, Single::Uncached { .. }) => {
+                    self.budget -= rest.len() as i64 >> 3;
+                    return Ok(None);
+                }
+                None => match self.shortest_scan(s, single, item, byte)? {
+                    Some(skip) => s += skip,
+                    None => return Ok(None),
+                },
             }
         }
         self.back.push(Back::Shortest {
@@ -1010,33 +1175,74 @@ impl<'a> Matcher<'a> {
         Ok(Some(s))
     }
 
-    /// `%bxy`, whose two bytes are at `p`.
+    /// How many bytes a short repetition takes to come to `byte`, when that is far.
+    #[cold]
+    #[inline(never)]
+    fn shortest_scan(&mut self, s: usize, single: Single, item: usize, byte: u8) -> Outcome {
+        let mut ahead = std::mem::take(&mut self.ahead).min(self.src.len() - s);
+        loop {
+            let rest = self.scan_range(s + ahead);
+            let skip = match single {
+                Single::Any => position(rest, byte),
+                Single::Uncached { open } => {
+                    let set = self.uncached(open);
+                    rest.iter().position(|&c| c == byte || !in_set(&set, c))
+                }
+                _ => rest
+                    .iter()
+                    .position(|&c| c == byte || !self.matches(single, c)),
+            };
+            self.budget -= skip.unwrap_or(rest.len()) as i64 >> 3;
+            match skip {
+                Some(skip) if rest[skip] == byte => return Ok(Some(ahead + skip)),
+                None if rest.len() == SCAN => ahead += SCAN,
+                _ => return Ok(None),
+            }
+            if self.budget <= 0 {
+                return Err(self.suspend_item(s, item, ahead));
+            }
+        }
+    }
+
+    /// `%bxy`, which is at `p`.
+    #[inline(never)]
     fn balance(&mut self, s: usize, p: usize) -> Outcome {
-        let Some(&[open, close]) = self.pat.get(p..p + 2) else {
+        let Some(&[open, close]) = self.pat.get(p + 2..p + 4) else {
             return Err(PatternError::MissingBalanceArguments);
         };
         if self.src.get(s) != Some(&open) {
             return Ok(None);
         }
-        let mut nested = 1usize;
-        let rest = &self.src[s + 1..];
-        for (i, &c) in rest.iter().enumerate() {
-            if c == close {
-                nested -= 1;
-                if nested == 0 {
-                    self.budget -= i as i64 >> 3;
-                    return Ok(Some(s + i + 2));
+        let mut ahead = std::mem::take(&mut self.ahead);
+        let mut nested = if ahead > 0 { self.nested } else { 1 };
+        loop {
+            let rest = self.scan_range((s + 1 + ahead).min(self.src.len()));
+            for (i, &c) in rest.iter().enumerate() {
+                if c == close {
+                    nested = nested.saturating_sub(1);
+                    if nested == 0 {
+                        self.budget -= i as i64 >> 3;
+                        return Ok(Some(s + ahead + i + 2));
+                    }
+                } else if c == open {
+                    nested += 1;
                 }
-            } else if c == open {
-                nested += 1;
+            }
+            self.budget -= rest.len() as i64 >> 3;
+            if rest.len() < SCAN {
+                return Ok(None);
+            }
+            ahead += SCAN;
+            if self.budget <= 0 {
+                self.nested = nested;
+                return Err(self.suspend_item(s, p, ahead));
             }
         }
-        self.budget -= rest.len() as i64 >> 3;
-        Ok(None)
     }
 
-    /// `%1` to `%9`: the same bytes as the capture's. A position is no bytes' equal.
-    fn back_reference(&mut self, s: usize, digit: u8) -> Outcome {
+    /// `%1` to `%9`, at `p`: the same bytes as the capture's. A position is no bytes' equal.
+    #[inline(never)]
+    fn back_reference(&mut self, s: usize, p: usize, digit: u8) -> Outcome {
         let error = PatternError::InvalidCaptureIndex((digit - b'0') as u32);
         let i = digit.checked_sub(b'1').ok_or(error)? as usize;
         let slot = *self.captures[..self.level]
@@ -1047,8 +1253,22 @@ impl<'a> Matcher<'a> {
         if len > self.src.len() - s {
             return Ok(None); // POSITION is that large too
         }
-        self.budget -= len as i64 >> 3;
-        Ok((self.src[s..s + len] == self.src[start..start + len]).then_some(s + len))
+        let mut ahead = std::mem::take(&mut self.ahead).min(len);
+        loop {
+            let count = (len - ahead).min(SCAN);
+            let (a, b) = (s + ahead, start + ahead);
+            self.budget -= count as i64 >> 3;
+            if self.src[a..a + count] != self.src[b..b + count] {
+                return Ok(None);
+            }
+            ahead += count;
+            if ahead == len {
+                return Ok(Some(s + len));
+            }
+            if self.budget <= 0 {
+                return Err(self.suspend_item(s, p, ahead));
+            }
+        }
     }
 }
 

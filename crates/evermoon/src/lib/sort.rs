@@ -10,6 +10,10 @@
 //!      2  the table being sorted    6  the pivots' random number
 //!      3  lo and up, packed         7  length       8…  ranges still to be sorted, packed: at most 32, since the larger part waits
 //! ```
+//! Numbers or strings in the array part need no calls and no particular order of questions: they are sorted by a plain quicksort down to
+//! ranges that are sorted at once ([`simple`]). Slot 6 then holds the [`Kind`], slot 5 is nil between two ranges, and `i` and `j` are
+//! where the partition has come to.
+//!
 //! The table being sorted is the list itself, or, where elements come and go through metamethods, a copy that is written back at the end.
 //! Every access to it is raw and checked: a comparator may do anything to it meanwhile.
 
@@ -18,7 +22,7 @@ use crate::heap::object::Gc;
 use crate::heap::table::Table;
 use crate::heap::value::{Value, tag};
 use crate::vm::meta::{Event, number_less};
-use crate::vm::{NativeResult, Throw, Vm};
+use crate::vm::{Act, NativeResult, Throw, Vm};
 use std::cmp::Ordering;
 
 const WORK: usize = 2;
@@ -50,6 +54,16 @@ enum Step {
     Right,
 }
 
+/// Added to a step's number: its question is to be asked again, after a slice was used up.
+const AGAIN: u32 = 20;
+/// States of the simple sort: looking what the elements are (the slots hold how far, and what so far), and sorting.
+const LOOKING: u32 = 60;
+const SIMPLE: u32 = 61;
+
+/// Questions that are answered without a call between two looks at the slice, and what they cost.
+const QUESTIONS: u32 = 16;
+const QUESTIONS_FUEL: u64 = 2;
+
 /// `table.sort (list [, comp])`
 pub(super) fn sort(vm: &mut Vm) -> NativeResult {
     const ENDS: u32 = Step::Ends as u32;
@@ -57,16 +71,23 @@ pub(super) fn sort(vm: &mut Vm) -> NativeResult {
     const UP_MIDDLE: u32 = Step::UpMiddle as u32;
     const LEFT: u32 = Step::Left as u32;
     const RIGHT: u32 = Step::Right as u32;
-    let step = match vm.state() {
+    let state = vm.state();
+    let again = (Step::Range as u32 + AGAIN..LOOKING).contains(&state);
+    let step = match if again { state - AGAIN } else { state } {
         LEFT => Step::Left,
         RIGHT => Step::Right,
         ENDS => Step::Ends,
         MIDDLE_LOW => Step::MiddleLow,
         UP_MIDDLE => Step::UpMiddle,
+        LOOKING => return look(vm),
+        SIMPLE => return simple(vm),
         _ => return begin(vm),
     };
+    if again {
+        return steps(vm, step, None);
+    }
     let answer = vm.pop().is_truthy();
-    steps(vm, step, answer)
+    steps(vm, step, Some(answer))
 }
 
 fn begin(vm: &mut Vm) -> NativeResult {
@@ -132,9 +153,30 @@ fn prepare(vm: &mut Vm, length: i64) -> NativeResult {
     let Some(t) = vm.arg(WORK).as_table() else {
         return vm.ret_none();
     };
-    if vm.arg(1).is_nil() && sort_array(vm, t, length as usize)? {
-        return finish(vm, length);
+    if vm.arg(1).is_nil() {
+        if length <= SMALL {
+            if sort_range(vm, t, 1, length as u32, None)? {
+                return finish(vm, length);
+            }
+        } else if t.array().len() as i64 >= length {
+            for v in [
+                pack(1, length as u32),
+                pack(1, 0),
+                Value::NIL,
+                Value::NIL,
+                Value::int(length),
+            ] {
+                vm.push(v);
+            }
+            return look(vm);
+        }
     }
+    general(vm, length)
+}
+
+/// Sorts by questions, whatever the elements are and in whatever order they stand.
+fn general(vm: &mut Vm, length: i64) -> NativeResult {
+    vm.set_slots(WORK + 1)?;
     for v in [
         pack(1, length as u32),
         Value::int(0),
@@ -144,7 +186,7 @@ fn prepare(vm: &mut Vm, length: i64) -> NativeResult {
     ] {
         vm.push(v);
     }
-    steps(vm, Step::Range, false)
+    steps(vm, Step::Range, Some(false))
 }
 
 /// All is sorted: a copy is written back.
@@ -187,8 +229,8 @@ fn swap(vm: &mut Vm, t: Gc<Table>, a: u32, b: u32) -> Result<(), Throw> {
     vm.raw_set_int(t, b as i64, x)
 }
 
-/// Goes on with the answer to a question until the next one must be asked outside.
-fn steps(vm: &mut Vm, step: Step, answer: bool) -> NativeResult {
+/// Goes on with the answer to a question, or with the question if it has none yet, until the next one must be asked outside.
+fn steps(vm: &mut Vm, step: Step, answer: Option<bool>) -> NativeResult {
     let Some(t) = vm.arg(WORK).as_table() else {
         return vm.ret_none();
     };
@@ -196,8 +238,28 @@ fn steps(vm: &mut Vm, step: Step, answer: bool) -> NativeResult {
     let (mut lo, mut up) = unpack(vm.arg(RANGE));
     let (mut i, mut j) = unpack(vm.arg(CURSOR));
     let mut pivot = vm.arg(PIVOT);
-    let (mut step, mut answer) = (step, answer);
     let get = |n: u32| t.get_int(n as i64);
+    let mut asked = 0;
+    let mut step = step;
+    let mut answer = match answer {
+        Some(answer) => answer,
+        None => {
+            let (a, b) = match step {
+                Step::Ends => (get(up), get(lo)),
+                Step::MiddleLow => (get(i), get(lo)),
+                Step::UpMiddle => (get(up), get(i)),
+                Step::Right => (pivot, get(j)),
+                _ => (get(i), pivot),
+            };
+            match less(vm, comparator, a, b)? {
+                Some(answer) => answer,
+                None => {
+                    vm.set_state(step as u32);
+                    return CALL_2_1;
+                }
+            }
+        }
+    };
     loop {
         // Each arm ends with the next question: two values.
         let (a, b) = match step {
@@ -212,7 +274,6 @@ fn steps(vm: &mut Vm, step: Step, answer: bool) -> NativeResult {
                     (lo, up) = unpack(range);
                     continue;
                 }
-                vm.charge((up - lo) as u64 / 8);
                 step = Step::Ends;
                 (get(up), get(lo))
             }
@@ -283,9 +344,20 @@ fn steps(vm: &mut Vm, step: Step, answer: bool) -> NativeResult {
                 continue;
             }
         };
+        asked += 1;
+        if asked == QUESTIONS {
+            asked = 0;
+            vm.charge(QUESTIONS_FUEL);
+            if vm.slice_used_up() {
+                vm.set_slot(CURSOR, pack(i, j));
+                vm.set_state(step as u32 + AGAIN);
+                return Ok(Act::Again);
+            }
+        }
         answer = match less(vm, comparator, a, b)? {
             Some(answer) => answer,
             None => {
+                vm.charge(1);
                 // The call lies above the slots, which can be written all the same.
                 vm.set_slot(CURSOR, pack(i, j));
                 vm.set_state(step as u32);
@@ -327,30 +399,263 @@ fn split(vm: &mut Vm, lo: u32, at: u32, up: u32) -> (u32, u32) {
     small
 }
 
-/// Sorts numbers or strings that all lie in the array part; false if they do not. No call can come of comparing them, and equal ones
-/// cannot be told apart (but for `1` and `1.0`, whose order is the sort's own affair), so any algorithm will do.
-fn sort_array(vm: &mut Vm, mut t: Gc<Table>, length: usize) -> Result<bool, Throw> {
-    let Some(slice) = t.array().get(..length) else {
+// ---- numbers and strings ----
+
+/// What the elements are. No call can come of comparing them, and equal ones cannot be told apart (but for `1` and `1.0`, whose order is
+/// the sort's own affair), so any algorithm will do.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Ints,
+    /// With no NaN among them: with one there is no order, and the reference may say so.
+    Numbers,
+    /// None of them long: comparing long ones takes time, which must be paid for.
+    Strings,
+}
+
+/// Up to so many elements are sorted at once.
+const SMALL: i64 = 1 << 12;
+/// Longest string that is compared unpaid.
+const STRING_MAX: usize = 256;
+/// Elements that are looked at, or moved in a partition, between two looks at the slice.
+const LOOK_CHUNK: usize = 1 << 16;
+const PARTITION_CHUNK: usize = 1 << 13;
+
+impl Kind {
+    /// What an element is, if it can be sorted simply at all.
+    #[inline(always)]
+    fn of(v: &Value) -> Option<Kind> {
+        match v.tag {
+            tag::INT => Some(Kind::Ints),
+            tag::FLOAT if !v.raw_float().is_nan() => Some(Kind::Numbers),
+            tag::STR => Some(Kind::Strings),
+            tag::LONG_STR => v
+                .as_str()
+                .filter(|s| s.len() <= STRING_MAX)
+                .map(|_| Kind::Strings),
+            _ => None,
+        }
+    }
+    /// What a list is that has elements of both kinds.
+    #[inline(always)]
+    fn with(self, other: Kind) -> Option<Kind> {
+        match (self, other) {
+            (a, b) if a == b => Some(a),
+            (Kind::Strings, _) | (_, Kind::Strings) => None,
+            _ => Some(Kind::Numbers),
+        }
+    }
+    fn of_all(slice: &[Value], first: Option<Kind>) -> Option<Kind> {
+        let mut kind = match first {
+            Some(kind) => kind,
+            None => Kind::of(slice.first()?)?,
+        };
+        for v in slice {
+            kind = kind.with(Kind::of(v)?)?;
+        }
+        Some(kind)
+    }
+    fn from_value(v: Value) -> Option<Kind> {
+        Some(match v.as_int()? {
+            0 => Kind::Ints,
+            1 => Kind::Numbers,
+            _ => Kind::Strings,
+        })
+    }
+    /// The longest range that is sorted at once.
+    fn leaf(self) -> u32 {
+        match self {
+            Kind::Ints => 1 << 14,
+            Kind::Numbers => 1 << 13,
+            Kind::Strings => 1 << 12,
+        }
+    }
+    /// Comparisons that cost a unit of fuel.
+    fn per_fuel(self) -> u64 {
+        match self {
+            Kind::Ints => 32,
+            Kind::Numbers => 16,
+            Kind::Strings => 8,
+        }
+    }
+}
+
+/// Looks whether the elements can be sorted simply; `i` is the next to be looked at.
+fn look(vm: &mut Vm) -> NativeResult {
+    let length = vm.arg(LENGTH).raw_int();
+    let (mut next, _) = unpack(vm.arg(CURSOR));
+    loop {
+        let t = vm.arg(WORK).as_table();
+        let Some(rest) = t
+            .as_ref()
+            .and_then(|t| t.array().get(next as usize - 1..length as usize))
+        else {
+            return general(vm, length);
+        };
+        let chunk = &rest[..rest.len().min(LOOK_CHUNK)];
+        let Some(kind) = Kind::of_all(chunk, Kind::from_value(vm.arg(RANDOM))) else {
+            return general(vm, length);
+        };
+        let done = chunk.len() == rest.len();
+        next += chunk.len() as u32;
+        vm.charge(chunk.len() as u64 / 64);
+        vm.set_slot(RANDOM, Value::int(kind as i64));
+        vm.set_slot(CURSOR, pack(next, 0));
+        if done {
+            return simple(vm);
+        }
+        if vm.slice_used_up() {
+            vm.set_state(LOOKING);
+            return Ok(Act::Again);
+        }
+    }
+}
+
+/// Sorts by partitions until ranges are small.
+fn simple(vm: &mut Vm) -> NativeResult {
+    let length = vm.arg(LENGTH).raw_int();
+    let (Some(mut t), Some(kind)) = (vm.arg(WORK).as_table(), Kind::from_value(vm.arg(RANDOM)))
+    else {
+        return vm.ret_none();
+    };
+    loop {
+        if vm.slice_used_up() {
+            vm.set_state(SIMPLE);
+            return Ok(Act::Again);
+        }
+        let (lo, up) = unpack(vm.arg(RANGE));
+        if t.array().len() < length as usize || lo == 0 || up as i64 > length {
+            // Somebody has changed it meanwhile.
+            return general(vm, length);
+        }
+        let pivot = vm.arg(PIVOT);
+        if pivot.is_nil() {
+            if up.saturating_sub(lo) >= kind.leaf() {
+                let pivot = some_middle(&t.array()[lo as usize - 1..up as usize], kind);
+                vm.set_slot(PIVOT, pivot);
+                vm.set_slot(CURSOR, pack(lo, up));
+                continue;
+            }
+            if lo < up && !sort_range(vm, t, lo, up, Some(kind))? {
+                return general(vm, length);
+            }
+            if vm.slots() == WAITING {
+                return finish(vm, length);
+            }
+            let range = vm.pop();
+            vm.set_slot(RANGE, range);
+            continue;
+        }
+        vm.heap.barrier(t);
+        let (i, j) = unpack(vm.arg(CURSOR));
+        let slice = &mut t.array_mut()[lo as usize - 1..up as usize];
+        // Indices into the slice, `j` behind the last that is not known to belong to the upper side.
+        let ends = ((i - lo) as usize, (j + 1 - lo) as usize);
+        let ((i, j), left) = match kind {
+            Kind::Ints => partition(
+                slice,
+                ends,
+                |a| a.raw_int() < pivot.raw_int(),
+                |a| pivot.raw_int() < a.raw_int(),
+            ),
+            Kind::Numbers => partition(
+                slice,
+                ends,
+                |a| number_less(*a, pivot),
+                |a| number_less(pivot, *a),
+            ),
+            Kind::Strings => {
+                let p = text(&pivot);
+                partition(slice, ends, |a| text(a) < p, |a| p < text(a))
+            }
+        };
+        let moved = (PARTITION_CHUNK - left) as u64;
+        vm.charge(1 + moved * 4 / kind.per_fuel());
+        if i < j {
+            vm.set_slot(
+                CURSOR,
+                pack(lo + i as u32, (lo + j as u32).saturating_sub(1)),
+            );
+            continue;
+        }
+        // The upper side waits, or the lower one if it is the larger.
+        let (lower, upper) = ((lo, (lo + j as u32).saturating_sub(1)), (lo + i as u32, up));
+        let size = |r: (u32, u32)| (r.1 + 1).saturating_sub(r.0);
+        let (next, later) = if size(lower) < size(upper) {
+            (lower, upper)
+        } else {
+            (upper, lower)
+        };
+        vm.push(pack(later.0, later.1));
+        vm.set_slot(RANGE, pack(next.0, next.1));
+        vm.set_slot(PIVOT, Value::NIL);
+    }
+}
+
+/// Hoare's partition of `slice[i..j]` for a while: how far it has come, and what is left of the chunk. It is done when `i >= j`: then
+/// what is below `j` is not above the pivot, and what is from `i` on not below it.
+#[inline(always)]
+fn partition(
+    slice: &mut [Value],
+    ends: (usize, usize),
+    below: impl Fn(&Value) -> bool,
+    above: impl Fn(&Value) -> bool,
+) -> ((usize, usize), usize) {
+    let (mut i, mut j) = ends;
+    j = j.min(slice.len());
+    let mut left = PARTITION_CHUNK;
+    while i < j && left > 0 {
+        if below(&slice[i]) {
+            i += 1;
+        } else if above(&slice[j - 1]) {
+            j -= 1;
+        } else {
+            slice.swap(i, j - 1);
+            i += 1;
+            j -= 1;
+        }
+        left -= 1;
+    }
+    ((i, j), left)
+}
+
+/// An element that is likely to be in the middle: the median of nine.
+fn some_middle(slice: &[Value], kind: Kind) -> Value {
+    let mut nine = [Value::NIL; 9];
+    let mut state = slice.len() as u64;
+    for v in &mut nine {
+        state = state
+            .wrapping_mul(6364136223846793005)
+            .wrapping_add(1442695040888963407);
+        *v = slice[((state >> 33) as usize) % slice.len()];
+    }
+    order(&mut nine, kind);
+    nine[4]
+}
+
+/// Sorts elements from `lo` to `up` at once; false if they are not in the array part, or not what can be sorted simply.
+fn sort_range(
+    vm: &mut Vm,
+    mut t: Gc<Table>,
+    lo: u32,
+    up: u32,
+    kind: Option<Kind>,
+) -> Result<bool, Throw> {
+    let range = lo as usize - 1..up as usize;
+    let Some(kind) = t
+        .array()
+        .get(range.clone())
+        .and_then(|slice| Kind::of_all(slice, kind))
+    else {
         return Ok(false);
     };
-    let all = |wanted: fn(&Value) -> bool| slice.iter().all(wanted);
-    enum Kind {
-        Ints,
-        Numbers,
-        Strings,
-    }
-    let kind = match slice[0].tag {
-        tag::INT if all(|v| v.is_int()) => Kind::Ints,
-        // With a NaN there is no order, and the reference may say so.
-        tag::INT | tag::FLOAT if all(|v| v.is_int() || v.is_float() && !v.raw_float().is_nan()) => {
-            Kind::Numbers
-        }
-        tag::STR | tag::LONG_STR if all(|v| v.is_string()) => Kind::Strings,
-        _ => return Ok(false),
-    };
-    vm.charge(length as u64 * (length as u64).ilog2() as u64 / 32);
+    let count = range.len() as u64;
+    vm.charge(count * count.ilog2() as u64 / kind.per_fuel());
     vm.heap.barrier(t);
-    let slice = &mut t.array_mut()[..length];
+    order(&mut t.array_mut()[range], kind);
+    Ok(true)
+}
+
+fn order(slice: &mut [Value], kind: Kind) {
     match kind {
         Kind::Ints => sort_keyed(
             slice,
@@ -361,7 +666,6 @@ fn sort_array(vm: &mut Vm, mut t: Gc<Table>, length: usize) -> Result<bool, Thro
         Kind::Numbers => sort_keyed(slice, float_rank, number_order),
         Kind::Strings => sort_keyed(slice, prefix, |a, b| text(&a).cmp(text(&b))),
     }
-    Ok(true)
 }
 
 /// A number for a float (for an integer, the float nearest to it) that is in the same order as the floats. Zeros have one number.

@@ -1,14 +1,14 @@
 //! The string library (manual 6.4): what works on bytes alone. Formatting, patterns and packing have files of their own.
 //!
 //! Strings are bytes and letters are those of the "C" locale. Results are made in place or on the host's stack where they are
-//! short; nothing here calls Lua, so no function of this file keeps any state.
+//! short. Nothing here calls Lua; long strings are made in parts (`pieces.rs`), and then the function's only state is [`FILLING`].
 
-use super::{format, open_library, pack, strpattern};
+use super::{format, open_library, pack, pieces, strpattern};
 use crate::bytecode::chunk;
 use crate::heap::object::Gc;
 use crate::heap::string::Str;
 use crate::heap::value::{Type, Value};
-use crate::vm::{Act, NativeFn, NativeResult, Throw, Vm};
+use crate::vm::{Act, LongStrings, NativeFn, NativeResult, Throw, Vm};
 
 const FUNCTIONS: &[(&str, NativeFn)] = &[
     ("byte", byte),
@@ -32,6 +32,14 @@ const FUNCTIONS: &[(&str, NativeFn)] = &[
 
 pub fn open(vm: &mut Vm) -> Result<(), Throw> {
     let library = open_library(vm, "string", FUNCTIONS)?;
+    let [join, less, less_equal, equal] =
+        pieces::FOR_THE_LOOP.map(|(name, f)| vm.register("string", name, f).bits as u32);
+    vm.set_long_strings(LongStrings {
+        join,
+        less,
+        less_equal,
+        equal,
+    });
     // Arithmetic on strings is the machine's (`vm/meta.rs`), so this is all there is to it.
     let metatable = vm.new_table()?;
     vm.raw_set_name(metatable, "__index", Value::table(library))?;
@@ -84,12 +92,52 @@ pub(super) fn check_size(vm: &mut Vm, len: usize) -> Result<(), Throw> {
     Ok(vm.heap.reserve(len)?)
 }
 
-/// Returns a string as long as `s` whose bytes `fill` makes of those of `s`, which it finds in place.
-fn ret_same_length(vm: &mut Vm, s: Gc<Str>, fill: impl FnOnce(&mut [u8])) -> NativeResult {
+/// The result is being filled in; its slots are the last ones.
+const FILLING: u32 = 1;
+
+/// Returns a string of `len` bytes, more than a short one's, that is made in parts. The function has `args` arguments, which it looks at
+/// anew each time; `part` as for [`pieces::fill`].
+fn ret_filled(
+    vm: &mut Vm,
+    args: usize,
+    len: usize,
+    part: impl FnMut(&mut [u8], usize, usize),
+) -> NativeResult {
+    if vm.state() != FILLING {
+        vm.set_state(FILLING);
+        vm.set_slots(args)?;
+        pieces::begin_fill(vm, len)?;
+    }
+    Ok(if pieces::fill(vm, part)? {
+        Act::Return(1)
+    } else {
+        Act::Again
+    })
+}
+
+/// Returns a string as long as `s` whose bytes `change` makes of those of `s`, which it finds in place, from either end.
+fn ret_same_length(
+    vm: &mut Vm,
+    s: Gc<Str>,
+    backwards: bool,
+    change: impl Fn(&mut [u8]),
+) -> NativeResult {
+    let text = s.as_bytes();
+    if text.len() > pieces::AT_ONCE {
+        return ret_filled(vm, 1, text.len(), |made, from, to| {
+            let source = if backwards {
+                &text[text.len() - to..text.len() - from]
+            } else {
+                &text[from..to]
+            };
+            made[from..to].copy_from_slice(source);
+            change(&mut made[from..to]);
+        });
+    }
     vm.charge(s.len() as u64 >> 8);
-    let made = vm.heap.string_filled(s.len(), |text| {
-        text.copy_from_slice(s.as_bytes());
-        fill(text);
+    let made = vm.heap.string_filled(s.len(), |made| {
+        made.copy_from_slice(text);
+        change(made);
     })?;
     vm.ret(Value::string(made))
 }
@@ -175,19 +223,19 @@ fn len(vm: &mut Vm) -> NativeResult {
 /// `string.lower (s)`
 fn lower(vm: &mut Vm) -> NativeResult {
     let s = vm.check_str(0)?;
-    ret_same_length(vm, s, |text| text.make_ascii_lowercase())
+    ret_same_length(vm, s, false, <[u8]>::make_ascii_lowercase)
 }
 
 /// `string.upper (s)`
 fn upper(vm: &mut Vm) -> NativeResult {
     let s = vm.check_str(0)?;
-    ret_same_length(vm, s, |text| text.make_ascii_uppercase())
+    ret_same_length(vm, s, false, <[u8]>::make_ascii_uppercase)
 }
 
 /// `string.reverse (s)`
 fn reverse(vm: &mut Vm) -> NativeResult {
     let s = vm.check_str(0)?;
-    ret_same_length(vm, s, |text| text.reverse())
+    ret_same_length(vm, s, true, <[u8]>::reverse)
 }
 
 /// `string.rep (s, n [, sep])`
@@ -215,24 +263,46 @@ fn rep(vm: &mut Vm) -> NativeResult {
     if n == 1 {
         return vm.ret(Value::string(s));
     }
+    if total > pieces::AT_ONCE {
+        return ret_filled(vm, 3, total, |out, from, to| {
+            repeat(out, text, sep, from, to);
+        });
+    }
     vm.charge(total as u64 >> 8);
-    let made = vm.heap.string_filled(total, |out| {
-        if let &[byte] = text
-            && sep.is_empty()
-        {
-            return out.fill(byte);
-        }
-        // The text and the separator once (n > 1, so both are there), then what is there again and again.
-        out[..text.len()].copy_from_slice(text);
-        out[text.len()..unit].copy_from_slice(sep);
-        let mut done = unit;
-        while done < total {
-            let more = done.min(total - done);
-            out.copy_within(..more, done);
-            done += more;
-        }
-    })?;
+    let made = vm
+        .heap
+        .string_filled(total, |out| repeat(out, text, sep, 0, total))?;
     vm.ret(Value::string(made))
+}
+
+/// Fills `out[from..to]`, all before being there: text and separator in turns.
+fn repeat(out: &mut [u8], text: &[u8], sep: &[u8], from: usize, to: usize) {
+    if let &[byte] = text
+        && sep.is_empty()
+    {
+        return out[from..to].fill(byte);
+    }
+    let unit = text.len() + sep.len();
+    let mut at = from;
+    while at < to {
+        // Whole units that are there already are copied at once, else what comes next of the unit.
+        let back = at.min(pieces::STEP) / unit * unit;
+        let count = if back > 0 {
+            let count = back.min(to - at);
+            out.copy_within(at - back..at - back + count, at);
+            count
+        } else {
+            let place = at % unit;
+            let source = match text.get(place..) {
+                Some(rest) if !rest.is_empty() => rest,
+                _ => &sep[place - text.len()..],
+            };
+            let count = source.len().min(to - at);
+            out[at..at + count].copy_from_slice(&source[..count]);
+            count
+        };
+        at += count;
+    }
 }
 
 /// `string.sub (s, i [, j])`
@@ -243,6 +313,11 @@ fn sub(vm: &mut Vm) -> NativeResult {
     let part = slice(s.as_bytes(), first, last);
     if part.len() == s.len() {
         return vm.ret(Value::string(s));
+    }
+    if part.len() > pieces::AT_ONCE {
+        return ret_filled(vm, 3, part.len(), |made, from, to| {
+            made[from..to].copy_from_slice(&part[from..to]);
+        });
     }
     vm.charge(part.len() as u64 >> 8);
     let made = vm.heap.string(part)?;

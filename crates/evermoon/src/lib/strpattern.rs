@@ -1,22 +1,22 @@
 //! `string.find`, `match`, `gmatch` and `gsub` (manual 6.4.1) over the matcher of `pattern.rs`.
 //!
-//! Matching is paid for: [`STEPS_PER_FUEL`] of the matcher's steps are a unit of fuel. A match that uses up what is left, or more than a
-//! slice's worth, is saved as a string in a slot; the engine then decides, and the native is entered again and goes on. So no
-//! pattern can hold an engine up, and none is tried twice for want of fuel.
+//! Matching is paid for: [`STEPS_PER_FUEL`] of the matcher's steps are a unit of fuel. A match that uses up the slice is saved as a string in
+//! a slot; the engine then decides, and the native is entered again and goes on. So no pattern can hold an engine up, and none is
+//! tried twice for want of fuel. Long captures and results are made in parts (`pieces.rs`).
 //!
 //! `gsub` calls functions and metamethods, so everything it must remember is in its slots (see [`slot`]).
 
 use super::pattern::{self, Capture, Found, Matcher, PatternError};
+use super::pieces::{self, Pieces};
 use super::string::{check_size, start_position};
-use crate::heap::object::Gc;
-use crate::heap::table::Table;
-use crate::heap::value::{Type, Value, tag};
+use crate::heap::number;
+use crate::heap::value::{Type, Value};
 use crate::vm::{Act, NativeResult, Throw, Vm};
 
 /// Steps of a matcher that cost as much as a call.
 const STEPS_PER_FUEL: u64 = 4;
-/// Most steps that are made in one go: some milliseconds.
-const STEPS_MAX: u64 = 1 << 21;
+/// Longest pattern: an item is compiled at once.
+const PATTERN_MAX: usize = 1 << 20;
 
 /// A matcher with a budget, and what it owes to the fuel.
 struct Metered<'a> {
@@ -37,9 +37,10 @@ impl<'a> Metered<'a> {
         }
     }
 
+    /// What is left of the slice.
     #[inline]
     fn budget(vm: &Vm) -> i64 {
-        vm.fuel_left().saturating_mul(STEPS_PER_FUEL).min(STEPS_MAX) as i64
+        vm.slice_left() as i64 * STEPS_PER_FUEL as i64
     }
 
     /// Finds from `init` on, or goes on where [`Metered::save`] stopped. (A state that was tampered with begins afresh.)
@@ -66,7 +67,7 @@ impl<'a> Metered<'a> {
     /// Charges what has been used, and gives the rest that is not worth a unit.
     #[inline]
     fn charge(&self, vm: &mut Vm) -> u64 {
-        let steps = (self.given - self.matcher.budget + self.carried) as u64;
+        let steps = (self.given - self.matcher.budget + self.carried).max(0) as u64;
         vm.charge(steps / STEPS_PER_FUEL);
         steps % STEPS_PER_FUEL
     }
@@ -87,6 +88,15 @@ fn pattern_error(vm: &mut Vm, e: PatternError) -> Throw {
     vm.fail(&e.to_string())
 }
 
+/// A pattern that may be matched.
+#[inline]
+fn check_pattern(vm: &mut Vm, pat: &[u8]) -> Result<(), Throw> {
+    if pat.len() > PATTERN_MAX {
+        return Err(vm.fail("pattern too complex (it is too long)"));
+    }
+    Ok(())
+}
+
 /// A capture as a value.
 #[inline]
 fn capture_value(
@@ -97,9 +107,12 @@ fn capture_value(
     found: (usize, usize),
 ) -> Result<Value, Throw> {
     match matcher.capture(i, found.0, found.1) {
-        Ok(Capture::Text { start, end }) => Ok(Value::string(
-            vm.heap.string(src.get(start..end).unwrap_or(&[]))?,
-        )),
+        Ok(Capture::Text { start, end }) => {
+            vm.charge((end - start) as u64 >> 8);
+            Ok(Value::string(
+                vm.heap.string(src.get(start..end).unwrap_or(&[]))?,
+            ))
+        }
         Ok(Capture::Position(at)) => Ok(Value::int(at as i64 + 1)),
         Err(e) => Err(pattern_error(vm, e)),
     }
@@ -134,11 +147,19 @@ pub(super) fn match_(vm: &mut Vm) -> NativeResult {
     find_or_match(vm, false)
 }
 
-/// State 1: a match under way is in the two slots behind four arguments.
+/// States of the functions that search: a match under way is in two slots behind the arguments; plain text is being looked for, and the
+/// slot behind the arguments says from where on; long captures are being copied ([`long_captures`]).
+const MATCHING: u32 = 1;
+const LOOKING: u32 = 2;
+const COPYING: u32 = 3;
+
 #[inline(always)]
 fn find_or_match(vm: &mut Vm, find: bool) -> NativeResult {
-    let src = vm.check_str(0)?.as_bytes();
-    let pat = vm.check_str(1)?.as_bytes();
+    let subject = vm.check_str(0)?;
+    let (src, pat) = (subject.as_bytes(), vm.check_str(1)?.as_bytes());
+    if vm.state() == COPYING {
+        return copy_captures(vm, src, 4);
+    }
     let init = vm.opt_int(2, 1)?;
     let init = start_position(init, src.len()) - 1;
     if init > src.len() as u64 {
@@ -146,15 +167,9 @@ fn find_or_match(vm: &mut Vm, find: bool) -> NativeResult {
     }
     let init = init as usize;
     if find && (vm.arg(3).is_truthy() || !pattern::has_specials(pat)) {
-        let at = pattern::find_plain(src, pat, init);
-        vm.charge((at.unwrap_or(src.len()) - init) as u64 >> 8);
-        let Some(at) = at else {
-            return vm.ret(Value::NIL);
-        };
-        vm.push(Value::int(at as i64 + 1));
-        vm.push(Value::int((at + pat.len()) as i64));
-        return Ok(Act::Return(2));
+        return look(vm, src, pat, init);
     }
+    check_pattern(vm, pat)?;
     let (anchored, body) = pattern::split_anchor(pat);
     let mut metered = Metered::new(vm, src, body, anchored);
     let found = match vm.state() {
@@ -165,14 +180,21 @@ fn find_or_match(vm: &mut Vm, find: bool) -> NativeResult {
         Ok(Some(found)) => {
             metered.charge(vm);
             let m = &metered.matcher;
+            let count = if find {
+                m.capture_count()
+            } else {
+                m.value_count()
+            };
+            if found.1 - found.0 > pieces::AT_ONCE && long_captures(m, count, found) {
+                vm.set_slots(4)?;
+                return begin_captures(vm, m, src, found, count, find);
+            }
             if find {
                 vm.push(Value::int(found.0 as i64 + 1));
                 vm.push(Value::int(found.1 as i64));
-                let count = m.capture_count();
                 push_captures(vm, m, src, found, count)?;
                 Ok(Act::Return(2 + count as u32))
             } else {
-                let count = m.value_count();
                 push_captures(vm, m, src, found, count)?;
                 Ok(Act::Return(count as u32))
             }
@@ -184,7 +206,7 @@ fn find_or_match(vm: &mut Vm, find: bool) -> NativeResult {
         Err(PatternError::OutOfBudget) => {
             vm.set_slots(4)?;
             metered.save(vm)?;
-            vm.set_state(1);
+            vm.set_state(MATCHING);
             Ok(Act::Again)
         }
         Err(e) => {
@@ -192,6 +214,132 @@ fn find_or_match(vm: &mut Vm, find: bool) -> NativeResult {
             Err(pattern_error(vm, e))
         }
     }
+}
+
+/// Looks for plain text, from `init` on or where it has come to.
+#[inline]
+fn look(vm: &mut Vm, src: &[u8], needle: &[u8], init: usize) -> NativeResult {
+    let mut from = init;
+    if vm.state() == LOOKING {
+        from = index_slot(vm, 4, src.len());
+    }
+    // In windows that overlap by all but one byte of what is looked for.
+    let window = pieces::STEP.max(needle.len());
+    loop {
+        let end = src.len().min(from + window + needle.len());
+        let at = pattern::find_plain(&src[..end], needle, from);
+        vm.charge((at.unwrap_or(end) - from) as u64 >> 7);
+        if let Some(at) = at {
+            vm.push(Value::int(at as i64 + 1));
+            vm.push(Value::int((at + needle.len()) as i64));
+            return Ok(Act::Return(2));
+        }
+        if end == src.len() {
+            return vm.ret(Value::NIL);
+        }
+        from += window;
+        if vm.slice_used_up() {
+            vm.set_slots(4)?;
+            vm.push(Value::int(from as i64));
+            vm.set_state(LOOKING);
+            return Ok(Act::Again);
+        }
+    }
+}
+
+// ---- long captures ----
+
+/// Whether there is a capture that is not copied at once.
+#[cold]
+fn long_captures(m: &Matcher, count: usize, found: (usize, usize)) -> bool {
+    (0..count).any(|i| {
+        matches!(m.capture(i, found.0, found.1),
+            Ok(Capture::Text { start, end }) if end - start > pieces::AT_ONCE)
+    })
+}
+
+/// Prepares the results of a match with long captures. Slots: the results, in which a long one is a string that is not filled yet;
+/// before them for each result where it begins in the subject (-1 if it is complete); behind them how many there are, which one is
+/// being filled, and how much of it is.
+#[cold]
+fn begin_captures(
+    vm: &mut Vm,
+    m: &Matcher,
+    src: &[u8],
+    found: (usize, usize),
+    count: usize,
+    positions: bool,
+) -> NativeResult {
+    let args = vm.slots();
+    let ends = if positions {
+        vec![Value::int(found.0 as i64 + 1), Value::int(found.1 as i64)]
+    } else {
+        Vec::new()
+    };
+    let results = ends.len() + count;
+    vm.ensure_stack(2 * results + 4)?;
+    for _ in &ends {
+        vm.push(Value::int(-1));
+    }
+    let long = |capture| match capture {
+        Ok(Capture::Text { start, end }) if end - start > pieces::AT_ONCE => Some((start, end)),
+        _ => None,
+    };
+    for i in 0..count {
+        let start = long(m.capture(i, found.0, found.1)).map_or(-1, |(start, _)| start as i64);
+        vm.push(Value::int(start));
+    }
+    for v in ends {
+        vm.push(v);
+    }
+    for i in 0..count {
+        let v = match long(m.capture(i, found.0, found.1)) {
+            Some((start, end)) if end - start == src.len() => vm.arg(0),
+            Some((start, end)) => Value::string(vm.heap.blank_string(end - start)?),
+            None => capture_value(vm, m, i, src, found)?,
+        };
+        vm.push(v);
+    }
+    for n in [results as i64, 0, 0] {
+        vm.push(Value::int(n));
+    }
+    vm.set_state(COPYING);
+    copy_captures(vm, src, args)
+}
+
+/// Goes on filling captures, whose slots begin behind `args`; then returns them.
+fn copy_captures(vm: &mut Vm, src: &[u8], args: usize) -> NativeResult {
+    let behind = vm.slots() - 3;
+    let results = index_slot(vm, behind, (behind - args) / 2);
+    let (mut at, mut done) = (
+        index_slot(vm, behind + 1, results),
+        index_slot(vm, behind + 2, src.len()),
+    );
+    while at < results {
+        let start = vm.arg(args + at).raw_int();
+        let result = vm.arg(args + results + at);
+        if let (Ok(start), Some(mut made)) = (usize::try_from(start), result.as_str())
+            && made.len() < src.len()
+        {
+            let text = made.text_in_the_making();
+            while done < text.len() {
+                if vm.slice_used_up() {
+                    vm.set_slot(behind + 1, Value::int(at as i64));
+                    vm.set_slot(behind + 2, Value::int(done as i64));
+                    return Ok(Act::Again);
+                }
+                let end = (done + pieces::STEP).min(text.len());
+                if let Some(part) = src.get(start + done..start + end) {
+                    text[done..end].copy_from_slice(part);
+                }
+                vm.charge((end - done) as u64 >> 8);
+                done = end;
+            }
+        }
+        (at, done) = (at + 1, 0);
+    }
+    vm.set_slots(behind)?;
+    Ok(Act::Return(results as u32))
 }
 
 /// `string.gmatch (s, pattern [, init])`. The iterator is a closure of this same native: its upvalues are subject, pattern, where to
@@ -202,6 +350,7 @@ pub(super) fn gmatch(vm: &mut Vm) -> NativeResult {
     }
     let src = vm.check_str(0)?;
     let pat = vm.check_str(1)?;
+    check_pattern(vm, pat.as_bytes())?;
     let init = vm.opt_int(2, 1)?;
     let init = start_position(init, src.len()).min(src.len() as u64 + 2) - 1;
     let upvals = [
@@ -214,7 +363,7 @@ pub(super) fn gmatch(vm: &mut Vm) -> NativeResult {
     vm.ret(Value::native_closure(iterator))
 }
 
-/// State 1: a match under way is in slots 0 and 1.
+/// A match under way is in slots 0 and 1; captures that are being copied have the subject in slot 0 before them.
 fn gmatch_next(vm: &mut Vm) -> NativeResult {
     let Some(closure) = vm.callee() else {
         return vm.ret_none();
@@ -225,7 +374,10 @@ fn gmatch_next(vm: &mut Vm) -> NativeResult {
     let (Some(src), Some(pat)) = (src.as_str(), pat.as_str()) else {
         return vm.ret_none();
     };
-    let (src, pat) = (src.as_bytes(), pat.as_bytes());
+    let (subject, src, pat) = (src, src.as_bytes(), pat.as_bytes());
+    if vm.state() == COPYING {
+        return copy_captures(vm, src, 1);
+    }
     let Some(at) = usize::try_from(at.raw_int())
         .ok()
         .filter(|&at| at <= src.len())
@@ -245,6 +397,12 @@ fn gmatch_next(vm: &mut Vm) -> NativeResult {
             vm.set_upval(2, end);
             vm.set_upval(3, end);
             let count = metered.matcher.value_count();
+            if found.1 - found.0 > pieces::AT_ONCE && long_captures(&metered.matcher, count, found)
+            {
+                vm.set_slots(0)?;
+                vm.push(Value::string(subject));
+                return begin_captures(vm, &metered.matcher, src, found, count, false);
+            }
             push_captures(vm, &metered.matcher, src, found, count)?;
             Ok(Act::Return(count as u32))
         }
@@ -255,7 +413,7 @@ fn gmatch_next(vm: &mut Vm) -> NativeResult {
         Err(PatternError::OutOfBudget) => {
             vm.set_slots(0)?;
             metered.save(vm)?;
-            vm.set_state(1);
+            vm.set_state(MATCHING);
             Ok(Act::Again)
         }
         Err(e) => {
@@ -278,20 +436,22 @@ mod slot {
     pub(super) const START: usize = 5;
     /// Matches so far.
     pub(super) const COUNT: usize = 6;
-    /// The result so far, in pieces (see `Gsub::pieces`), or nil.
+    /// The result so far: the list of its pieces, and their length.
     pub(super) const PIECES: usize = 7;
+    pub(super) const LISTED: usize = 8;
     /// How much of the subject is in the result already, as it was or replaced.
-    pub(super) const COPIED: usize = 8;
+    pub(super) const COPIED: usize = 9;
     /// A match under way: the matcher's state, and steps carried over.
-    pub(super) const MATCH: usize = 9;
-    pub(super) const CARRIED: usize = 10;
-    /// Behind them all: what a call has given.
-    pub(super) const SLOTS: usize = 11;
+    pub(super) const MATCH: usize = 10;
+    pub(super) const CARRIED: usize = 11;
+    /// Behind them all: what a call has given, or the slots of joining the pieces.
+    pub(super) const SLOTS: usize = 12;
 }
 
 /// States of `gsub` after its first go.
 const SEARCHING: u32 = 1;
 const CALLED: u32 = 2;
+const JOINING: u32 = 3;
 
 /// A `gsub` on its way.
 struct Gsub<'a> {
@@ -301,16 +461,11 @@ struct Gsub<'a> {
     at: usize,
     count: i64,
     copied: usize,
-    /// The result so far: a list of strings and parts of the subject as light values (start and length, 32 bits each).
-    pieces: Option<Gc<Table>>,
-    /// The end of the result so far, behind the pieces.
-    out: Vec<u8>,
+    /// The result so far.
+    text: Pieces,
     /// The slots hold what never changes.
     stored: bool,
 }
-
-/// Room for pieces at first.
-const PIECES: u32 = 16;
 
 /// `string.gsub (s, pattern, repl [, n])`
 pub(super) fn gsub(vm: &mut Vm) -> NativeResult {
@@ -318,6 +473,11 @@ pub(super) fn gsub(vm: &mut Vm) -> NativeResult {
     let pat = vm.check_str(slot::PAT)?.as_bytes();
     let (anchored, body) = pattern::split_anchor(pat);
     let state = vm.state();
+    if state == JOINING {
+        let made = Pieces::go_on(vm)?;
+        return Gsub::joined(vm, made);
+    }
+    check_pattern(vm, pat)?;
     let mut g = Gsub {
         src,
         repl: Value::NIL,
@@ -325,8 +485,11 @@ pub(super) fn gsub(vm: &mut Vm) -> NativeResult {
         at: 0,
         count: 0,
         copied: 0,
-        pieces: None,
-        out: Vec::new(),
+        text: Pieces {
+            list: None,
+            listed: 0,
+            out: Vec::new(),
+        },
         stored: false,
     };
     let mut metered = Metered::new(vm, src, body, anchored);
@@ -351,18 +514,14 @@ pub(super) fn gsub(vm: &mut Vm) -> NativeResult {
         if state == CALLED {
             let start = index_slot(vm, slot::START, g.at);
             g.replace(vm, start, value)?;
-            if vm.ticks <= 0 {
+            if vm.slice_used_up() {
                 // Natives that call natives pass no other safe point.
                 return g.suspend(vm, &metered, false);
             }
         }
     }
-    g.out = vm.take_scratch();
-    let plain = g
-        .repl
-        .as_str()
-        .map(|s| s.as_bytes())
-        .filter(|s| !s.contains(&b'%'));
+    g.text.out = vm.take_scratch();
+    let plain = g.repl.as_str().filter(|s| !s.as_bytes().contains(&b'%'));
     while g.count < g.max && !(anchored && g.count > 0) {
         if metered.matcher.budget <= 0 && !under_way {
             return g.suspend(vm, &metered, false); // matches of nothing take no steps
@@ -388,20 +547,25 @@ pub(super) fn gsub(vm: &mut Vm) -> NativeResult {
         metered.matcher.budget -= 1;
         if let Some(with) = plain {
             g.append_source(vm, start)?;
-            g.append(vm, with)?;
+            g.text.add(vm, with)?;
+            g.text.settle(vm)?;
             g.copied = end;
         } else if let Some(with) = g.repl.as_str() {
             g.append_source(vm, start)?;
             let limit = vm.limits.string_max;
-            check_size(vm, g.out.len())?;
-            if let Err(e) =
+            let replaced = if end - start > pieces::STEP / 16 {
+                g.append_replacement(vm, &metered.matcher, with.as_bytes(), (start, end))?
+            } else {
+                let out = &mut g.text.out;
                 metered
                     .matcher
-                    .push_replacement(&mut g.out, with.as_bytes(), start, end, limit)
-            {
+                    .push_replacement(out, with.as_bytes(), start, end, limit)
+            };
+            if let Err(e) = replaced {
                 metered.charge(vm);
                 return Err(pattern_error(vm, e));
             }
+            g.text.settle(vm)?;
             g.copied = end;
         } else if let Some(t) = g.repl.as_table() {
             let key = capture_value(vm, &metered.matcher, 0, src, (start, end))?;
@@ -453,8 +617,9 @@ impl Gsub<'_> {
         self.max = vm.arg(slot::MAX).raw_int();
         self.at = index_slot(vm, slot::AT, self.src.len());
         self.count = vm.arg(slot::COUNT).raw_int();
-        self.pieces = vm.arg(slot::PIECES).as_table();
-        self.stored = self.pieces.is_some();
+        self.text.list = vm.arg(slot::PIECES).as_table();
+        self.text.listed = vm.arg(slot::LISTED).raw_int() as usize;
+        self.stored = self.text.list.is_some();
         self.copied = index_slot(vm, slot::COPIED, self.at);
     }
 
@@ -462,18 +627,16 @@ impl Gsub<'_> {
     fn store(&mut self, vm: &mut Vm, start: usize, metered: &Metered) -> Result<(), Throw> {
         let carried = metered.charge(vm);
         if !self.stored {
-            let pieces = vm.new_table()?;
-            let presized = vm.heap.table_presize(pieces, PIECES, 0);
-            presized.map_err(|e| vm.store_error(e))?;
-            self.pieces = Some(pieces);
+            let pieces = self.text.listing(vm)?;
             self.stored = true;
             vm.set_slots(slot::SLOTS)?;
             vm.set_slot(slot::REPL, self.repl);
             vm.set_slot(slot::MAX, Value::int(self.max));
             vm.set_slot(slot::PIECES, Value::table(pieces));
         }
-        self.flush(vm)?;
+        self.text.flush(vm)?;
         vm.set_slots(slot::SLOTS)?;
+        vm.set_slot(slot::LISTED, Value::int(self.text.listed as i64));
         vm.set_slot(slot::AT, Value::int(self.at as i64));
         vm.set_slot(slot::START, Value::int(start as i64));
         vm.set_slot(slot::COUNT, Value::int(self.count));
@@ -495,34 +658,45 @@ impl Gsub<'_> {
         Ok(Act::Again)
     }
 
-    /// Adds a piece.
-    fn push_piece(&mut self, vm: &mut Vm, piece: Value) -> Result<(), Throw> {
-        match self.pieces {
-            Some(t) => vm.raw_set_int(t, t.border() as i64 + 1, piece),
-            None => Ok(()),
-        }
-    }
-
-    /// Makes a piece of the end of the result.
-    fn flush(&mut self, vm: &mut Vm) -> Result<(), Throw> {
-        if self.out.is_empty() {
-            return Ok(());
-        }
-        let text = vm.new_string(&self.out)?;
-        self.out.clear();
-        self.push_piece(vm, text)
-    }
-
-    fn append(&mut self, vm: &mut Vm, bytes: &[u8]) -> Result<(), Throw> {
-        check_size(vm, self.out.len() + bytes.len())?;
-        self.out.extend_from_slice(bytes);
-        Ok(())
-    }
-
     /// Adds the subject as it is, up to `end`.
     fn append_source(&mut self, vm: &mut Vm, end: usize) -> Result<(), Throw> {
-        let part = self.src.get(self.copied..end).unwrap_or(&[]);
-        self.append(vm, part)
+        self.text.add_part(vm, self.src, self.copied, end, false)
+    }
+
+    /// Adds a replacement string with its `%0` to `%9` filled in, long captures as parts of the subject.
+    #[cold]
+    fn append_replacement(
+        &mut self,
+        vm: &mut Vm,
+        matcher: &Matcher,
+        with: &[u8],
+        (start, end): (usize, usize),
+    ) -> Result<Result<(), PatternError>, Throw> {
+        let mut rest = with;
+        while let Some(at) = pattern::position(rest, b'%') {
+            self.text.out.extend_from_slice(&rest[..at]);
+            let capture = match rest.get(at + 1) {
+                Some(b'%') => {
+                    self.text.out.push(b'%');
+                    rest = &rest[at + 2..];
+                    continue;
+                }
+                Some(b'0') => Ok(Capture::Text { start, end }),
+                Some(digit @ b'1'..=b'9') => matcher.capture((digit - b'1') as usize, start, end),
+                _ => Err(PatternError::InvalidReplacement),
+            };
+            match capture {
+                Ok(Capture::Text { start, end }) => {
+                    self.text.add_part(vm, self.src, start, end, false)?
+                }
+                Ok(Capture::Position(i)) => number::push_int(&mut self.text.out, i as i64 + 1),
+                Err(e) => return Ok(Err(e)),
+            }
+            self.text.settle(vm)?;
+            rest = &rest[at + 2..];
+        }
+        self.text.out.extend_from_slice(rest);
+        Ok(Ok(()))
     }
 
     /// Takes the value of a table or function as the replacement of the match from `start` to `self.at`.
@@ -534,82 +708,57 @@ impl Gsub<'_> {
             let name = value.type_of().name();
             return Err(vm.fail(&format!("invalid replacement value (a {name})")));
         }
-        if self.pieces.is_some() && self.out.is_empty() {
-            let len = start.saturating_sub(self.copied) as u64;
-            if len > 0 {
-                self.push_piece(vm, Value::light((self.copied as u64) << 32 | len))?;
+        // Pieces that are made between two calls need no text of their own.
+        let alone = self.stored && self.text.out.is_empty();
+        let (src, copied) = (self.src, self.copied);
+        self.text.add_part(vm, src, copied, start, alone)?;
+        match value.as_str() {
+            Some(s) if alone => self.text.add_piece(vm, s)?,
+            Some(s) => self.text.add(vm, s)?,
+            None if alone => {
+                let s = vm.number_string(value)?;
+                self.text.add_piece(vm, s)?;
             }
-            let text = if value.is_string() {
-                value
-            } else {
-                Value::string(vm.number_string(value)?)
-            };
-            self.push_piece(vm, text)?;
-        } else {
-            self.append_source(vm, start)?;
-            match value.as_str() {
-                Some(s) => self.append(vm, s.as_bytes())?,
-                None => vm.display(value, &mut self.out),
-            }
+            None => vm.display(value, &mut self.text.out),
         }
+        self.text.settle(vm)?;
         self.copied = self.at;
         Ok(())
     }
 
     /// The result, and how many matches there were.
     fn finish(mut self, vm: &mut Vm) -> NativeResult {
-        let pieces = self.pieces.filter(|t| t.border() > 0);
-        let result = if self.copied == 0 && self.out.is_empty() && pieces.is_none() {
-            vm.arg(slot::SRC) // nothing was replaced
-        } else {
-            self.append_source(vm, self.src.len())?;
-            match pieces {
-                None => vm.new_string(&self.out)?,
-                Some(pieces) => {
-                    let tail = std::mem::take(&mut self.out);
-                    let text = self.join(vm, pieces, &tail)?;
-                    self.out = tail;
-                    text
-                }
-            }
-        };
-        vm.charge(self.out.len() as u64 >> 8);
-        let out = std::mem::take(&mut self.out);
-        vm.give_scratch(out);
-        vm.push(result);
-        vm.push(Value::int(self.count));
-        Ok(Act::Return(2))
+        if self.copied == 0 && self.text.len() == 0 {
+            vm.give_scratch(self.text.out);
+            let unchanged = vm.arg(slot::SRC); // nothing was replaced
+            vm.push(unchanged);
+            vm.push(Value::int(self.count));
+            return Ok(Act::Return(2));
+        }
+        self.append_source(vm, self.src.len())?;
+        check_size(vm, self.text.len())?;
+        if self.text.list.is_none() {
+            let made = self.text.finish(vm, Value::NIL)?.unwrap_or(Value::NIL);
+            vm.push(made);
+            vm.push(Value::int(self.count));
+            return Ok(Act::Return(2));
+        }
+        // It is put together from the list, which may take a while.
+        vm.set_slots(slot::SLOTS)?;
+        vm.set_slot(slot::COUNT, Value::int(self.count));
+        let subject = vm.arg(slot::SRC);
+        let made = self.text.finish(vm, subject)?;
+        Gsub::joined(vm, made)
     }
 
-    /// All pieces, and the end.
-    fn join(&self, vm: &mut Vm, pieces: Gc<Table>, tail: &[u8]) -> Result<Value, Throw> {
-        let count = pieces.border() as i64;
-        let bytes = |i: i64| {
-            let piece = pieces.get_int(i);
-            match piece.as_str() {
-                Some(s) => s.as_bytes(),
-                // What is neither a string nor a part of the subject was put there by others.
-                None if piece.tag != tag::LIGHT => &[],
-                None => {
-                    let (start, len) = ((piece.bits >> 32) as usize, piece.bits as u32 as usize);
-                    self.src.get(start..start + len).unwrap_or(&[])
-                }
-            }
+    fn joined(vm: &mut Vm, made: Option<Value>) -> NativeResult {
+        let Some(made) = made else {
+            vm.set_state(JOINING);
+            return Ok(Act::Again);
         };
-        let mut total = tail.len();
-        for i in 1..=count {
-            total += bytes(i).len();
-        }
-        check_size(vm, total)?;
-        vm.charge(total as u64 >> 8);
-        let text = vm.heap.string_filled(total, |mut text| {
-            let parts = (1..=count).map(bytes).chain([tail]);
-            for part in parts {
-                let (here, rest) = text.split_at_mut(part.len());
-                here.copy_from_slice(part);
-                text = rest;
-            }
-        })?;
-        Ok(Value::string(text))
+        let count = vm.arg(slot::COUNT);
+        vm.push(made);
+        vm.push(count);
+        Ok(Act::Return(2))
     }
 }

@@ -4,8 +4,8 @@
 //! without a metatable, straight on its parts; what is left is a state machine whose whole memory is in its slots: copying elements from
 //! one object to another is [`copy`], sorting is in `sort.rs`.
 
+use super::pieces::{LARGE_PIECE, Pieces};
 use super::sort;
-use crate::heap::OutOfMemory;
 use crate::heap::number;
 use crate::heap::object::Gc;
 use crate::heap::table::Table;
@@ -152,20 +152,31 @@ pub(super) fn copy(vm: &mut Vm, first: u32) -> Result<Option<Act>, Throw> {
             vm.set_slots(base)?;
             return Ok(None);
         }
+        if vm.slice_used_up() && element.is_none() {
+            save_copy(vm, base, from, to, left);
+            vm.set_state(first);
+            return Ok(Some(Act::Again));
+        }
         if let (Some((s, d)), None) = (raw, element) {
-            let chunk = left.min(COPY_CHUNK);
-            for _ in 0..chunk {
-                vm.raw_set_int(d, to, s.get_int(from))?;
-                from = from.wrapping_add(step);
-                to = to.wrapping_add(step);
+            let mut count = 0;
+            if s == d {
+                count = shift_block(vm, d, from, to, left, step);
+                vm.charge(count / 64);
             }
-            left -= chunk;
-            vm.charge(chunk / 8);
-            if left > 0 {
-                save_copy(vm, base, from, to, left);
-                vm.set_state(first);
-                return Ok(Some(Act::Again));
+            if count == 0 {
+                // One that makes room may be all that is missing for a block.
+                count = left.min(if s == d { COPY_CHUNK / 64 } else { COPY_CHUNK });
+                let (mut from, mut to) = (from, to);
+                for _ in 0..count {
+                    vm.raw_set_int(d, to, s.get_int(from))?;
+                    from = from.wrapping_add(step);
+                    to = to.wrapping_add(step);
+                }
+                vm.charge(count / 8);
             }
+            from = from.wrapping_add(step.wrapping_mul(count as i64));
+            to = to.wrapping_add(step.wrapping_mul(count as i64));
+            left -= count;
             continue;
         }
         let v = match element.take() {
@@ -190,6 +201,32 @@ pub(super) fn copy(vm: &mut Vm, first: u32) -> Result<Option<Act>, Throw> {
         }
         vm.charge(1);
     }
+}
+
+/// Elements moved inside an array part at once.
+const BLOCK: u64 = 1 << 16;
+
+/// Moves up to a block of elements inside the array part; how many, which is 0 if they do not lie there.
+fn shift_block(vm: &mut Vm, mut t: Gc<Table>, from: i64, to: i64, left: u64, step: i64) -> u64 {
+    let len = t.array().len() as i64;
+    let inside = |at: i64| (1..=len).contains(&at);
+    if !inside(from) || !inside(to) || (to > from) != (step < 0) {
+        return 0;
+    }
+    // As many as there are between the positions and the end towards which both go.
+    let room = if step > 0 { len + 1 - from } else { from };
+    let count = left.min(BLOCK).min(room as u64);
+    let n = count as usize;
+    let (from, to) = (from as usize - 1, to as usize - 1);
+    vm.heap.barrier(t);
+    let array = t.array_mut();
+    if step > 0 {
+        array.copy_within(from..from + n, to);
+    } else {
+        array.copy_within(from + 1 - n..from + 1, to + 1 - n);
+    }
+    t.trim();
+    count
 }
 
 fn save_copy(vm: &mut Vm, base: usize, from: i64, to: i64, left: u64) {
@@ -276,7 +313,7 @@ fn insert_plain(
     at: i64,
     v: Value,
 ) -> Result<bool, Throw> {
-    if t.array().len() as i64 != size || at < 1 || at > size {
+    if t.array().len() as i64 != size || at < 1 || at > size || (size - at) as u64 > BLOCK {
         return Ok(false);
     }
     // The last element is not nil (a border), so it makes the array part longer, unless the hash part has the key.
@@ -330,7 +367,7 @@ fn remove_at(vm: &mut Vm, size: i64) -> NativeResult {
     let list = vm.arg(0);
     if let Some(mut t) = plain(list) {
         let v = t.get_int(at);
-        if size == t.array().len() as i64 && at >= 1 && at <= size {
+        if size == t.array().len() as i64 && at >= 1 && at <= size && (size - at) as u64 <= BLOCK {
             if at < size {
                 vm.heap.barrier(t);
                 t.array_mut().copy_within(at as usize.., at as usize - 1);
@@ -523,6 +560,11 @@ fn unpack_elements(vm: &mut Vm) -> NativeResult {
         if done as u64 > last.wrapping_sub(first) as u64 {
             return Ok(Act::Return(done as u32));
         }
+        if vm.slice_used_up() {
+            vm.set_state(state::ELEMENT);
+            return Ok(Act::Again);
+        }
+        vm.charge(1);
         match vm.index(list, Value::int(key))? {
             Some(v) => vm.push(v),
             None => {
@@ -535,7 +577,13 @@ fn unpack_elements(vm: &mut Vm) -> NativeResult {
 
 // ---- concat ----
 
-/// `table.concat (list [, sep [, i [, j]]])`
+/// States of `concat`: the next elements of a plain table are due; elements that metamethods give are; the pieces are being joined.
+const PLAIN: u32 = 11;
+const GENERAL: u32 = 12;
+const JOINING: u32 = 13;
+
+/// `table.concat (list [, sep [, i [, j]]])`. Slots behind the arguments: the table that is read (nil at first), next, last; in `PLAIN`
+/// also the text so far.
 fn concat(vm: &mut Vm) -> NativeResult {
     let size = match vm.state() {
         0 => match length(vm, READ_LENGTH)? {
@@ -543,64 +591,112 @@ fn concat(vm: &mut Vm) -> NativeResult {
             None => return CALL_2_1,
         },
         state::LENGTH => returned_length(vm)?,
+        PLAIN => {
+            let text = Pieces::restore(vm);
+            return concat_plain(vm, text);
+        }
+        JOINING => {
+            let made = Pieces::go_on(vm)?;
+            return concat_joined(vm, made);
+        }
+        GENERAL => return concat_general(vm, None),
         _ => {
             let v = vm.pop();
             return concat_general(vm, Some(v));
         }
     };
-    let separator = vm.opt_str(1)?;
+    vm.opt_str(1)?;
     let first = vm.opt_int(2, 1)?;
     let last = vm.opt_int(3, size)?;
     if first > last {
         return vm.ret_bytes(b"");
     }
-    if let Some(t) = plain(vm.arg(0)) {
-        let separator = separator.map_or(&[][..], |s| s.as_bytes());
-        return concat_plain(vm, t, separator, first, last);
+    vm.set_slots(4)?;
+    let list = vm.arg(0);
+    if plain(list).is_some() {
+        concat_slots(vm, list, first, last)?;
+        let text = Pieces::new(vm);
+        return concat_plain(vm, text);
     }
     // Elements that metamethods give are collected in a table of our own.
-    vm.set_slots(4)?;
-    let pieces = vm.new_table()?;
-    for v in [Value::int(first), Value::int(last), Value::table(pieces)] {
-        vm.push(v);
-    }
+    let elements = Value::table(vm.new_table()?);
+    concat_slots(vm, elements, first, last)?;
     concat_general(vm, None)
 }
 
-fn concat_plain(
-    vm: &mut Vm,
-    t: Gc<Table>,
-    separator: &[u8],
-    first: i64,
-    last: i64,
-) -> NativeResult {
-    let room = vm.heap.bytes_max.saturating_sub(vm.heap.bytes());
-    let mut out = Vec::new();
-    let mut i = first;
+fn concat_slots(vm: &mut Vm, table: Value, next: i64, last: i64) -> Result<(), Throw> {
+    vm.set_slots(4)?;
+    for v in [table, Value::int(next), Value::int(last)] {
+        vm.push(v);
+    }
+    Ok(())
+}
+
+/// Elements between two looks at the slice.
+const CONCAT_CHUNK: i64 = 256;
+
+fn concat_plain(vm: &mut Vm, mut text: Pieces) -> NativeResult {
+    let Some(t) = vm.arg(4).as_table() else {
+        return vm.ret_none();
+    };
+    let (mut i, last) = (vm.arg(5).raw_int(), vm.arg(6).raw_int());
+    let separator = vm.opt_str(1)?.filter(|s| !s.is_empty());
     loop {
-        let v = t.get_int(i);
-        match v.tag {
-            tag::STR | tag::LONG_STR => {
-                out.extend_from_slice(v.as_str().map_or(&[][..], |s| s.as_bytes()))
+        // Long elements are not copied yet.
+        let mut copied = 0;
+        let stop = last.min(i.saturating_add(CONCAT_CHUNK - 1));
+        let start = i;
+        loop {
+            let v = t.get_int(i);
+            match v.tag {
+                tag::STR | tag::LONG_STR => {
+                    if let Some(s) = v.as_str() {
+                        if s.len() < LARGE_PIECE {
+                            copied += s.len();
+                        }
+                        text.add(vm, s)?;
+                    }
+                }
+                tag::INT => number::push_int(&mut text.out, v.raw_int()),
+                tag::FLOAT => number::push_float(&mut text.out, v.raw_float()),
+                _ => return Err(invalid_piece(vm, v, i)),
             }
-            tag::INT => number::push_int(&mut out, v.raw_int()),
-            tag::FLOAT => number::push_float(&mut out, v.raw_float()),
-            _ => return Err(invalid_piece(vm, v, i)),
+            if let Some(separator) = separator
+                && i != last
+            {
+                text.add(vm, separator)?;
+            }
+            if i == stop {
+                break;
+            }
+            i += 1;
         }
+        vm.charge((stop - start) as u64 / 16 + (copied as u64 >> 8));
         if i == last {
             break;
         }
-        out.extend_from_slice(separator);
-        if out.len() > room {
-            return Err(Throw::Memory(OutOfMemory::new(out.len())));
-        }
-        if out.len() > vm.limits.string_max {
-            return Err(vm.fail("resulting string too large"));
-        }
         i += 1;
+        text.settle(vm)?;
+        super::string::check_size(vm, text.len())?;
+        if vm.slice_used_up() {
+            vm.set_slot(5, Value::int(i));
+            text.put_aside(vm)?;
+            vm.set_state(PLAIN);
+            return Ok(Act::Again);
+        }
     }
-    vm.charge((last - first) as u64 / 16 + out.len() as u64 / 256);
-    vm.ret_bytes(&out)
+    let made = text.finish(vm, Value::NIL)?;
+    concat_joined(vm, made)
+}
+
+fn concat_joined(vm: &mut Vm, made: Option<Value>) -> NativeResult {
+    match made {
+        Some(text) => vm.ret(text),
+        None => {
+            vm.set_state(JOINING);
+            Ok(Act::Again)
+        }
+    }
 }
 
 fn invalid_piece(vm: &mut Vm, v: Value, i: i64) -> Throw {
@@ -610,15 +706,14 @@ fn invalid_piece(vm: &mut Vm, v: Value, i: i64) -> Throw {
     ))
 }
 
-/// Slots: list, separator, the two limits as given, next, last, pieces so far.
 fn concat_general(vm: &mut Vm, element: Option<Value>) -> NativeResult {
-    let (list, last) = (vm.arg(0), vm.arg(5).raw_int());
-    let Some(pieces) = vm.arg(6).as_table() else {
+    let (list, last) = (vm.arg(0), vm.arg(6).raw_int());
+    let Some(elements) = vm.arg(4).as_table() else {
         return vm.ret_none();
     };
     let mut element = element;
     loop {
-        let next = vm.arg(4).raw_int();
+        let next = vm.arg(5).raw_int();
         let v = match element.take() {
             Some(v) => v,
             None => match vm.index(list, Value::int(next))? {
@@ -632,13 +727,18 @@ fn concat_general(vm: &mut Vm, element: Option<Value>) -> NativeResult {
         if !v.is_string() && !v.is_number() {
             return Err(invalid_piece(vm, v, next));
         }
-        let count = pieces.border() as i64 + 1;
-        vm.raw_set_int(pieces, count, v)?;
+        let count = elements.border() as i64 + 1;
+        vm.raw_set_int(elements, count, v)?;
         vm.charge(1);
         if next == last {
-            let separator = vm.opt_str(1)?.map_or(&[][..], |s| s.as_bytes());
-            return concat_plain(vm, pieces, separator, 1, count);
+            concat_slots(vm, Value::table(elements), 1, count)?;
+            let text = Pieces::new(vm);
+            return concat_plain(vm, text);
         }
-        vm.set_slot(4, Value::int(next + 1));
+        vm.set_slot(5, Value::int(next + 1));
+        if vm.slice_used_up() {
+            vm.set_state(GENERAL);
+            return Ok(Act::Again);
+        }
     }
 }

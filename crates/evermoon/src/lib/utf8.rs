@@ -1,5 +1,6 @@
 //! The utf8 library (manual 6.5) over `utf8core.rs`.
 
+use super::pieces::STEP;
 use super::string::ensure_results;
 use super::{open_library, utf8core};
 use crate::heap::value::Value;
@@ -103,20 +104,36 @@ fn len(vm: &mut Vm) -> NativeResult {
         return Err(vm.arg_error(2, "final position out of bounds"));
     }
     let strict = !vm.arg(3).is_truthy();
-    vm.charge(s.len() as u64 >> 5);
-    match utf8core::count(
-        s,
-        first as usize - 1,
-        (last as usize).checked_sub(1),
-        strict,
-    ) {
-        Ok(n) => vm.ret(Value::int(n as i64)),
-        Err(at) => {
-            vm.push(Value::NIL);
-            vm.push(Value::int(at as i64 + 1));
-            Ok(Act::Return(2))
+    // Behind the arguments: where it has come to, and how many characters there were. (That is nothing to start with.)
+    vm.set_slots(6)?;
+    let mut at = if vm.state() == 0 {
+        first as usize - 1
+    } else {
+        vm.arg(4).raw_int() as usize
+    };
+    let mut count = vm.arg(5).as_int().unwrap_or(0);
+    while (at as i64) < last {
+        if vm.slice_used_up() {
+            vm.set_slot(4, Value::int(at as i64));
+            vm.set_slot(5, Value::int(count));
+            vm.set_state(1);
+            return Ok(Act::Again);
+        }
+        let stop = (last as usize - 1).min(at + STEP - 1);
+        match utf8core::count_part(s, at, stop, strict) {
+            Ok((n, next)) => {
+                vm.charge((next - at) as u64 >> 5);
+                at = next;
+                count += n as i64;
+            }
+            Err(at) => {
+                vm.push(Value::NIL);
+                vm.push(Value::int(at as i64 + 1));
+                return Ok(Act::Return(2));
+            }
         }
     }
+    vm.ret(Value::int(count))
 }
 
 /// `utf8.offset (s, n [, i])`
@@ -129,11 +146,35 @@ fn offset(vm: &mut Vm) -> NativeResult {
     if position < 1 || position - 1 > s.len() as i64 {
         return Err(vm.arg_error(2, "position out of bounds"));
     }
-    vm.charge(n.unsigned_abs().min(s.len() as u64) >> 5);
-    match utf8core::offset(s, n, position as usize - 1) {
-        Ok(Some(at)) => vm.ret(Value::int(at as i64 + 1)),
-        Ok(None) => vm.ret(Value::NIL),
-        Err(utf8core::InsideCharacter) => Err(vm.fail("initial position is a continuation byte")),
+    // Behind the arguments: how many characters are left, and where it has come to.
+    vm.set_slots(5)?;
+    let (mut left, mut at) = (n, position as usize - 1);
+    if vm.state() != 0 {
+        (left, at) = (vm.arg(3).raw_int(), vm.arg(4).raw_int() as usize);
+    }
+    loop {
+        if vm.slice_used_up() {
+            vm.set_slot(3, Value::int(left));
+            vm.set_slot(4, Value::int(at as i64));
+            vm.set_state(1);
+            return Ok(Act::Again);
+        }
+        // The last part comes to the character itself; the others to one that is so many characters nearer.
+        const PART: i64 = STEP as i64;
+        let (step, rest) = match left {
+            n if n < -PART => (-PART, left + PART),
+            n if n > PART => (PART + 1, left - PART),
+            n => (n, 0),
+        };
+        vm.charge(step.unsigned_abs().min(s.len() as u64) >> 5);
+        match utf8core::offset(s, step, at) {
+            Ok(Some(at)) if rest == 0 => return vm.ret(Value::int(at as i64 + 1)),
+            Ok(Some(next)) => (left, at) = (rest, next),
+            Ok(None) => return vm.ret(Value::NIL),
+            Err(utf8core::InsideCharacter) => {
+                return Err(vm.fail("initial position is a continuation byte"));
+            }
+        }
     }
 }
 

@@ -74,6 +74,11 @@ pub fn encode(code: u32, buf: &mut [u8; 6]) -> &[u8] {
 /// `last` is `None` when the range ends before the string begins, for which there is no index.
 pub fn count(s: &[u8], from: usize, last: Option<usize>, strict: bool) -> Result<u64, usize> {
     let Some(last) = last else { return Ok(0) };
+    count_part(s, from, last, strict).map(|(n, _)| n)
+}
+
+/// The same, with the index at which the character behind them begins.
+pub fn count_part(s: &[u8], from: usize, last: usize, strict: bool) -> Result<(u64, usize), usize> {
     let mut at = from;
     let mut n = 0;
     while at <= last {
@@ -83,7 +88,7 @@ pub fn count(s: &[u8], from: usize, last: Option<usize>, strict: bool) -> Result
         }
         n += 1;
     }
-    Ok(n)
+    Ok((n, at))
 }
 
 /// Why `utf8.offset` fails: the starting point is inside a character.

@@ -4,8 +4,9 @@ use super::decode::LoadError;
 use super::meta::Meta;
 use super::record::{Body, Record, salt};
 use super::value::Stored;
-use super::{Fetch, content_hash, key};
+use super::{Fetch, Gets, Scanned, Source, content_hash, key, row};
 use crate::bytecode::{chunk, verify};
+use crate::heap::external::{Key, decode_key};
 use crate::heap::hollow::{ContentHash, IdHasher};
 use std::collections::HashSet;
 use std::hash::BuildHasherDefault;
@@ -139,12 +140,22 @@ impl Walk {
         source: &mut dyn FnMut(&[u8]) -> Fetch,
         budget: usize,
     ) -> Result<Walked, LoadError> {
+        self.step_over(&mut Gets(source), budget)
+    }
+
+    /// The same over a source that has scans, as worlds with external tables need it. (A table's rows count as one record.)
+    pub fn step_over(
+        &mut self,
+        store: &mut dyn Source,
+        budget: usize,
+    ) -> Result<Walked, LoadError> {
         for _ in 0..budget {
             let Some((id, path)) = self.queue.pop() else {
                 return Ok(Walked::Done);
             };
             let before = (self.objects, self.bytes, self.broken.len());
             let keyed = key::object(id);
+            let source: &mut dyn FnMut(&[u8]) -> Fetch = &mut |key: &[u8]| store.get(key);
             let bytes = match source(&keyed) {
                 Fetch::Found(bytes) => bytes,
                 Fetch::Missing => {
@@ -203,8 +214,59 @@ impl Walk {
                 self.queue.push((id, path));
                 return Ok(Walked::Wait);
             }
+            if matches!(record.body, Body::External { .. }) && !self.rows(store, id, &path)? {
+                self.queue.push((id, path));
+                return Ok(Walked::Wait);
+            }
         }
         Ok(Walked::More)
+    }
+
+    /// Looks at an external table's rows; false: the store answers later.
+    fn rows(&mut self, store: &mut dyn Source, id: u32, path: &str) -> Result<bool, LoadError> {
+        const BATCH: usize = 1024;
+        let mut from = row::key(id, &[]);
+        loop {
+            let entries = match store.scan(&from, &row::end(id), BATCH) {
+                Scanned::Entries(entries) => entries,
+                Scanned::Later => return Ok(false),
+                Scanned::Failed(e) => return Err(LoadError::Store(e)),
+                Scanned::Cannot => return Err(LoadError::Store(super::decode::NO_SCANS.into())),
+            };
+            for (keyed, bytes) in &entries {
+                let encoded = row::encoded(keyed);
+                let name = || match decode_key(encoded) {
+                    Some(Key::Text(name)) if path == "_G" => String::from_utf8_lossy(name).into(),
+                    Some(Key::Text(name)) => format!("{path}.{}", String::from_utf8_lossy(name)),
+                    Some(Key::Int(i)) => format!("{path}[{i}]"),
+                    Some(Key::Float(f)) => format!("{path}[{f}]"),
+                    Some(Key::Bool(b)) => format!("{path}[{b}]"),
+                    None => format!("{path}[?]"),
+                };
+                self.bytes += (keyed.len() + bytes.len()) as u64;
+                let value = row::read(id, encoded, bytes);
+                match value {
+                    Ok(_) if decode_key(encoded).is_none() => {
+                        self.break_at(keyed.clone(), name(), "a row without a key".into());
+                    }
+                    Ok(value) => {
+                        let mut record = Record {
+                            marks: super::record::Marks::default(),
+                            body: Body::Closed(value),
+                        };
+                        let path = name();
+                        self.look(&mut record, &path, &mut |key| store.get(key), 0)?;
+                    }
+                    Err(bad) => self.break_at(keyed.clone(), name(), bad.to_string()),
+                }
+            }
+            if entries.len() < BATCH {
+                return Ok(true);
+            }
+            if let Some((last, _)) = entries.into_iter().next_back() {
+                from = crate::heap::external::successor(last);
+            }
+        }
     }
 
     fn break_at(&mut self, key: Vec<u8>, path: String, what: String) {
@@ -306,7 +368,7 @@ impl Walk {
 /// Whether the walk's end says that an entry of the store is garbage. Keys that are none of the world's objects and contents are not.
 pub fn is_garbage(walk: &Walk, key: &[u8]) -> bool {
     match (key.first(), key.get(1..9)) {
-        (Some(b'o' | b's'), Some(id)) => {
+        (Some(b'o' | b's' | b'x'), Some(id)) => {
             let id: [u8; 8] = id.try_into().unwrap_or([0; 8]);
             match u32::try_from(u64::from_be_bytes(id)) {
                 Ok(id) => id < walk.limit && !walk.is_marked(id),

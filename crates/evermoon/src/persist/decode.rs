@@ -56,6 +56,8 @@ fn damaged(object: &str, bad: BadBytes) -> LoadError {
     LoadError::Damaged(format!("{object}: {bad}"))
 }
 
+pub(super) const NO_SCANS: &str = "this store cannot hold external tables: it has no scans";
+
 /// What a table's record says, with all values at hand.
 struct TableParts {
     metatable: Option<Gc<Table>>,
@@ -86,7 +88,7 @@ impl World {
         }
         if result.is_err() {
             for object in filled {
-                vm.heap.hollow_out(object);
+                vm.heap.hollow_again(object);
             }
             // Cells cannot be hollow: those without their values are forgotten.
             for cell in std::mem::take(&mut self.fresh_cells) {
@@ -116,7 +118,7 @@ impl World {
         todo: &mut Vec<Gc<Header>>,
     ) -> Loaded<()> {
         let is_cell = object.kind as u32 == tag::UPVALUE;
-        if !object.is_hollow() && !is_cell {
+        if (!object.is_hollow() || object.is_external()) && !is_cell {
             return Ok(());
         }
         let id = object.meta;
@@ -152,6 +154,16 @@ impl World {
                         (&parts.pairs, parts.entry_cap),
                     )
                     .map_err(wrong)?;
+            }
+            Body::External { metatable, refs } => {
+                let Some(t) = Heap::as_kind::<Table>(object) else {
+                    return Err(wrong("it is a table's"));
+                };
+                if !self.backing.can_scan() {
+                    return Err(LoadError::Store(NO_SCANS.into()));
+                }
+                let metatable = self.metatable(vm, &metatable, todo)?;
+                vm.heap.make_external(t, metatable, true, refs);
             }
             Body::Closure { proto, upvals } => {
                 let Some(c) = Heap::as_kind::<LuaClosure>(object) else {

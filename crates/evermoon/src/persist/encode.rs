@@ -7,13 +7,13 @@ use super::record::{
 };
 use super::value::{INLINE_MAX, Stored};
 use super::world::{Delta, Names, World};
-use super::{content_hash, key};
+use super::{content_hash, key, row};
 use crate::bytecode::chunk;
 use crate::heap::Heap;
 use crate::heap::coroutine::{Coroutine, Exec, Status, kind};
 use crate::heap::function::{LuaClosure, NativeClosure, Proto, Upvalue};
 use crate::heap::hollow::ContentHash;
-use crate::heap::object::{Gc, Header, mark};
+use crate::heap::object::{Gc, Header, PERMANENT, mark};
 use crate::heap::string::hash_bytes;
 use crate::heap::table::Table;
 use crate::heap::userdata::Userdata;
@@ -39,6 +39,8 @@ pub(super) struct Encoder<'a> {
     pub numbered: Vec<Gc<Header>>,
     /// Contents that this commit writes.
     pub contents: Vec<ContentHash>,
+    /// External tables written, and whether some row refers to an object.
+    pub externals: Vec<(Gc<Table>, bool)>,
     /// Objects on stacks by address, for keys that only a suspended loop still knows; found when first needed.
     pub on_stacks: Option<BTreeMap<usize, Value>>,
 }
@@ -80,7 +82,15 @@ impl<'a> Encoder<'a> {
                     Stored::Blob(self.blob(s.header(), s.as_bytes()), s.len() as u64)
                 }
             }
-            tag::TABLE => Stored::Table(self.number(v.as_object().expect("a table"))),
+            tag::TABLE => {
+                let object = v.as_object().expect("a table");
+                if object.flags & PERMANENT != 0
+                    && let Some(name) = self.permanent(v)
+                {
+                    return Ok(Stored::Permanent(name));
+                }
+                Stored::Table(self.number(object))
+            }
             tag::LUA_CLOSURE => {
                 let c = v.as_lua_closure().expect("a closure");
                 Stored::Closure(self.number(c.header()), c.upval_count)
@@ -220,6 +230,9 @@ impl<'a> Encoder<'a> {
     }
 
     fn table(&mut self, marks: Marks, t: Gc<Table>) -> Encoded<()> {
+        if t.header.is_external() {
+            return self.external(marks, t);
+        }
         let id = t.header.meta;
         let metatable = match t.metatable {
             Some(mt) => self.value(Value::table(mt))?,
@@ -247,6 +260,34 @@ impl<'a> Encoder<'a> {
             array,
             entries,
         };
+        self.put(id, None, &Record { marks, body });
+        Ok(())
+    }
+
+    /// Writes an external table's record and those of its rows that the store does not have as they are.
+    fn external(&mut self, marks: Marks, t: Gc<Table>) -> Encoded<()> {
+        let id = t.header.meta;
+        let metatable = match self.vm.heap.metatable_of_table(t) {
+            Some(mt) => self.value(Value::table(mt))?,
+            None => Stored::Nil,
+        };
+        let e = self.vm.heap.external(t);
+        let (changes, cleared, mut refs) = (e.changes(), e.is_cleared(), e.refs());
+        if cleared {
+            self.delta.delete_range(row::key(id, &[]), row::end(id));
+        }
+        for (encoded, value) in changes {
+            let key = row::key(id, &encoded);
+            if value.is_nil() {
+                self.delta.delete(key);
+            } else {
+                let stored = self.value(value)?;
+                refs |= stored.object().is_some();
+                self.delta.put(key, row::write(id, &encoded, &stored));
+            }
+        }
+        self.externals.push((t, refs));
+        let body = Body::External { metatable, refs };
         self.put(id, None, &Record { marks, body });
         Ok(())
     }

@@ -13,6 +13,7 @@ mod encode;
 pub mod key;
 pub mod meta;
 pub mod record;
+pub mod row;
 pub mod snapshot;
 pub mod value;
 pub mod world;
@@ -33,10 +34,48 @@ pub enum Fetch {
     Failed(String),
 }
 
+/// A store's answer to a scan.
+pub enum Scanned {
+    /// Keys and values.
+    Entries(Vec<(Vec<u8>, Vec<u8>)>),
+    /// As [`Fetch::Later`]; the backing remembers what was asked.
+    Later,
+    Failed(String),
+    /// It has no scans.
+    Cannot,
+}
+
+/// Where a walk over a whole world reads it.
+pub trait Source {
+    fn get(&mut self, key: &[u8]) -> Fetch;
+    /// As [`Backing::scan`], in the order of the keys.
+    fn scan(&mut self, from: &[u8], to: &[u8], limit: usize) -> Scanned;
+}
+
+/// A source of records only: worlds with rows of external tables need more.
+pub(crate) struct Gets<'a>(pub &'a mut dyn FnMut(&[u8]) -> Fetch);
+
+impl Source for Gets<'_> {
+    fn get(&mut self, key: &[u8]) -> Fetch {
+        (self.0)(key)
+    }
+    fn scan(&mut self, _from: &[u8], _to: &[u8], _limit: usize) -> Scanned {
+        Scanned::Cannot
+    }
+}
+
 /// Where records are read.
 pub trait Backing {
     /// The value under a key.
     fn get(&mut self, key: &[u8]) -> Fetch;
+    /// Entries from one key (inclusive) to another (exclusive) in their order, or in the reverse of it; at most `limit`.
+    fn scan(&mut self, _from: &[u8], _to: &[u8], _limit: usize, _reverse: bool) -> Scanned {
+        Scanned::Cannot
+    }
+    /// Whether it can do that. Without it there are no external tables.
+    fn can_scan(&self) -> bool {
+        false
+    }
     /// Whether [`Fetch::Later`] can be an answer.
     fn may_wait(&self) -> bool {
         false

@@ -20,6 +20,7 @@ pub mod kind {
     pub const UPVALUE: u8 = 6;
     pub const SLOTS: u8 = 7;
     pub const PAIRS: u8 = 8;
+    pub const EXTERNAL: u8 = 9;
 }
 
 const PRINTED: u8 = 1;
@@ -126,6 +127,12 @@ pub enum Body<'a> {
         coroutine: u32,
         slot: u32,
     },
+    /// A table whose rows have keys of their own (`row.rs`).
+    External {
+        metatable: Stored<'a>,
+        /// Some row refers or has referred to an object.
+        refs: bool,
+    },
     Slots(Vec<Stored<'a>>),
     Pairs(Vec<(Stored<'a>, Stored<'a>)>),
 }
@@ -212,6 +219,7 @@ impl<'a> Record<'a> {
             Body::Userdata { .. } => (kind::USERDATA, false),
             Body::Coroutine(_) => (kind::COROUTINE, false),
             Body::Closed(_) | Body::Open { .. } => (kind::UPVALUE, false),
+            Body::External { .. } => (kind::EXTERNAL, false),
             Body::Slots(_) => (kind::SLOTS, false),
             Body::Pairs(_) => (kind::PAIRS, false),
         };
@@ -281,6 +289,10 @@ impl<'a> Record<'a> {
                 out.push(1);
                 put_varint(out, *coroutine as u64);
                 put_varint(out, *slot as u64);
+            }
+            Body::External { metatable, refs } => {
+                metatable.write(out);
+                out.push(*refs as u8);
             }
             Body::Slots(values) => put_values(out, values),
             Body::Pairs(pairs) => put_pairs(out, pairs),
@@ -365,6 +377,16 @@ impl<'a> Record<'a> {
                 },
                 _ => return from.bad("upvalue"),
             },
+            kind::EXTERNAL => Body::External {
+                metatable: match Stored::read(from)? {
+                    v @ (Stored::Nil | Stored::Table(_)) => v,
+                    _ => return from.bad("metatable"),
+                },
+                refs: match from.byte("external table")? {
+                    byte @ 0..=1 => byte == 1,
+                    _ => return from.bad("external table"),
+                },
+            },
             kind::SLOTS => Body::Slots(values(from, "segment")?),
             kind::PAIRS => Body::Pairs(pairs(from)?),
             _ => return from.bad("record kind"),
@@ -412,6 +434,7 @@ impl<'a> Record<'a> {
                     refer(&mut hook.function, f);
                 }
             }
+            Body::External { metatable, .. } => refer(metatable, f),
             Body::Closed(value) => refer(value, f),
             Body::Open { coroutine, .. } => f(coroutine),
             Body::Slots(values) => values.iter_mut().for_each(|v| refer(v, f)),
@@ -453,7 +476,7 @@ impl<'a> Record<'a> {
                     value(v);
                 }
             }
-            Body::Open { .. } => {}
+            Body::Open { .. } | Body::External { .. } => {}
         }
     }
 
@@ -473,7 +496,7 @@ impl<'a> Record<'a> {
     }
 }
 
-fn refer(v: &mut Stored<'_>, f: &mut impl FnMut(&mut u32)) {
+pub(super) fn refer(v: &mut Stored<'_>, f: &mut impl FnMut(&mut u32)) {
     match v {
         Stored::Table(id)
         | Stored::Closure(id, _)

@@ -7,10 +7,11 @@
 use super::bytes::{Reader, put_varint};
 use super::decode::LoadError;
 use super::meta::Meta;
-use super::record::{Record, check, salt};
+use super::record::{Body, Record, check, refer, salt};
 use super::value::Stored;
 use super::world::Delta;
-use super::{Fetch, content_hash, key};
+use super::{Fetch, Gets, Scanned, Source, content_hash, key, row};
+use crate::heap::external::{decode_key, successor};
 use crate::heap::hollow::{ContentHash, IdHasher};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::BuildHasherDefault;
@@ -28,6 +29,7 @@ mod entry {
     pub const FINALIZERS: u8 = b'f';
     pub const OBJECT: u8 = b'o';
     pub const SEGMENT: u8 = b's';
+    pub const ROW: u8 = b'x';
     pub const PROTO: u8 = b'p';
     pub const BLOB: u8 = b'b';
     pub const END: u8 = b'e';
@@ -45,6 +47,9 @@ pub enum Step {
     Wait(Vec<Vec<u8>>),
     Done,
 }
+
+/// Rows read in one go.
+const ROWS: usize = 512;
 
 /// How far a walk is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -65,6 +70,8 @@ pub struct Exporter {
     /// New numbers by old ones.
     numbers: Map<u32, u32>,
     queue: VecDeque<u32>,
+    /// The external table whose rows are being written: its old number, and the store's key to go on from.
+    rows: Option<(u32, Vec<u8>)>,
     contents: Set<ContentHash>,
     block: Vec<u8>,
     out: Vec<u8>,
@@ -110,22 +117,36 @@ impl Exporter {
 
     /// Goes on until there is a piece of output, the store is late, or all is written.
     pub fn step(&mut self, source: &mut dyn FnMut(&[u8]) -> Fetch) -> Result<Step, LoadError> {
+        self.step_over(&mut Gets(source))
+    }
+
+    /// The same over a source that has scans, as worlds with external tables need it.
+    pub fn step_over(&mut self, store: &mut dyn Source) -> Result<Step, LoadError> {
         if self.finished {
             return Ok(Step::Done);
         }
         if !self.started {
-            let done = self.begin(source)?;
+            let done = self.begin(&mut |key| store.get(key))?;
             if done != Step::More {
                 return Ok(done);
             }
         }
-        while let Some(&id) = self.queue.front() {
-            let step = self.object(source, id)?;
+        while self.rows.is_some() || !self.queue.is_empty() {
+            let step = match (self.rows.take(), self.queue.front()) {
+                (Some((id, from)), _) => self.some_rows(store, id, from)?,
+                (None, Some(&id)) => {
+                    let step = self.object(&mut |key| store.get(key), id)?;
+                    if step == Step::More {
+                        self.queue.pop_front();
+                        self.progress.objects += 1;
+                    }
+                    step
+                }
+                (None, None) => Step::More,
+            };
             if step != Step::More {
                 return Ok(step);
             }
-            self.queue.pop_front();
-            self.progress.objects += 1;
             if self.block.len() >= BLOCK {
                 self.flush();
                 return Ok(Step::More);
@@ -272,6 +293,9 @@ impl Exporter {
         let mut out = Vec::with_capacity(bytes.len() + 8);
         record.write(salt(new, None), &mut out);
         self.entry(entry::OBJECT, &out);
+        if matches!(record.body, Body::External { .. }) {
+            self.rows = Some((old, row::key(old, &[])));
+        }
         for (index, mut record) in parsed {
             record.each_reference(&mut |id| *id = self.number(*id));
             out.clear();
@@ -280,6 +304,63 @@ impl Exporter {
             whole.extend_from_slice(&index.to_le_bytes());
             whole.extend_from_slice(&out);
             self.entry(entry::SEGMENT, &whole);
+        }
+        Ok(Step::More)
+    }
+
+    /// Writes some rows of an external table behind its record, in their order.
+    fn some_rows(
+        &mut self,
+        store: &mut dyn Source,
+        old: u32,
+        from: Vec<u8>,
+    ) -> Result<Step, LoadError> {
+        let entries = match store.scan(&from, &row::end(old), ROWS) {
+            Scanned::Entries(entries) => entries,
+            Scanned::Later => {
+                self.rows = Some((old, from));
+                return Ok(Step::Wait(Vec::new()));
+            }
+            Scanned::Failed(e) => return Err(LoadError::Store(e)),
+            Scanned::Cannot => return Err(LoadError::Store(super::decode::NO_SCANS.into())),
+        };
+        let damaged = |bad| LoadError::Damaged(format!("a row of object {old}: {bad}"));
+        // Long strings first, so that it can be tried again.
+        let mut late = Vec::new();
+        for (keyed, bytes) in &entries {
+            let value = row::read(old, row::encoded(keyed), bytes).map_err(damaged)?;
+            if let Stored::Blob(hash, _) = value
+                && !self.contents.contains(&hash)
+            {
+                let key = key::blob(&hash);
+                match get(&mut |key| store.get(key), &key, "a long string")? {
+                    Ok(found) => {
+                        self.contents.insert(hash);
+                        self.entry(entry::BLOB, &found);
+                    }
+                    Err(_) => late.push(key),
+                }
+            }
+        }
+        if !late.is_empty() {
+            self.rows = Some((old, from));
+            return Ok(Step::Wait(late));
+        }
+        let new = self.number(old);
+        for (keyed, bytes) in &entries {
+            let encoded = row::encoded(keyed);
+            let mut value = row::read(old, encoded, bytes).map_err(damaged)?;
+            refer(&mut value, &mut |id| *id = self.number(*id));
+            let mut whole = Vec::with_capacity(encoded.len() + bytes.len() + 4);
+            put_varint(&mut whole, encoded.len() as u64);
+            whole.extend_from_slice(encoded);
+            whole.extend_from_slice(&row::write(new, encoded, &value));
+            self.entry(entry::ROW, &whole);
+        }
+        if entries.len() == ROWS
+            && let Some((last, _)) = entries.into_iter().next_back()
+        {
+            self.rows = Some((old, successor(last)));
         }
         Ok(Step::More)
     }
@@ -313,6 +394,8 @@ pub struct Importer {
     ended: bool,
     blocks: u64,
     objects: u32,
+    /// The last object is an external table, whose rows come next; the last row's key.
+    rows: Option<Vec<u8>>,
     /// The largest number that something refers to.
     largest: u32,
     total: Option<u32>,
@@ -460,6 +543,9 @@ impl Importer {
                     .checked_add(1)
                     .ok_or_else(|| LoadError::Damaged("the snapshot: too many objects".into()))?;
                 self.look(salt(id, None), bytes)?;
+                let record = Record::read(salt(id, None), bytes).map_err(bad)?;
+                let external = matches!(record.body, Body::External { .. });
+                self.rows = external.then(Vec::new);
                 self.objects = id;
                 self.delta.objects += 1;
                 self.delta.put(key::object(id), bytes.to_vec());
@@ -472,6 +558,22 @@ impl Importer {
                 self.look(salt(self.objects, Some(index)), bytes)?;
                 self.delta
                     .put(key::segment(self.objects, index), bytes.to_vec());
+            }
+            entry::ROW => {
+                let broken = || LoadError::Damaged("the snapshot: a row".into());
+                let mut from = Reader::new(bytes);
+                let encoded = from.counted("a row's key").map_err(bad)?;
+                let record = &bytes[from.at()..];
+                let last = self.rows.as_mut().ok_or_else(broken)?;
+                if decode_key(encoded).is_none() || last[..] >= *encoded {
+                    return Err(broken());
+                }
+                last.clear();
+                last.extend_from_slice(encoded);
+                let mut value = row::read(self.objects, encoded, record).map_err(bad)?;
+                refer(&mut value, &mut |id| self.largest = self.largest.max(*id));
+                self.delta
+                    .put(row::key(self.objects, encoded), record.to_vec());
             }
             entry::PROTO => self
                 .delta

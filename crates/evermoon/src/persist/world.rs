@@ -4,11 +4,11 @@
 //! [`Vm::world_committed`] (or [`Vm::world_commit_failed`]) says how that went. The program may run on between them; the host makes one
 //! commit at a time. All of this happens while no task is current.
 
-use super::decode::LoadError;
+use super::decode::{LoadError, NO_SCANS};
 use super::encode::{Encoder, Unstorable};
 use super::meta::{GcRecord, Meta, TaskRecord, UnderWay};
 use super::value::Stored;
-use super::{Backing, Fetch, key};
+use super::{Backing, Fetch, Scanned, key, row};
 use crate::heap::Heap;
 use crate::heap::coroutine::Coroutine;
 use crate::heap::hollow::{ContentHash, IdHasher};
@@ -16,7 +16,7 @@ use crate::heap::object::{Gc, Header};
 use crate::heap::table::Table;
 use crate::heap::userdata::Userdata;
 use crate::heap::value::{TYPE_COUNT, Value, tag};
-use crate::vm::fault::Loader;
+use crate::vm::fault::{Loader, Rows};
 use crate::vm::task::{Stage, Task};
 use crate::vm::{Throw, Vm};
 use std::any::Any;
@@ -167,7 +167,7 @@ impl Loader for World {
             .heap
             .numbered_objects()
             .into_iter()
-            .filter(|o| o.is_hollow())
+            .filter(|o| o.is_hollow() && !o.is_external())
             .collect();
         vm.heap.world.new_stubs.clear();
         while let Some(object) = todo.pop() {
@@ -179,6 +179,9 @@ impl Loader for World {
         }
     }
     fn evict(&mut self, vm: &mut Vm) {
+        for t in vm.heap.external_tables() {
+            vm.heap.external_evict(t);
+        }
         let kept: Vec<Gc<Header>> = vm
             .tasks
             .iter()
@@ -202,6 +205,66 @@ impl Loader for World {
         }
         self.segments
             .retain(|id, _| vm.heap.object_by_id(*id).is_some_and(|o| !o.is_hollow()));
+    }
+    fn row(&mut self, vm: &mut Vm, t: Gc<Table>, encoded: &[u8]) -> Result<Value, Throw> {
+        let id = t.header.meta;
+        let key = row::key(id, encoded);
+        self.faults += 1;
+        match self.backing.get(&key) {
+            Fetch::Found(record) => self.row_value(vm, t, encoded, &record),
+            Fetch::Missing => Ok(Value::NIL),
+            Fetch::Later => {
+                self.wanted.push(key);
+                Err(Throw::Fault)
+            }
+            Fetch::Failed(e) => Err(vm.fail(&LoadError::Store(e).to_string())),
+        }
+    }
+    fn rows(
+        &mut self,
+        vm: &mut Vm,
+        t: Gc<Table>,
+        from: &[u8],
+        to: Option<&[u8]>,
+        limit: usize,
+        reverse: bool,
+    ) -> Result<Rows, Throw> {
+        let id = t.header.meta;
+        let to = to.map_or_else(|| row::end(id), |to| row::key(id, to));
+        self.faults += 1;
+        let scanned = self.backing.scan(&row::key(id, from), &to, limit, reverse);
+        match scanned {
+            Scanned::Entries(mut entries) => {
+                for (key, _) in &mut entries {
+                    key.drain(..9.min(key.len()));
+                }
+                Ok(entries)
+            }
+            Scanned::Later => Err(Throw::Fault),
+            Scanned::Failed(e) => Err(vm.fail(&LoadError::Store(e).to_string())),
+            Scanned::Cannot => Err(vm.fail(NO_SCANS)),
+        }
+    }
+    fn row_value(
+        &mut self,
+        vm: &mut Vm,
+        t: Gc<Table>,
+        encoded: &[u8],
+        record: &[u8],
+    ) -> Result<Value, Throw> {
+        let id = t.header.meta;
+        let value = row::read(id, encoded, record)
+            .map_err(|bad| LoadError::Damaged(format!("a row of object {id}: {bad}")))
+            .and_then(|stored| self.value(vm, &stored));
+        match value {
+            Ok(v) => Ok(v),
+            Err(LoadError::Later) => Err(Throw::Fault),
+            Err(LoadError::Memory) => Err(Throw::Memory(crate::heap::OutOfMemory::new(0))),
+            Err(e) => Err(vm.fail(&e.to_string())),
+        }
+    }
+    fn no_external(&mut self) -> Option<&'static str> {
+        (!self.backing.can_scan()).then_some(NO_SCANS)
     }
     fn as_any(&mut self) -> &mut dyn Any {
         self
@@ -691,7 +754,9 @@ impl Vm {
 
     /// The store has made the commit.
     pub fn world_committed(&mut self) {
-        self.heap.world.in_flight.clear();
+        for object in std::mem::take(&mut self.heap.world.in_flight) {
+            self.settle_external(object, true);
+        }
         self.with_world(|world, _| {
             world.in_flight_contents.clear();
             if let Some((meta, finalizers)) = world.in_flight_meta.take() {
@@ -699,6 +764,14 @@ impl Vm {
                 world.finalizers = finalizers;
             }
         });
+    }
+
+    fn settle_external(&mut self, object: Gc<Header>, committed: bool) {
+        if object.is_external()
+            && let Some(t) = Heap::as_kind(object)
+        {
+            self.heap.external_settled(t, committed);
+        }
     }
 
     /// The store has not made it: what it would have written counts as changed again.
@@ -709,6 +782,7 @@ impl Vm {
                 let _ = self.load_object(object);
             }
             self.heap.touch(object);
+            self.settle_external(object, false);
         }
         self.with_world(|world, _| {
             for hash in std::mem::take(&mut world.in_flight_contents) {
@@ -805,6 +879,9 @@ impl Vm {
                 return known;
             }
         }
+        if let Some(mut t) = value.as_table() {
+            t.header.flags |= crate::heap::object::PERMANENT;
+        }
         self.permanents.insert(name.into(), value);
         value
     }
@@ -817,6 +894,7 @@ impl World {
         let mut changed = std::mem::take(&mut vm.heap.world.changed);
         changed.sort_unstable_by_key(|o| o.meta);
         let dead = std::mem::take(&mut vm.heap.world.dead);
+        let dead_externals = std::mem::take(&mut vm.heap.world.dead_externals);
         let mut encoder = Encoder {
             vm,
             world: self,
@@ -825,6 +903,7 @@ impl World {
             queue: changed.iter().copied().collect::<VecDeque<_>>(),
             numbered: Vec::new(),
             contents: Vec::new(),
+            externals: Vec::new(),
             on_stacks: None,
         };
         let result = encoder.everything();
@@ -832,6 +911,7 @@ impl World {
             mut delta,
             numbered,
             contents,
+            externals,
             ..
         } = encoder;
         match result {
@@ -844,8 +924,14 @@ impl World {
                         }
                     }
                 }
+                for &id in &dead_externals {
+                    delta.delete_range(row::key(id, &[]), row::end(id));
+                }
                 for &object in &written {
                     vm.heap.set_clean(object);
+                }
+                for (t, refs) in externals {
+                    vm.heap.external_written(t, refs);
                 }
                 delta.objects = written.len();
                 vm.heap.world.in_flight = written;
@@ -881,6 +967,7 @@ impl World {
                 self.segments.clear();
                 vm.heap.world.changed = changed;
                 vm.heap.world.dead = dead;
+                vm.heap.world.dead_externals = dead_externals;
                 Err(PersistError { message: why, path })
             }
         }
@@ -893,6 +980,7 @@ impl World {
         let changed = std::mem::take(&mut vm.heap.world.changed);
         vm.heap.world.dead.clear();
         let mut again = std::mem::take(&mut self.going_back);
+        vm.heap.world.dead_externals.clear();
         for &object in &changed {
             let mut object = object;
             object.mark &= !crate::heap::object::mark::FINALIZER;
@@ -903,7 +991,7 @@ impl World {
             }
             let needed = object.kind as u32 != tag::TABLE
                 || object.flags & crate::heap::table::flags::METATABLE != 0;
-            vm.heap.hollow_out(object);
+            vm.heap.hollow_again(object);
             self.segments.remove(&object.meta);
             if needed {
                 again.push(object);

@@ -329,7 +329,16 @@ impl Vm {
 
     /// Lets natives and pending steps run until a Lua frame is on top or the interpreter must be left.
     pub(crate) fn drive(&mut self) -> Exit {
-        let mut collected = false;
+        self.drive_on(false)
+    }
+
+    /// The same when the host enters again: in the middle of a Lua function nothing is collected that would not be without the break,
+    /// because where slices end must not show.
+    pub(crate) fn drive_entered(&mut self) -> Exit {
+        self.drive_on(self.exec.frame().kind == kind::LUA)
+    }
+
+    fn drive_on(&mut self, mut collected: bool) -> Exit {
         loop {
             if self.handler_returned {
                 self.handler_returned = false;
@@ -348,13 +357,13 @@ impl Vm {
             }
             let frame = self.exec.frame();
             let step = match frame.kind {
-                // Natives that call each other, and metamethods that do, meet no other safe point.
-                kind::LUA | kind::NATIVE if self.ticks <= 0 => self.slice_over_in_call(),
                 // Errors and callbacks make garbage too: here is their safe point.
                 kind::LUA if self.heap.debt > 0 && !collected => {
                     collected = true;
                     self.collect_at_native_return().map(|()| None)
                 }
+                // Natives that call each other, and metamethods that do, meet no other safe point.
+                kind::LUA | kind::NATIVE if self.ticks <= 0 => self.slice_over_in_call(),
                 kind::LUA => return Exit::Continue,
                 kind::NATIVE if frame.state == PASSING && !self.tracing => {
                     // `true` takes the place of the function (and of `xpcall`'s handler) before the results.
@@ -482,15 +491,10 @@ impl Vm {
             Act::Resume { co, args, wrap } => self.resume(co, args as usize, wrap)?,
             Act::CloseCoroutine { co } => self.close_coroutine(co)?,
             Act::HostCall => return Ok(Some(Exit::HostCall)),
-            Act::Again => {
-                if self.ticks <= 0 {
-                    if let Some(message) = self.interrupt.take() {
-                        return Err(self.fail(&message));
-                    }
-                    // Also when only the slice is over: the host may want to interrupt.
-                    return Ok(Some(self.slice_over()));
-                }
-            }
+            // Also when only the slice is over: the host may want to interrupt.
+            Act::Again if self.ticks <= 0 => return self.slice_over_in_call(),
+            Act::Again => {}
+            Act::Rest => return self.slice_over_in_call(),
         }
         Ok(None)
     }

@@ -22,9 +22,34 @@ pub trait Loader {
     fn load_reachable(&mut self, vm: &mut Vm);
     /// Lets the contents of unchanged objects go.
     fn evict(&mut self, vm: &mut Vm);
+    /// A row of an external table by its encoded key; nil if there is none.
+    fn row(&mut self, vm: &mut Vm, t: Gc<Table>, key: &[u8]) -> Result<Value, Throw>;
+    /// Keys and records of an external table's rows in a range of encoded keys.
+    fn rows(
+        &mut self,
+        vm: &mut Vm,
+        t: Gc<Table>,
+        from: &[u8],
+        to: Option<&[u8]>,
+        limit: usize,
+        reverse: bool,
+    ) -> Result<Rows, Throw>;
+    /// What the record of a row says.
+    fn row_value(
+        &mut self,
+        vm: &mut Vm,
+        t: Gc<Table>,
+        key: &[u8],
+        record: &[u8],
+    ) -> Result<Value, Throw>;
+    /// Why there can be no external tables, if so.
+    fn no_external(&mut self) -> Option<&'static str>;
     /// The loader's own type.
     fn as_any(&mut self) -> &mut dyn Any;
 }
+
+/// Rows as the store has them.
+pub type Rows = Vec<crate::heap::external::StoredRow>;
 
 /// Worlds with more than so many bytes in the store only are not loaded for a collection's sake.
 const EXACT_MAX: usize = 64 << 20;
@@ -58,12 +83,31 @@ impl Vm {
     #[cold]
     #[inline(never)]
     pub(crate) fn load_object(&mut self, object: Gc<Header>) -> Result<(), Throw> {
+        if object.is_external() {
+            // Its rows are looked up one by one.
+            return Ok(());
+        }
+        self.with_loader(|loader, vm| loader.load(vm, object))
+    }
+
+    pub(super) fn with_loader<T>(
+        &mut self,
+        f: impl FnOnce(&mut dyn Loader, &mut Vm) -> Result<T, Throw>,
+    ) -> Result<T, Throw> {
         let Some(mut loader) = self.loader.take() else {
             return Err(self.fail("the world that this object belongs to is closed"));
         };
-        let loaded = loader.load(self, object);
+        let result = f(loader.as_mut(), self);
         self.loader = Some(loader);
-        loaded
+        result
+    }
+
+    /// A new external table.
+    pub(crate) fn new_external_table(&mut self) -> Result<Gc<Table>, Throw> {
+        if let Some(why) = self.loader.as_mut().and_then(|loader| loader.no_external()) {
+            return Err(self.fail(why));
+        }
+        Ok(self.heap.external_table()?)
     }
 
     /// Before a collection of which the program sees something: a cycle is exact only when nothing is hollow. Larger worlds have partial
@@ -72,7 +116,7 @@ impl Vm {
     #[inline(never)]
     pub(crate) fn prepare_cycle(&mut self, asked_for: bool) {
         let world = &self.heap.world;
-        if world.hollow_count == 0
+        if world.hollow_count == world.external_count
             || world.absent_bytes > EXACT_MAX
             || !(asked_for || world.sees_collector)
         {

@@ -81,9 +81,9 @@ impl Vm {
     }
 
     /// Gives a table another metatable, or none.
-    pub fn set_table_metatable(&mut self, mut table: Gc<Table>, metatable: Option<Gc<Table>>) {
+    pub fn set_table_metatable(&mut self, table: Gc<Table>, metatable: Option<Gc<Table>>) {
         self.heap.barrier(table);
-        table.set_metatable(metatable);
+        self.heap.set_external_metatable(table, metatable);
         if let Some(mt) = metatable
             && !self.event_of(mt, Event::Gc).is_nil()
         {

@@ -3,8 +3,8 @@
 //! Operations here either finish at once ([`Outcome::Done`]) or push a call (function and arguments on top of the stack) and say how many
 //! arguments it has. Who asked (the loop or a native) makes the call and takes the result.
 
-use super::Vm;
 use super::native::Throw;
+use super::{LONG_WORK, Vm};
 use crate::heap::coroutine::kind;
 use crate::heap::number::{self, Num};
 use crate::heap::object::Gc;
@@ -134,7 +134,7 @@ impl Vm {
             self.touch(object)?;
             let handler = match object.as_table() {
                 Some(t) => {
-                    let v = t.get(key);
+                    let v = self.get_raw(t, key)?;
                     if !v.is_nil() {
                         return Ok(Outcome::Done(v));
                     }
@@ -178,7 +178,7 @@ impl Vm {
                         None => Value::NIL,
                         Some(mt) => {
                             let handler = self.event_of(mt, Event::NewIndex);
-                            if handler.is_nil() || !t.get(key).is_nil() {
+                            if handler.is_nil() || !self.get_raw(t, key)?.is_nil() {
                                 Value::NIL
                             } else {
                                 handler
@@ -186,6 +186,10 @@ impl Vm {
                         }
                     };
                     if handler.is_nil() {
+                        if t.header.is_external() {
+                            self.ext_set(t, key, value)?;
+                            return Ok(Outcome::Done(Value::NIL));
+                        }
                         self.heap.barrier(t);
                         return match self.heap.table_set(t, key, value) {
                             Ok(()) => Ok(Outcome::Done(Value::NIL)),
@@ -227,8 +231,8 @@ impl Vm {
         if !handler.is_nil() {
             return Ok(self.push_call(&[handler, a, b]));
         }
-        self.charge_string(a);
-        self.charge_string(b);
+        self.charge_text(a);
+        self.charge_text(b);
         // The reference does this in metamethods of strings, which has none for bitwise operations.
         if !event.is_bitwise()
             && (a.is_string() || b.is_string())
@@ -310,6 +314,16 @@ impl Vm {
                 number_less_equal(a, b)
             }
         } else if let (Some(x), Some(y)) = (a.as_str(), b.as_str()) {
+            if let Some(natives) = self.long_strings
+                && x.len().min(y.len()) > LONG_WORK
+            {
+                let native = if event == Event::Lt {
+                    natives.less
+                } else {
+                    natives.less_equal
+                };
+                return Ok(self.push_call(&[Value::native(native), a, b]));
+            }
             self.charge(x.len().min(y.len()) as u64 >> 8);
             if event == Event::Lt {
                 x.bytes() < y.bytes()
@@ -343,6 +357,16 @@ impl Vm {
     }
 
     pub(crate) fn equal_value(&mut self, a: Value, b: Value) -> Result<Outcome, Throw> {
+        if a.tag == tag::LONG_STR
+            && b.tag == tag::LONG_STR
+            && let (Some(x), Some(y), Some(natives)) = (a.as_str(), b.as_str(), self.long_strings)
+            && x.len() > LONG_WORK
+        {
+            if x.len() != y.len() || x == y {
+                return Ok(Outcome::Done(Value::bool(x == y)));
+            }
+            return Ok(self.push_call(&[Value::native(natives.equal), a, b]));
+        }
         self.charge_string(a);
         if a.raw_equals(b) {
             return Ok(Outcome::Done(Value::TRUE));
@@ -360,6 +384,15 @@ impl Vm {
             return Ok(Outcome::Done(Value::FALSE));
         }
         Ok(self.push_call(&[handler, a, b]))
+    }
+
+    /// Charges for going over the whole of a string byte by byte.
+    pub fn charge_text(&mut self, v: Value) {
+        if v.tag == tag::LONG_STR
+            && let Some(s) = v.as_str()
+        {
+            self.charge(s.len() as u64 >> 6);
+        }
     }
 
     /// Charges for a look at the whole of a string.
@@ -382,7 +415,7 @@ impl Vm {
             return Ok(self.push_call(&[handler, v, v]));
         }
         match v.as_table() {
-            Some(t) => Ok(Outcome::Done(Value::int(t.border() as i64))),
+            Some(t) => Ok(Outcome::Done(Value::int(self.raw_length(t)?))),
             None => Err(self.type_error(v, "get length of")),
         }
     }
@@ -421,15 +454,37 @@ impl Vm {
             } {
                 start -= 1;
             }
-            let s = self.join(first + start, count - start)?;
-            self.exec.set(first + start, s);
+            match self.join(first + start, count - start)? {
+                Some(s) => self.exec.set(first + start, s),
+                None => {
+                    // A native joins them: when it returns, its result takes the place of the first of them.
+                    let args = self.push_join(first + start, count - start)?;
+                    return Ok((start + 2, Some(args)));
+                }
+            }
             count = start + 1;
         }
         Ok((1, None))
     }
 
-    /// The strings and numbers in `count` slots as one string.
-    fn join(&mut self, first: usize, count: usize) -> Result<Value, Throw> {
+    /// Pushes the call of the native that joins strings in `count` slots.
+    #[cold]
+    fn push_join(&mut self, first: usize, count: usize) -> Result<u32, Throw> {
+        self.open_top();
+        self.ensure_stack(count + 1)?;
+        let native = self
+            .long_strings
+            .map_or(Value::NIL, |n| Value::native(n.join));
+        self.exec.push(native);
+        for at in first..first + count {
+            let v = self.exec.get(at);
+            self.exec.push(v);
+        }
+        Ok(count as u32)
+    }
+
+    /// The strings and numbers in `count` slots as one string. `None`: they are all strings now, but too long to be joined at once.
+    fn join(&mut self, first: usize, count: usize) -> Result<Option<Value>, Throw> {
         let mut total = 0usize;
         for at in first..first + count {
             let v = self.exec.get(at);
@@ -445,18 +500,23 @@ impl Vm {
         if total > self.limits.string_max {
             return Err(self.fail("string length overflow"));
         }
-        self.charge(total as u64 >> 8);
         // An empty operand leaves the other as it is.
         if count == 2 {
             let (a, b) = (self.exec.get(first), self.exec.get(first + 1));
             let len = |v: Value| v.as_str().map_or(0, |s| s.len());
             if len(b) == 0 {
-                return Ok(a);
+                return Ok(Some(a));
             }
             if len(a) == 0 {
-                return Ok(b);
+                return Ok(Some(b));
             }
         }
+        if total > LONG_WORK && self.long_strings.is_some() {
+            // While the instruction can still be tried again after a collection.
+            self.heap.reserve(total + 64)?;
+            return Ok(None);
+        }
+        self.charge(total as u64 >> 8);
         if total <= 128 {
             let mut buffer = [0u8; 128];
             let mut at = 0;
@@ -466,11 +526,11 @@ impl Vm {
                     at += s.len();
                 }
             }
-            return Ok(Value::string(self.heap.string(&buffer[..total])?));
+            return Ok(Some(Value::string(self.heap.string(&buffer[..total])?)));
         }
         let exec = &self.exec;
         let parts = (first..first + count).filter_map(|slot| exec.get(slot).as_str());
-        Ok(Value::string(self.heap.joined_string(parts, total)?))
+        Ok(Some(Value::string(self.heap.joined_string(parts, total)?)))
     }
 }
 

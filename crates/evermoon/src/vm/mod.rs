@@ -10,6 +10,7 @@
 pub mod call;
 pub(crate) mod checked;
 pub mod error;
+pub mod external;
 pub mod fault;
 pub mod finalizer;
 pub mod hook;
@@ -118,6 +119,23 @@ impl Default for Limits {
 /// Largest buffer that is kept for the next native, in bytes.
 const SCRATCH_MAX: usize = 64 << 10;
 
+/// Slots (or as much other work) of the collector in a slice, after which it ends.
+const COLLECTOR_WORK_MAX: usize = 1 << 17;
+
+/// Natives that do in parts what an instruction would do at once, by their numbers: each is called like a metamethod.
+#[derive(Clone, Copy)]
+pub struct LongStrings {
+    /// The concatenation of its arguments, which are strings.
+    pub join: u32,
+    /// `a < b`, `a <= b` and `a == b` for two strings.
+    pub less: u32,
+    pub less_equal: u32,
+    pub equal: u32,
+}
+
+/// Strings longer than this are joined and compared in parts.
+pub const LONG_WORK: usize = 1 << 20;
+
 /// The state of one engine.
 pub struct Vm {
     /// The running coroutine's stacks; its object holds empty ones meanwhile.
@@ -184,6 +202,10 @@ pub struct Vm {
     pub(crate) task_results: Vec<Value>,
     /// Calls of host functions so far.
     pub(crate) host_calls: u64,
+    /// What the collector has done in this slice.
+    collector_work: usize,
+    /// The natives that join and compare long strings for the loop.
+    pub(crate) long_strings: Option<LongStrings>,
     /// The number of the native behind host functions.
     pub(crate) host_native: Option<u32>,
     /// Frame depth and pc of the instruction that was last tried again after a collection.
@@ -258,6 +280,8 @@ impl Vm {
             idle_roots: Vec::new(),
             task_results: Vec::new(),
             host_calls: 0,
+            collector_work: 0,
+            long_strings: None,
             host_native: None,
             memory_retry: (0, 0),
             coroutine_depth: 0,
@@ -432,14 +456,56 @@ impl Vm {
             self.heap.debt = 1;
             return true;
         }
-        if self.may_fault {
+        if self.may_fault && self.heap.gc_phase() != crate::heap::gc::Phase::Sweep {
             self.prepare_cycle(false);
         }
         let roots = self.root_values();
-        self.heap.gc_step(crate::heap::gc::Roots {
+        let ended = self.heap.gc_step(crate::heap::gc::Roots {
+            values: &roots,
+            exec: &mut self.exec,
+        });
+        self.collector_work += self.heap.gc_recent();
+        if self.collector_work > COLLECTOR_WORK_MAX {
+            self.end_slice();
+        }
+        ended
+    }
+
+    /// A part of a full collection: for natives that come back to the host in between ([`Act::Rest`]).
+    pub(crate) fn collect_some(&mut self) -> crate::heap::gc::Advance {
+        // What the sweep frees is settled.
+        if self.may_fault && self.heap.gc_phase() != crate::heap::gc::Phase::Sweep {
+            self.prepare_cycle(true);
+        }
+        let roots = self.root_values();
+        self.heap.gc_advance(crate::heap::gc::Roots {
             values: &roots,
             exec: &mut self.exec,
         })
+    }
+
+    /// What is left of the slice: not more than the fuel that is left.
+    #[inline(always)]
+    pub fn slice_left(&self) -> u32 {
+        self.ticks.max(0) as u32
+    }
+
+    /// Who joins and compares long strings.
+    pub fn set_long_strings(&mut self, natives: LongStrings) {
+        self.long_strings = Some(natives);
+    }
+
+    /// Ends the slice at the next safe point, for work that costs time but no fuel.
+    pub(crate) fn end_slice(&mut self) {
+        self.settle_slice();
+        self.ticks = 0;
+        self.slice_start = 0;
+    }
+
+    /// Whether a native that has more to do is to return [`Act::Again`] now: what it has charged has used up the slice.
+    #[inline(always)]
+    pub fn slice_used_up(&self) -> bool {
+        self.ticks <= 0
     }
 
     /// Gives so much fuel (safe points and charged work), or no limit.
@@ -478,6 +544,15 @@ impl Vm {
         let ticks = self.fuel.map_or(slice, |fuel| fuel.min(slice)) as i32;
         self.ticks = ticks;
         self.slice_start = ticks;
+        self.collector_work = 0;
+    }
+
+    /// The host enters: if the last run ended with its slice, this one begins with a new one.
+    pub(crate) fn begin_slice(&mut self) {
+        if self.ticks <= 0 {
+            self.settle_slice();
+            self.start_slice();
+        }
     }
 
     /// Charges work that grows with its input to the fuel.
@@ -488,10 +563,8 @@ impl Vm {
 
     /// Makes the run come back to its host at the next safe point, though the slice is not over (as for output to be taken).
     pub fn request_pause(&mut self) {
-        self.settle_slice();
         self.pause_requested = true;
-        self.ticks = 0;
-        self.slice_start = 0;
+        self.end_slice();
     }
 
     /// Fuel that is left right now.

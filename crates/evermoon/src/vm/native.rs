@@ -41,6 +41,8 @@ pub enum Act {
     HostCall,
     /// Enter the native again after the slice's safe point (for long work that has been charged).
     Again,
+    /// The same, but the host gets its chance in any case (for long work that is not charged as it is done).
+    Rest,
 }
 
 /// Why a native failed.
@@ -390,12 +392,18 @@ impl Vm {
     /// Raw store with barrier. Errors: nil or NaN key, memory.
     pub fn raw_set(&mut self, t: Gc<Table>, key: Value, value: Value) -> Result<(), Throw> {
         self.touch_table(t)?;
+        if t.header.is_external() {
+            return self.ext_set(t, key, value);
+        }
         self.heap.barrier(t);
         let done = self.heap.table_set(t, key, value);
         done.map_err(|e| self.store_error(e))
     }
     pub fn raw_set_int(&mut self, t: Gc<Table>, key: i64, value: Value) -> Result<(), Throw> {
         self.touch_table(t)?;
+        if t.header.is_external() {
+            return self.ext_set(t, Value::int(key), value);
+        }
         self.heap.barrier(t);
         let done = self.heap.table_set_int(t, key, value);
         done.map_err(|e| self.store_error(e))
@@ -409,9 +417,33 @@ impl Vm {
     pub fn raw_get_name(&mut self, t: Gc<Table>, name: &str) -> Result<Value, Throw> {
         self.touch_table(t)?;
         let key = self.heap.string(name.as_bytes())?;
-        let v = t.get_str(key);
+        let v = self.get_raw(t, Value::string(key))?;
         self.touch(v)?;
         Ok(v)
+    }
+    /// `#t` without metamethods.
+    pub fn raw_length(&mut self, t: Gc<Table>) -> Result<i64, Throw> {
+        self.touch_table(t)?;
+        if t.header.is_external() {
+            self.ext_border(t)
+        } else {
+            Ok(t.border() as i64)
+        }
+    }
+    /// The entry after a key as `next` has it, of a table that has been touched; `hint` as in [`Table::next`].
+    pub(crate) fn raw_next(
+        &mut self,
+        t: Gc<Table>,
+        key: Value,
+        hint: &mut u32,
+    ) -> Result<Option<(Value, Value)>, Throw> {
+        if t.header.is_external() {
+            return self.ext_next(t, key);
+        }
+        match t.next(key, hint) {
+            Ok(pair) => Ok(pair),
+            Err(()) => Err(self.throw_bytes(b"invalid key to 'next'")),
+        }
     }
     #[cold]
     pub(crate) fn store_error(&mut self, e: StoreError) -> Throw {
@@ -460,7 +492,13 @@ impl Vm {
     #[inline]
     pub fn metatable_of(&self, v: Value) -> Option<Gc<Table>> {
         match v.tag {
-            tag::TABLE => v.as_table().and_then(|t| t.metatable),
+            tag::TABLE => v.as_table().and_then(|t| {
+                if t.header.is_hollow() {
+                    self.heap.metatable_of_table(t)
+                } else {
+                    t.metatable
+                }
+            }),
             tag::USERDATA => v.as_userdata().and_then(|u| u.metatable),
             _ => self.type_metatables[v.type_of() as usize],
         }

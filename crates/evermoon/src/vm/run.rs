@@ -32,6 +32,7 @@ use crate::heap::value::{Value, tag};
 impl Vm {
     /// Runs until the interpreter must be left. Enter again after [`Exit::Slice`].
     pub(crate) fn run(&mut self) -> Exit {
+        self.begin_slice();
         let exit = self.run_unchecked();
         self.check_event();
         exit
@@ -39,7 +40,7 @@ impl Vm {
 
     fn run_unchecked(&mut self) -> Exit {
         // Natives may be on top (after a host call, or when the entry's function is one).
-        match self.drive() {
+        match self.drive_entered() {
             Exit::Continue => {}
             exit => return exit,
         }
@@ -908,7 +909,7 @@ fn run_loop<const TRACE: bool>(vm: &mut Vm) -> Exit {
                         let t = (*v.add(1)).bits as usize as *const Table;
                         let insn = pc.sub(1).cast_mut();
                         let mut hint = (*insn).cache;
-                        if let Ok(next) = (*t).next(Value::load(v.add(2)), &mut hint) {
+                        if let Ok(next) = (*t).next_near(Value::load(v.add(2)), &mut hint) {
                             (*insn).cache = hint;
                             match next {
                                 Some((key, value)) => {
@@ -1003,6 +1004,16 @@ fn slice_over(vm: &mut Vm) -> Exit {
     vm.slice_over()
 }
 
+/// The end of an instruction that may have charged for long work: the slice may be over.
+#[inline(always)]
+fn charged(vm: &mut Vm) -> Exit {
+    if vm.ticks <= 0 {
+        slice_over(vm)
+    } else {
+        Exit::Continue
+    }
+}
+
 #[cold]
 #[inline(never)]
 fn collect(vm: &mut Vm) -> Exit {
@@ -1022,7 +1033,7 @@ fn collect(vm: &mut Vm) -> Exit {
     vm.collect_step();
     vm.exec.live_limit = 0;
     if vm.heap.gc.to_finalize.is_empty() {
-        return Exit::Continue;
+        return charged(vm);
     }
     let step = vm.call_finalizer().map(|_| ());
     vm.settle(step)
@@ -1099,7 +1110,7 @@ fn arith(vm: &mut Vm, word: u32) -> Exit {
     match vm.arith(event_of_op(op), x, y) {
         Ok(Outcome::Done(v)) => {
             vm.set_reg(i.a(), v);
-            Exit::Continue
+            charged(vm)
         }
         Ok(outcome) => {
             let step = vm.finish_outcome(i, outcome);
@@ -1139,7 +1150,7 @@ fn equal_constant(vm: &mut Vm, word: u32) -> Exit {
     let (x, y) = (vm.reg(i.a()), vm.constant(i.b() as u32));
     vm.charge_string(x);
     vm.finish_test(x.raw_equals(y));
-    Exit::Continue
+    charged(vm)
 }
 
 #[inline(always)]
@@ -1147,7 +1158,7 @@ fn finish_condition(vm: &mut Vm, outcome: Result<Outcome, Throw>) -> Exit {
     match outcome {
         Ok(Outcome::Done(v)) => {
             vm.finish_test(v.is_truthy());
-            Exit::Continue
+            charged(vm)
         }
         Ok(Outcome::Call(args)) => {
             let step = vm.call_meta(args, 1, frame_flag::FINISH);
@@ -1253,7 +1264,7 @@ fn get_table(vm: &mut Vm, word: u32) -> Exit {
         let v = t.get(key);
         if !v.is_nil() || t.metatable.is_none() {
             vm.set_reg(i.a(), v);
-            return Exit::Continue;
+            return charged(vm);
         }
     }
     get(vm, i, object, key)
@@ -1341,7 +1352,7 @@ fn set(vm: &mut Vm, object: Value, key: Value, value: Value) -> Exit {
                 return if vm.heap.debt > 0 {
                     collect(vm)
                 } else {
-                    Exit::Continue
+                    charged(vm)
                 };
             }
             Err(e) => {
@@ -1380,7 +1391,7 @@ fn concat(vm: &mut Vm, word: u32) -> Exit {
             if vm.heap.debt > 0 {
                 collect(vm)
             } else {
-                Exit::Continue
+                charged(vm)
             }
         }
         Ok((left, Some(args))) => {
@@ -1475,6 +1486,7 @@ fn call_at(vm: &mut Vm, func: usize, args: usize, results: i16) -> Exit {
             Ok(Act::Return(n)) if !vm.tracing => {
                 // (If it has just switched hooks on, its return is an event.) The usual end: results to the caller, which is this Lua frame.
                 let n = n as usize;
+                vm.charge(n as u64 >> 6);
                 let first = vm.exec.top - n;
                 vm.exec.frame_count -= 1;
                 if results == 1 {
@@ -1498,7 +1510,7 @@ fn call_at(vm: &mut Vm, func: usize, args: usize, results: i16) -> Exit {
                     let step = vm.collect_at_native_return();
                     return vm.settle(step);
                 }
-                return Exit::Continue;
+                return charged(vm);
             }
             Ok(Act::Call { args, results }) => {
                 let func = vm.exec.top - args as usize - 1;
@@ -1918,7 +1930,7 @@ fn vararg(vm: &mut Vm, word: u32) -> Exit {
     for at in n..wanted {
         vm.exec.set(a + at, Value::NIL);
     }
-    Exit::Continue
+    charged(vm)
 }
 
 impl Vm {

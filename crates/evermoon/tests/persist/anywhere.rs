@@ -6,14 +6,14 @@ use super::expectations::Expectations;
 use std::path::{Path, PathBuf};
 
 #[derive(Clone, Copy, Debug)]
-struct Disturbance {
-    slice: u32,
-    evict: bool,
+pub struct Disturbance {
+    pub slice: u32,
+    pub evict: bool,
     /// Slices after which a new engine takes over.
-    reopen: usize,
+    pub reopen: usize,
 }
 
-fn run(source: &str, name: &str, how: Option<Disturbance>) -> (Vec<u8>, Ended) {
+pub fn run(source: &str, name: &str, how: Option<Disturbance>) -> (Vec<u8>, Ended) {
     let slice = how.map_or(1_000_000, |how| how.slice);
     let mut e = Engine::new(slice);
     let task = match e.start(source, name) {

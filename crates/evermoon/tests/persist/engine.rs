@@ -1,6 +1,6 @@
 //! An engine with a world in a map, for tests: it can commit, let go, roll back, and be opened anew from the map.
 
-use evermoon::persist::{Backing, Fetch, PersistError, Write};
+use evermoon::persist::{Backing, Fetch, PersistError, Scanned, Write};
 use evermoon::stdlib::{self, load};
 use evermoon::vm::host::{Host, HostError, HostResult};
 use evermoon::vm::{Exit, Limits, Vm};
@@ -18,6 +18,22 @@ impl Backing for MapBacking {
             Some(value) => Fetch::Found(value.clone()),
             None => Fetch::Missing,
         }
+    }
+    fn scan(&mut self, from: &[u8], to: &[u8], limit: usize, reverse: bool) -> Scanned {
+        if from >= to {
+            return Scanned::Entries(Vec::new());
+        }
+        let map = self.0.borrow();
+        let range = map.range(from.to_vec()..to.to_vec());
+        let own = |(k, v): (&Vec<u8>, &Vec<u8>)| (k.clone(), v.clone());
+        Scanned::Entries(if reverse {
+            range.rev().take(limit).map(own).collect()
+        } else {
+            range.take(limit).map(own).collect()
+        })
+    }
+    fn can_scan(&self) -> bool {
+        true
     }
 }
 
@@ -73,6 +89,7 @@ impl Engine {
         stdlib::open(&mut vm).expect("the libraries open");
         stdlib::open_os_io(&mut vm).expect("the libraries open");
         stdlib::traceback_handler(&mut vm);
+        stdlib::ext::open(&mut vm).expect("the library opens");
         vm.open_world(Box::new(MapBacking(map.clone())), vec![stdlib::io::codec()])
             .expect("the world opens");
         Engine {

@@ -6,4 +6,5 @@ mod expectations;
 
 mod anywhere;
 mod engine;
+mod external;
 mod small;
