@@ -204,7 +204,7 @@ export class Core {
       for (let i = 0; i < values.length; i++) {
         const handle = made[i]!;
         if (handle !== 0) this.writeHandle(at + i * SLOT, handle);
-        else if (!this.simple(at + i * SLOT, values[i])) throw new EvermoonError('bug', 'no way to Lua');
+        else if (!this.simple(at + i * SLOT, values[i])) throw new EvermoonError('bug', 'no way in');
       }
     } catch (error) {
       for (const handle of made) if (handle !== 0) this.x.em_handle_free(this.engine, handle);

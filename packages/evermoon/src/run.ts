@@ -128,7 +128,7 @@ function callHost(core: Core, run: RunState | undefined): Answer | PromiseLike<u
   const before = core.currentRun;
   core.currentRun = run;
   try {
-    if (!reference?.call) throw new EvermoonError('bug', 'an unknown function was called');
+    if (!reference?.call) throw new EvermoonError('bug', 'unknown function');
     const { owner } = reference;
     if (owner !== undefined && args[0] === owner) args = args.slice(1);
     const value: unknown = Reflect.apply(reference.call, owner, args);
