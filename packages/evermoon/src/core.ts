@@ -37,14 +37,6 @@ export class Reference {
   }
 }
 
-/** Where the records of an engine's world come from (`world/supply.ts`). */
-export interface Supplier {
-  /** The exports, with those that look into tables asking for them first. */
-  watch(instance: Instance, core: () => Core): Exports;
-  /** Supplies what is wanted. */
-  fault(core: Core): Promise<void>;
-}
-
 /** Strings and byte strings above this go through a string object of their own: one copy. */
 const LONG = 32 << 10;
 
@@ -72,7 +64,6 @@ local function c(o,...)if o then return ...end e((...),0)end
 return function(t,k)return t[k]end,function(t,k,v)t[k]=v end,function(t)return #t end,tostring,coroutine.status,function(...)return c(r(...))end,s`;
 
 export class Core {
-  readonly x: Exports;
   readonly engine: number;
   /** The mailbox, in words. */
   readonly mail: number;
@@ -100,13 +91,12 @@ export class Core {
     readonly stringsAs: Strings,
     /** Limits of runs that name none. */
     readonly defaults: Control,
-    /** What supplies the engine's world with records. */
-    readonly supplier?: Supplier,
+    /** The exports; a world's watch what goes through them (`world/supply.ts`). */
+    readonly x: Exports = instance.x,
   ) {
-    const x = (this.x = supplier ? supplier.watch(instance, () => this) : instance.x);
     this.engine = x.em_engine_new(memoryMax);
     instance.view();
-    if (this.engine === 0) throw new LuaMemoryError('not enough memory for an engine, or too many engines in one instance', '');
+    if (this.engine === 0) throw new LuaMemoryError('no memory for an engine, or too many', '');
     this.mail = x.em_mailbox(this.engine) >>> 2;
     engines.register(this, { instance, engine: this.engine }, this);
     this.own(OPERATORS, []);
@@ -214,7 +204,7 @@ export class Core {
       for (let i = 0; i < values.length; i++) {
         const handle = made[i]!;
         if (handle !== 0) this.writeHandle(at + i * SLOT, handle);
-        else if (!this.simple(at + i * SLOT, values[i])) throw new EvermoonError('bug', 'a value has no way to Lua');
+        else if (!this.simple(at + i * SLOT, values[i])) throw new EvermoonError('bug', 'no way in');
       }
     } catch (error) {
       for (const handle of made) if (handle !== 0) this.x.em_handle_free(this.engine, handle);
@@ -397,7 +387,7 @@ export class Core {
       case Kind.Light:
         return (u32[w]! | u32[w + 1]!) === 0 ? null : (BigInt(u32[w + 1]!) << 32n) | BigInt(u32[w]!);
       default:
-        throw new EvermoonError('bug', `a slot has the unknown kind ${u32[w + 2]}`);
+        throw new EvermoonError('bug', `unknown slot kind ${u32[w + 2]}`);
     }
   }
 

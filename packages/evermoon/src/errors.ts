@@ -29,19 +29,6 @@ export class EvermoonError extends Error {
   }
 }
 
-/** A world that cannot be stored, loaded or put back. */
-export class WorldError extends EvermoonError {
-  override name = 'WorldError';
-  constructor(
-    message: string,
-    /** Where the object is that cannot be stored, as `users[3].socket`; empty if that is not it, or nobody knows. */
-    readonly path = '',
-    options?: ErrorOptions,
-  ) {
-    super('world', message, options);
-  }
-}
-
 /** An error of the Lua program that nothing in it caught. */
 export class LuaError extends EvermoonError {
   override name = 'LuaError';

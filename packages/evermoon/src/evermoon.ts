@@ -12,6 +12,10 @@ import { Sink } from './output.js';
 import { callAsync, callNow, RunState } from './run.js';
 import type * as types from './types.js';
 
+/** Handles of the package's own in each engine (`core.ts`, `Operators`). */
+const OPERATORS = 7;
+const worlds = () => import('./world/world.js');
+
 export class Evermoon implements types.LuaEngine {
   readonly #core: Core;
   readonly null = null;
@@ -37,15 +41,13 @@ export class Evermoon implements types.LuaEngine {
   }
 
   /** Opens a world: an engine of which all that a program can reach outlives it. The code for that is loaded when this is called first. */
-  static async open(options: types.WorldOptions = {}): Promise<types.World> {
-    const [module, { World }] = await Promise.all([Evermoon.compile(options.wasm), import('./world/world.js')]);
-    return World.open(module, options, (core) => new Evermoon(core));
+  static open(options?: types.WorldOptions): Promise<types.World> {
+    return worlds().then((w) => w.openWorld(Evermoon, (core) => new Evermoon(core), options));
   }
 
   /** Reads a world that `world.export()` (or the command line) wrote into a store that has none. */
-  static async import(from: types.SnapshotSource, options: types.WorldOptions = {}): Promise<void> {
-    const [module, { importWorld }] = await Promise.all([Evermoon.compile(options.wasm), import('./world/world.js')]);
-    return importWorld(module, from, options);
+  static import(from: types.SnapshotSource, options?: types.WorldOptions): Promise<void> {
+    return worlds().then((w) => w.importWorld(Evermoon, from, options));
   }
 
   static #from(module: WebAssembly.Module, options: types.EvermoonOptions): Evermoon {
@@ -143,7 +145,7 @@ export class Evermoon implements types.LuaEngine {
       collections: core.stat(Stat.Collections),
       fuelUsed: core.stat(Stat.FuelUsed),
       // Those of the package's own are not the user's.
-      handles: core.stat(Stat.Handles) - Object.keys(core.op).length,
+      handles: core.stat(Stat.Handles) - OPERATORS,
       runs: core.runs.size,
       hostReferences: core.referenceCount,
       wasmBytes: core.x.memory.buffer.byteLength,
@@ -195,11 +197,8 @@ export class Evermoon implements types.LuaEngine {
 
 /** Seeds `math.random`: with what was given, else with random bits. */
 function seed(x: Exports, engine: number, given: number | bigint | undefined): void {
-  if (given !== undefined) {
-    x.em_seed(engine, BigInt.asUintN(64, BigInt(Math.trunc(Number(given)))), 0n);
-    return;
-  }
-  const random = new BigUint64Array(2);
-  globalThis.crypto?.getRandomValues(random);
-  x.em_seed(engine, random[0]!, random[1]!);
+  const bits = new BigUint64Array(2);
+  if (given === undefined) globalThis.crypto?.getRandomValues(bits);
+  else bits[0] = BigInt(Math.trunc(Number(given)));
+  x.em_seed(engine, bits[0]!, bits[1]!);
 }

@@ -128,7 +128,7 @@ function callHost(core: Core, run: RunState | undefined): Answer | PromiseLike<u
   const before = core.currentRun;
   core.currentRun = run;
   try {
-    if (!reference?.call) throw new EvermoonError('bug', 'Lua called a function that JavaScript does not know');
+    if (!reference?.call) throw new EvermoonError('bug', 'unknown function');
     const { owner } = reference;
     if (owner !== undefined && args[0] === owner) args = args.slice(1);
     const value: unknown = Reflect.apply(reference.call, owner, args);
@@ -282,8 +282,6 @@ export function finishNow(core: Core, first: number, run: RunState | undefined, 
           settle(core, run);
           core.instance.view();
           break;
-        case Status.Fault:
-          throw new LuaSyncError("a part of the world is not in memory, and its store cannot give it at once: use run() or call()");
         default:
           return ended(core, status, run, strings);
       }
@@ -295,27 +293,22 @@ export function finishNow(core: Core, first: number, run: RunState | undefined, 
 
 // ---- asynchronously ----
 
-/** Calls a Lua function (or goes on with a task); awaits host functions, and yields to the event loop. */
-export async function callAsync(core: Core, handle: () => number, options: RunOptions, resumed = 0): Promise<unknown[]> {
+/** Calls a Lua function; awaits host functions, and yields to the event loop. */
+export async function callAsync(core: Core, handle: () => number, options: RunOptions): Promise<unknown[]> {
   core.usable();
   const run = new RunState(core, options, core.defaults);
   const strings = options.strings ?? core.stringsAs;
   run.check();
   core.runs.add(run);
-  let task = resumed;
+  let task = 0;
   let status: number = Status.Slice;
   try {
-    if (resumed === 0) {
-      core.pass(options.args ?? []);
-      task = core.x.em_start(core.engine, handle(), options.args?.length ?? 0);
-      core.sent();
-      core.instance.view();
-      if (task === 0) throw core.refusal(core.instance.u32[core.mail]!);
-      status = enter(core, run, () => core.x.em_run(core.engine, task, run.slices));
-    } else {
-      status = core.x.em_world_resume(core.engine, task);
-      core.instance.view();
-    }
+    core.pass(options.args ?? []);
+    task = core.x.em_start(core.engine, handle(), options.args?.length ?? 0);
+    core.sent();
+    core.instance.view();
+    if (task === 0) throw core.refusal(core.instance.u32[core.mail]!);
+    status = enter(core, run, () => core.x.em_run(core.engine, task, run.slices));
     let turn = performance.now();
     let calls = 0;
     for (;;) {
@@ -350,12 +343,6 @@ export async function callAsync(core: Core, handle: () => number, options: RunOp
           status = enter(core, run, () => core.x.em_run(core.engine, task, run.slices));
           break;
         }
-        case Status.Fault:
-          await core.supplier!.fault(core);
-          core.usable();
-          run.check();
-          status = enter(core, run, () => core.x.em_run(core.engine, task, run.slices));
-          break;
         default:
           return ended(core, status, run, strings);
       }

@@ -5,9 +5,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, test } from 'node:test';
 import { IDBFactory, IDBKeyRange } from 'fake-indexeddb';
-import { Evermoon, EvermoonError, LuaError, WorldError } from '../dist/index.js';
+import { Evermoon, EvermoonError, LuaError } from '../dist/index.js';
 import { FileStore } from '../dist/stores/node.js';
-import { IndexedDBStore, MemoryStore, WorldBusyError } from '../dist/stores/index.js';
+import { IndexedDBStore, MemoryStore, WorldBusyError, WorldError } from '../dist/stores/index.js';
 import { module, sleep } from './helpers.mjs';
 
 const folder = mkdtempSync(join(tmpdir(), 'evermoon-world-'));

@@ -2,8 +2,8 @@
  * The page's world and the programs that run in it. Everything that a program leaves (globals, functions, coroutines) is there after a reload: what runs is
  * committed to the browser's store. Knows the package's public API and nothing of the page's elements.
  */
-import { Evermoon, LuaAbortError, LuaSyntaxError, WorldError, type LuaValue, type PendingProgram, type World, type WorldCommit } from 'evermoon';
-import { IndexedDBStore, MemoryStore, WorldBusyError } from 'evermoon/stores';
+import { Evermoon, LuaAbortError, LuaSyntaxError, type LuaValue, type PendingProgram, type World, type WorldCommit } from 'evermoon';
+import { IndexedDBStore, MemoryStore, WorldBusyError, WorldError } from 'evermoon/stores';
 import { installHost, type Stage } from './host';
 import { modules } from './modules';
 

@@ -163,3 +163,16 @@ export class StoreIoError extends StoreError {
     super('io', message, options);
   }
 }
+
+/** A world that cannot be stored, loaded or put back. */
+export class WorldError extends EvermoonError {
+  override name = 'WorldError';
+  constructor(
+    message: string,
+    /** Where the object is that cannot be stored, as `users[3].socket`; empty if that is not it, or nobody knows. */
+    readonly path = '',
+    options?: ErrorOptions,
+  ) {
+    super('world', message, options);
+  }
+}

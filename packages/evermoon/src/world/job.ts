@@ -1,5 +1,6 @@
 /** Work on a store as a whole, by the module's jobs: export, import, the check of every record, the search for garbage. */
-import { EvermoonError, WorldError } from '../errors.js';
+import { EvermoonError } from '../errors.js';
+import { WorldError } from '../stores/errors.js';
 import type { Instance } from '../instance.js';
 import type { Store, Write } from '../stores/types.js';
 import type { SnapshotProgress, SnapshotSource } from '../types.js';

@@ -4,8 +4,9 @@
  * Invariant: slots and the scratch area are as they were after a call that was made again.
  */
 import { type Exports, Mail, Status } from '../abi.js';
-import type { Core, Supplier } from '../core.js';
-import { EvermoonError, WorldError } from '../errors.js';
+import type { Core } from '../core.js';
+import { EvermoonError, LuaSyncError } from '../errors.js';
+import { WorldError } from '../stores/errors.js';
 import type { Instance } from '../instance.js';
 import type { Entry, Store, Write } from '../stores/types.js';
 
@@ -113,43 +114,98 @@ const RUNNING = ['em_run', 'em_call', 'em_answer_run'] as const;
 
 type Call = (engine: number, ...rest: number[]) => number;
 
-export class StoreSupplier implements Supplier {
+/**
+ * Stands between a core and the module, so that the rest of the package need not know of worlds: what a call lacks is supplied, and the call made again. When
+ * the store answers later, a run sees that as the call of a host function which gives a promise.
+ */
+export class StoreSupplier {
+  readonly x: Exports;
+  #core: Core | undefined;
+  /** The number of the host function that brings what is wanted. */
+  #function = 0;
+  /** Tasks that have been told to call it. */
+  readonly #faulting = new Set<number>();
+  #failed: unknown;
+  /** The task that the next start is to go on with. */
+  #resuming = 0;
+  #resumed = 0;
+
   constructor(
     private readonly store: Store,
-    /** Calls before the world is open, and those of a world that is wholly in the module, need no supplying. */
-    public active = false,
-  ) {}
-
-  watch(instance: Instance, core: () => Core): Exports {
+    instance: Instance,
+  ) {
     const { x } = instance;
     const watched: Record<string, unknown> = { ...x };
     for (const name of LOOKING) {
       const call = x[name] as Call;
       watched[name] = (engine: number, handle: number, ...rest: number[]) => {
-        if (this.active) this.#touch(core(), handle);
+        if (this.#core) this.#touch(this.#core, handle);
         return call(engine, handle, ...rest);
       };
     }
     for (const name of RUNNING) {
       const call = x[name] as Call;
-      watched[name] = (engine: number, ...rest: number[]) => {
-        let status = call(engine, ...rest);
-        while (status === Status.Fault && this.store.getSync) {
-          instance.view();
-          const c = core();
-          const task = instance.u32[c.mail + Mail.Task]!;
-          this.#supplyNow(c);
-          status = x.em_run(engine, task, rest[rest.length - 1]!);
-        }
-        return status;
-      };
+      watched[name] = (engine: number, ...rest: number[]) => this.#run(engine, rest, call);
     }
-    return watched as unknown as Exports;
+    watched['em_start'] = (engine: number, ...rest: [number, number]) => {
+      const task = (this.#resumed = this.#resuming);
+      this.#resuming = 0;
+      return task === 0 ? x.em_start(engine, ...rest) : task;
+    };
+    watched['em_answer'] = (engine: number, task: number, count: number, ok: number) => {
+      if (!this.#faulting.delete(task)) return x.em_answer(engine, task, count, ok);
+      const error = this.#failed;
+      this.#failed = undefined;
+      if (error) throw error as Error;
+      if (!ok) throw new LuaSyncError("a part of the world is not in memory, and its store cannot give it at once: use run() or call()");
+      return Status.Done;
+    };
+    watched['em_drop'] = (engine: number, task: number) => {
+      this.#faulting.delete(task);
+      x.em_drop(engine, task);
+    };
+    this.x = watched as unknown as Exports;
+  }
+
+  /** From here on this engine is supplied. */
+  attach(core: Core): void {
+    this.#core = core;
+    this.#function = core.functionNumber(() =>
+      this.fault(core).catch((error: unknown) => {
+        this.#failed = error;
+      }),
+    );
+  }
+
+  /** What is started next (at once) is this task. */
+  resume(task: number): number {
+    this.#resuming = task;
+    return 0;
+  }
+
+  #run(engine: number, rest: number[], call: Call): number {
+    const resumed = this.#resumed;
+    this.#resumed = 0;
+    const core = this.#core;
+    if (core && resumed !== 0) return core.instance.x.em_world_resume(engine, resumed);
+    let status = call(engine, ...rest);
+    if (status !== Status.Fault || !core) return status;
+    const { instance } = core;
+    instance.view();
+    const task = instance.u32[core.mail + Mail.Task]!;
+    while (status === Status.Fault && this.store.getSync) {
+      this.#supplyNow(core);
+      status = instance.x.em_run(engine, task, rest[rest.length - 1]!);
+    }
+    if (status !== Status.Fault) return status;
+    this.#faulting.add(task);
+    instance.u32[core.mail + Mail.Function] = this.#function;
+    return Status.HostCall;
   }
 
   #touch(core: Core, handle: number): void {
     for (;;) {
-      const status = core.x.em_world_touch(core.engine, handle);
+      const status = core.instance.x.em_world_touch(core.engine, handle);
       core.instance.view();
       if (status === Status.Done) return;
       if (status !== Status.Fault) throw status === Status.Error ? damaged(core) : core.refusal(status);

@@ -11,7 +11,8 @@
  */
 import { Status } from '../abi.js';
 import { Core } from '../core.js';
-import { EvermoonError, LuaAbortError, LuaDisposedError, WorldError } from '../errors.js';
+import { EvermoonError, LuaAbortError, LuaDisposedError } from '../errors.js';
+import { WorldError } from '../stores/errors.js';
 import type { Evermoon } from '../evermoon.js';
 import { LuaFunction, LuaTable } from '../handles.js';
 import { instantiate } from '../load.js';
@@ -57,7 +58,17 @@ async function storeOf(options: types.WorldOptions): Promise<{ store: Store; our
   return { store: memory ? new MemoryStore(undefined, name) : await IndexedDBStore.open(name), ours: true };
 }
 
-export async function importWorld(module: WebAssembly.Module, from: types.SnapshotSource, options: types.WorldOptions): Promise<void> {
+/** The class `Evermoon`, whose file this one does not import. */
+interface Compiler {
+  compile(wasm?: types.WasmSource): Promise<WebAssembly.Module>;
+}
+
+export async function openWorld(evermoon: Compiler, around: (core: Core) => Evermoon, options: types.WorldOptions = {}): Promise<World> {
+  return World.open(await evermoon.compile(options.wasm), options, around);
+}
+
+export async function importWorld(evermoon: Compiler, from: types.SnapshotSource, options: types.WorldOptions = {}): Promise<void> {
+  const module = await evermoon.compile(options.wasm);
   const { store, ours } = await storeOf(options);
   try {
     await importInto(instantiate(module, true), from, store, options.ifBusy ?? 'fail');
@@ -114,14 +125,15 @@ export class World implements types.World {
       const lost = (reason: Error) => options.onLost?.(reason);
       const epoch = await store.lease({ ifBusy: options.ifBusy, onLost: lost });
       const { version } = await store.head();
-      const supplier = new StoreSupplier(store);
+      const instance = instantiate(module, true);
+      const supplier = new StoreSupplier(store, instance);
       const core = new Core(
-        instantiate(module, true),
+        instance,
         options.memoryMax ?? 0,
         new Sink(options),
         options.strings ?? 'text',
-        { ...(options.fuel !== undefined && { fuel: options.fuel }), ...(options.timeout !== undefined && { timeout: options.timeout }) },
-        supplier,
+        { ...options },
+        supplier.x,
       );
       world = new World(core, around(core), store, supplier, options);
       world.#epoch = epoch;
@@ -142,7 +154,7 @@ export class World implements types.World {
     x.em_seed(engine, seed[0]!, seed[1]!);
     const first = await readFirst(this.store, this.version === 0 ? 1 : (options.readAtOnce ?? 2000) + 1, 16 * MIB);
     this.#supplier.supply(core, first.entries);
-    this.#supplier.active = true;
+    this.#supplier.attach(core);
     let status: number;
     while ((status = x.em_world_open(engine, first.complete ? 1 : 0, options.memory ?? 48 * MIB)) === Status.Fault) await this.#supplier.fault(core);
     instance.view();
@@ -289,7 +301,7 @@ export class World implements types.World {
         waitsFor,
         resume: <R extends unknown[]>(options: Omit<types.RunOptions, 'args' | 'name'> = {}) => {
           if (!this.#pending.delete(task)) return Promise.reject(new EvermoonError('misuse', 'this program has been gone on with already'));
-          return this.#transaction(options, (inner) => callAsync(core, () => 0, inner, task) as Promise<R>);
+          return this.#transaction(options, (inner) => callAsync(core, () => this.#supplier.resume(task), inner) as Promise<R>);
         },
         drop: () => {
           if (this.#pending.delete(task)) core.x.em_drop(core.engine, task);
