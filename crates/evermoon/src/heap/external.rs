@@ -5,7 +5,7 @@
 //! find the second bit. Where a plain table has its Bloom filter it has the number of its [`External`].
 //!
 //! Invariants
-//! 1. A row in `dirty` or `in_flight` is in `rows` and pinned there. Any other row in `rows` is as the store has it.
+//! 1. A row in `dirty` or `in_flight` is in `rows` and pinned there; those in `dirty` say so. Any other row in `rows` is as the store has it.
 //! 2. What is held here is alive: the collector traverses it with the table. Whatever else the rows in the store refer to is numbered, and
 //!    while there may be such a row, the table counts as hollow: cycles are partial (`hollow.rs`).
 //! 3. Its metatable is the user's, or the one that hollow objects have; never none, which fast paths would take for a plain table's.
@@ -157,6 +157,8 @@ struct Row {
     /// Or [`ABSENT`].
     value: Value,
     pinned: bool,
+    /// It is in `dirty`: so another store need not look there.
+    dirty: bool,
 }
 
 /// A row as the store has it: encoded key and record.
@@ -247,7 +249,7 @@ impl External {
     #[inline]
     pub fn row(&self, key: Value) -> Option<Value> {
         self.rows.get(&RowKey(key)).map(|row| {
-            if row.value.raw_equals(ABSENT) {
+            if row.value.tag == ABSENT.tag && row.value.bits == ABSENT.bits {
                 Value::NIL
             } else {
                 row.value
@@ -431,6 +433,7 @@ impl Heap {
         let row = Row {
             value,
             pinned: false,
+            dirty: false,
         };
         e.rows.entry(RowKey(normal_key(key))).or_insert(row);
         self.traverse_again(t);
@@ -468,10 +471,25 @@ impl Heap {
             came = bytes;
         }
         let value = if value.is_nil() { ABSENT } else { value };
-        let pinned = true;
-        e.rows.insert(RowKey(key), Row { value, pinned });
+        let row = Row {
+            value,
+            pinned: true,
+            dirty: true,
+        };
+        e.rows.insert(RowKey(key), row);
         self.world.external_bytes += came;
         Ok(())
+    }
+
+    /// Sets a row that has been set since the last commit, to a value that is not nil; false: it has not been.
+    #[inline]
+    pub(crate) fn external_put_again(&mut self, t: Gc<Table>, key: Value, value: Value) -> bool {
+        match self.external(t).rows.get_mut(&RowKey(normal_key(key))) {
+            Some(row) if row.dirty && !value.is_nil() => row.value = value,
+            _ => return false,
+        }
+        self.barrier(t);
+        true
     }
 
     /// Removes all rows. The caller has passed the barrier.
@@ -486,8 +504,12 @@ impl Heap {
             e.rows.clear();
             for (encoded, &key) in &e.in_flight {
                 e.dirty.insert(encoded.clone(), key);
-                let (value, pinned) = (ABSENT, true);
-                e.rows.insert(RowKey(key), Row { value, pinned });
+                let row = Row {
+                    value: ABSENT,
+                    pinned: true,
+                    dirty: true,
+                };
+                e.rows.insert(RowKey(key), row);
             }
         }
         e.cleared = e.stored;
@@ -500,6 +522,11 @@ impl Heap {
     pub(crate) fn external_written(&mut self, t: Gc<Table>, refs: bool) {
         let e = self.external(t);
         e.in_flight = std::mem::take(&mut e.dirty);
+        for &key in e.in_flight.values() {
+            if let Some(row) = e.rows.get_mut(&RowKey(key)) {
+                row.dirty = false;
+            }
+        }
         e.clearing = std::mem::take(&mut e.cleared);
         e.stored = true;
         e.refs |= refs;
@@ -518,6 +545,9 @@ impl Heap {
         let clearing = std::mem::take(&mut e.clearing);
         for (encoded, key) in keys {
             if !committed {
+                if let Some(row) = e.rows.get_mut(&RowKey(key)) {
+                    row.dirty = true;
+                }
                 e.dirty.insert(encoded, key);
             } else if !e.dirty.contains_key(&encoded)
                 && let Some(row) = e.rows.get_mut(&RowKey(key))

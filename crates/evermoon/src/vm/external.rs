@@ -59,6 +59,9 @@ impl Vm {
     #[cold]
     #[inline(never)]
     pub(crate) fn ext_set(&mut self, t: Gc<Table>, key: Value, value: Value) -> Result<(), Throw> {
+        if self.heap.external_put_again(t, key, value) {
+            return Ok(());
+        }
         let Some(encoded) = encode_key(key) else {
             return Err(if key.is_nil() {
                 self.store_error(StoreError::NilKey)
