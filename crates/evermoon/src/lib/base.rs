@@ -778,6 +778,13 @@ fn collect_all(vm: &mut Vm, then: u32) -> NativeResult {
 }
 
 fn collect_on(vm: &mut Vm) -> NativeResult {
+    if vm.may_fault {
+        // A world may be let go or opened anew between two parts, and the cycle would begin again each time: here it is done in one go.
+        vm.collect();
+        let then = vm.arg(1).raw_int() as u32;
+        vm.set_state(then);
+        return finalize_all(vm);
+    }
     let cycles = vm.arg(0).raw_int();
     if cycles == RELEASING {
         if vm.heap.gc_release() {
