@@ -87,6 +87,18 @@ fn main() -> ExitCode {
             }
         };
     }
+    // As test runners ask: what tests there are (none is ignored), and then for one of them.
+    let has = |flag: &str| given.iter().any(|arg| arg == flag);
+    if has("--list") {
+        if !has("--ignored") {
+            PARTS.iter().for_each(|part| println!("{part}: test"));
+        }
+        return ExitCode::SUCCESS;
+    }
+    let given: Vec<String> = given
+        .into_iter()
+        .filter(|arg| !matches!(&**arg, "--exact" | "--nocapture"))
+        .collect();
     let args = match parse(&given) {
         Ok(args) => args,
         Err(why) => {
