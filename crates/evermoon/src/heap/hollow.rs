@@ -650,6 +650,14 @@ impl Heap {
         }
     }
 
+    /// Forgets it.
+    pub(super) fn forget_content(&mut self, mut object: Gc<Header>) {
+        if object.meta != 0 {
+            self.world.free_hashes.push(object.meta - 1);
+            object.meta = 0;
+        }
+    }
+
     /// Remembers it.
     pub(crate) fn set_content_hash(&mut self, mut object: Gc<Header>, hash: ContentHash) {
         let at = match self.world.free_hashes.pop() {

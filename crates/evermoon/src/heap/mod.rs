@@ -250,7 +250,7 @@ impl Heap {
         }
     }
 
-    /// A string of `len` zero bytes that its maker fills in ([`Gc::text_in_the_making`]) before anyone else sees it; longer than a short
+    /// A string of `len` zero bytes that its maker fills in ([`Heap::text_in_the_making`]) before anyone else sees it; longer than a short
     /// one. Where the system hands out zeroed memory lazily, this takes no time.
     pub fn blank_string(&mut self, len: usize) -> Result<Gc<Str>, OutOfMemory> {
         let size = STR_HEAD.saturating_add(len);
@@ -262,6 +262,15 @@ impl Heap {
         self.account(size as isize);
         // SAFETY: the block has room for the head and `len` bytes of text, which are zeros.
         Ok(unsafe { string::finish_long(block, self.white, len) })
+    }
+
+    /// The text of a string that was made blank and has not been shown to anyone yet: its maker goes on filling it in. (It may have been
+    /// saved as it was: what is known of its contents is forgotten.)
+    pub fn text_in_the_making<'a>(&mut self, s: Gc<Str>) -> &'a mut [u8] {
+        if !s.is_short() {
+            self.forget_content(s.header());
+        }
+        s.text_mut()
     }
 
     /// Completed collections.

@@ -63,14 +63,15 @@ impl Gc<Str> {
         }
     }
     /// The text of a long string that its maker has not shown to anyone yet. Nobody else may hold its text meanwhile.
-    pub fn text_in_the_making(&mut self) -> &mut [u8] {
+    pub(super) fn text_mut<'a>(mut self) -> &'a mut [u8] {
         if self.is_short() {
             return &mut [];
         }
         // Should someone have looked all the same (a commit has, between two parts), the hashes are those of another text.
         self.hash = 0;
         self.header.meta = 0;
-        // SAFETY: the text of `len` bytes follows the header in the same block; short strings, which are shared, are excluded.
+        // SAFETY: the text of `len` bytes follows the header in the same block; short strings, which are shared, are excluded; the lifetime
+        // is bounded by invariant 3 of `object.rs`.
         unsafe {
             std::slice::from_raw_parts_mut(
                 self.as_ptr().cast::<u8>().add(STR_HEAD),

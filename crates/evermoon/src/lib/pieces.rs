@@ -44,10 +44,10 @@ pub(super) fn fill(
     mut part: impl FnMut(&mut [u8], usize, usize),
 ) -> Result<bool, Throw> {
     let base = vm.slots() - FILL_SLOTS;
-    let Some(mut target) = vm.arg(base).as_str() else {
+    let Some(target) = vm.arg(base).as_str() else {
         return Err(vm.fail("nothing to fill"));
     };
-    let text = target.text_in_the_making();
+    let text = vm.heap.text_in_the_making(target);
     let mut done = (vm.arg(base + 1).raw_int() as usize).min(text.len());
     while done < text.len() {
         if vm.slice_used_up() {
@@ -89,7 +89,7 @@ fn join<'a>(
     piece: impl Fn(&Vm, usize) -> Option<&'a [u8]>,
 ) -> Result<Option<Value>, Throw> {
     let base = vm.slots() - JOIN_SLOTS;
-    let Some(mut target) = vm.arg(base).as_str() else {
+    let Some(target) = vm.arg(base).as_str() else {
         let mut text = Vec::new();
         let mut n = 0;
         while let Some(bytes) = piece(vm, n).filter(|_| text.len() <= SHORT_MAX) {
@@ -99,7 +99,7 @@ fn join<'a>(
         vm.set_slots(base)?;
         return vm.new_string(&text).map(Some);
     };
-    let text = target.text_in_the_making();
+    let text = vm.heap.text_in_the_making(target);
     let number = |vm: &Vm, i: usize| vm.arg(base + i).raw_int() as usize;
     let (mut n, mut offset, mut done) = (number(vm, 1), number(vm, 2), number(vm, 3));
     let mut rounds = 0;

@@ -318,10 +318,10 @@ fn copy_captures(vm: &mut Vm, src: &[u8], args: usize) -> NativeResult {
     while at < results {
         let start = vm.arg(args + at).raw_int();
         let result = vm.arg(args + results + at);
-        if let (Ok(start), Some(mut made)) = (usize::try_from(start), result.as_str())
+        if let (Ok(start), Some(made)) = (usize::try_from(start), result.as_str())
             && made.len() < src.len()
         {
-            let text = made.text_in_the_making();
+            let text = vm.heap.text_in_the_making(made);
             while done < text.len() {
                 if vm.slice_used_up() {
                     vm.set_slot(behind + 1, Value::int(at as i64));

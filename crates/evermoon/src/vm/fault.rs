@@ -123,6 +123,8 @@ impl Vm {
             return;
         }
         if let Some(mut loader) = self.loader.take() {
+            // What the sweep has not come to yet may be dead: that is not reachable, and would be freed in the middle of the loading.
+            self.heap.end_sweep();
             loader.load_reachable(self);
             self.loader = Some(loader);
         }

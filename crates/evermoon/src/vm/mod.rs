@@ -134,7 +134,7 @@ pub struct LongStrings {
 }
 
 /// Strings longer than this are joined and compared in parts.
-pub const LONG_WORK: usize = 1 << 20;
+pub const LONG_WORK: usize = 8 << 20;
 
 /// The state of one engine.
 pub struct Vm {
