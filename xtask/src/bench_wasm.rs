@@ -73,8 +73,12 @@ fn plan(args: &Args, programs: &[PathBuf], package: &Path) -> Result<String> {
         .iter()
         .map(|p| quoted(&p.display().to_string()))
         .collect();
+    let chromium = match args.has("chromium") {
+        true => quoted(&tools::chromium()?.display().to_string()),
+        false => "null".to_owned(),
+    };
     Ok(format!(
-        r#"{{"package": {}, "bench": [{}], "rounds": {}, "fengari": {}, "speed": {}, "border": {}, "modules": [{}], "native": [{}],
+        r#"{{"package": {}, "chromium": {chromium}, "bench": [{}], "rounds": {}, "fengari": {}, "speed": {}, "border": {}, "modules": [{}], "native": [{}],
             "limits": {{"raw": {MODULE_BYTES_MAX}, "brotli": {MODULE_BROTLI_MAX}, "script": {SCRIPT_BYTES_MAX}}}}}"#,
         quoted(&package.display().to_string()),
         bench.join(", "),

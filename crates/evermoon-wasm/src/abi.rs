@@ -18,6 +18,7 @@ use evermoon::heap::object::Gc;
 use evermoon::heap::table::Table;
 use evermoon::heap::value::Value;
 use evermoon::stdlib::load::{self, Mode};
+use evermoon::vm::Throw;
 use evermoon::vm::task::{Answer, Stage};
 
 /// Version of this interface; raised when something here changes its meaning. Additions do not count.
@@ -399,7 +400,8 @@ pub extern "C" fn em_raw_get(number: u32, handle: u32) -> u32 {
     let Some(e) = engine(number) else {
         return status::MISUSE;
     };
-    let got = table(e, handle).and_then(|t| e.with_arguments(1, |_, args| Ok(t.get(args[0]))));
+    let got = table(e, handle)
+        .and_then(|t| e.with_arguments(1, |e, args| Ok(e.vm.get_raw(t, args[0])?)));
     match got {
         Ok(v) => e.results(&[v]),
         Err(refusal) => e.refuse(refusal),
@@ -414,7 +416,8 @@ pub extern "C" fn em_get(number: u32, handle: u32) -> u32 {
     };
     let got = table(e, handle).and_then(|t| {
         e.with_arguments(1, |e, args| {
-            Ok((t.get(args[0]), e.vm.metatable_of(Value::table(t)).is_some()))
+            let lua = t.header.is_external() || e.vm.metatable_of(Value::table(t)).is_some();
+            Ok((t.get(args[0]), lua))
         })
     });
     match got {
@@ -479,17 +482,18 @@ pub extern "C" fn em_raw_entries(number: u32, handle: u32, count: u32) -> u32 {
         return status::MISUSE;
     };
     let found = table(e, handle).and_then(|t| {
-        e.with_arguments(1, |_, args| {
+        e.with_arguments(1, |e, args| {
             let mut found = Vec::new();
             let (mut key, mut hint) = (args[0], u32::MAX);
             for _ in 0..count.min(1 << 16) {
-                match t.next(key, &mut hint) {
+                match e.vm.raw_next(t, key, &mut hint) {
                     Ok(Some((next, value))) => {
                         found.extend([next, value]);
                         key = next;
                     }
                     Ok(None) => break,
-                    Err(()) => return Err(Refusal::Misuse("the key is not in the table")),
+                    Err(Throw::Fault) => return Err(Refusal::Fault),
+                    Err(_) => return Err(Refusal::Misuse("the key is not in the table")),
                 }
             }
             Ok(found)
@@ -501,13 +505,17 @@ pub extern "C" fn em_raw_entries(number: u32, handle: u32, count: u32) -> u32 {
     }
 }
 
-/// `em_raw_len(engine, table) -> f64`: a border of the table (or a string's length in bytes), or -1.
+/// `em_raw_len(engine, table) -> f64`: a border of the table (or a string's length in bytes), -1 for what has none, -4 when records are wanted.
 #[unsafe(no_mangle)]
 pub extern "C" fn em_raw_len(number: u32, handle: u32) -> f64 {
     let Some(e) = engine(number) else { return -1.0 };
     match e.held(handle) {
         Ok(v) => match (v.as_table(), v.as_str()) {
-            (Some(t), _) => t.border() as f64,
+            (Some(t), _) => match e.vm.raw_length(t) {
+                Ok(border) => border as f64,
+                Err(Throw::Fault) => -4.0,
+                Err(_) => -1.0,
+            },
             (_, Some(s)) => s.as_bytes().len() as f64,
             _ => -1.0,
         },
@@ -516,14 +524,19 @@ pub extern "C" fn em_raw_len(number: u32, handle: u32) -> f64 {
 }
 
 /// `em_table_shape(engine, table) -> f64`: n if the table's keys are just 1 to n (0 for an empty table), -1 if they are all strings, -2 otherwise,
-/// -3 for what is not a table's handle.
+/// -3 for what is not a table's handle, -4 when records are wanted.
 #[unsafe(no_mangle)]
 pub extern "C" fn em_table_shape(number: u32, handle: u32) -> f64 {
     let Some(e) = engine(number) else { return -3.0 };
     let Ok(t) = table(e, handle) else { return -3.0 };
     let (mut key, mut hint) = (Value::NIL, u32::MAX);
     let (mut count, mut max, mut names) = (0i64, 0i64, 0i64);
-    while let Ok(Some((next, _))) = t.next(key, &mut hint) {
+    loop {
+        let next = match e.vm.raw_next(t, key, &mut hint) {
+            Ok(Some((next, _))) => next,
+            Err(Throw::Fault) => return -4.0,
+            _ => break,
+        };
         count += 1;
         if next.is_int() && next.raw_int() > 0 {
             max = max.max(next.raw_int());

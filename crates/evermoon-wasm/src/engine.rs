@@ -252,6 +252,7 @@ impl Engine {
                 self.message = "not enough memory".into();
                 self.publish(status::MEMORY)
             }
+            Refusal::Fault => self.publish(status::FAULT),
         }
     }
 

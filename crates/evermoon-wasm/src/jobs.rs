@@ -7,7 +7,7 @@ use crate::abi::{engine, range};
 use crate::world::{Records, put_entry, put_writes};
 use evermoon::persist::care::{Walk, Walked, is_garbage};
 use evermoon::persist::snapshot::{Exporter, Importer, Step};
-use evermoon::persist::{Fetch, LoadError, key};
+use evermoon::persist::{Fetch, LoadError, Scanned, Source, key};
 
 /// What a step came back for.
 mod status {
@@ -98,7 +98,7 @@ pub extern "C" fn em_job_supply(number: u32, address: u32, len: u32) -> u32 {
 }
 
 /// `em_job_step(job) -> status`: goes on: 0 all is done (for an import: the file has ended; the output is the last writes), 1 there is output, 2 records are
-/// wanted, 3 it failed.
+/// wanted (the output lists them, as `em_world_wanted`'s list), 3 it failed.
 #[unsafe(no_mangle)]
 pub extern "C" fn em_job_step(number: u32) -> u32 {
     match job(number) {
@@ -170,6 +170,25 @@ pub extern "C" fn em_job_garbage(number: u32, user: u32, address: u32, len: u32)
     status::DONE
 }
 
+/// Records, and the keys that were looked for in vain.
+struct Noted<'a> {
+    records: &'a mut Records,
+    wanted: Vec<Vec<u8>>,
+}
+
+impl Source for Noted<'_> {
+    fn get(&mut self, key: &[u8]) -> Fetch {
+        let found = self.records.get(key);
+        if matches!(found, Fetch::Later) {
+            self.wanted.push(key.to_vec());
+        }
+        found
+    }
+    fn scan(&mut self, from: &[u8], to: &[u8], limit: usize) -> Scanned {
+        self.records.scan(from, to, limit, false)
+    }
+}
+
 impl Job {
     fn fail(&mut self, error: &LoadError) -> u32 {
         self.output = error.to_string().into_bytes();
@@ -180,14 +199,15 @@ impl Job {
         for key in keys {
             put_entry(&mut self.output, key, None);
         }
+        self.records.put_wanted(&mut self.output);
         status::WAIT
     }
 
     fn step(&mut self) -> u32 {
         self.output.clear();
-        let records = &self.records;
+        let records = &mut self.records;
         match &mut self.work {
-            Work::Export(exporter) => match exporter.step(&mut |key| records.get(key)) {
+            Work::Export(exporter) => match exporter.step_over(records) {
                 Ok(step) => {
                     self.output = exporter.take();
                     match step {
@@ -232,17 +252,12 @@ impl Job {
                         _ => return self.wait(&[key::META.to_vec(), key::FINALIZERS.to_vec()]),
                     },
                 };
-                let mut wanted = Vec::new();
-                let walked = walk.step(
-                    &mut |key| {
-                        let found = records.get(key);
-                        if matches!(found, Fetch::Later) {
-                            wanted.push(key.to_vec());
-                        }
-                        found
-                    },
-                    1024,
-                );
+                let mut noted = Noted {
+                    records,
+                    wanted: Vec::new(),
+                };
+                let walked = walk.step_over(&mut noted, 1024);
+                let wanted = noted.wanted;
                 match walked {
                     Err(e) => self.fail(&e),
                     Ok(Walked::Wait) => self.wait(&wanted),

@@ -68,13 +68,16 @@ pub enum Refusal {
     Misuse(&'static str),
     /// The heap cap does not allow it.
     Memory,
+    /// Records are wanted; it is to be done again then.
+    Fault,
 }
 
 impl From<Throw> for Refusal {
     fn from(throw: Throw) -> Self {
         match throw {
             Throw::Memory(_) => Refusal::Memory,
-            _ => Refusal::Misuse("a value is too large"),
+            Throw::Fault => Refusal::Fault,
+            _ => Refusal::Misuse("a value is too large, or not one that this table can have"),
         }
     }
 }

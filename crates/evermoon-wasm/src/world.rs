@@ -7,15 +7,19 @@
 //! 1. What a commit under way writes can be read here until the host has said how the commit went: objects that were let go meanwhile come
 //!    back from it.
 //! 2. In a *complete* world everything that the store has is here, and a key that is not here is in no store: nothing faults. In another
-//!    one records are dropped when there are too many of them, but never while something waits for them.
+//!    one that holds for the keys of `known` ranges, and records are dropped when there are too many of them, but never while something
+//!    waits for them.
 
 use crate::abi::{engine, range};
 use crate::engine::{Engine, status};
 use crate::slot::{Refusal, Slot, kind, pack};
 use evermoon::heap::value::Value;
-use evermoon::persist::{Backing, Delta, Fetch, LoadError, Write};
+use evermoon::persist::{Backing, Delta, Fetch, LoadError, Scanned, Source, Write};
+use evermoon::stdlib;
+use evermoon::vm::{Throw, Vm};
 use std::cell::RefCell;
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::rc::Rc;
 
 /// Bytes of records beyond which those of an incomplete world are dropped.
@@ -24,14 +28,31 @@ const RECORDS_MAX: usize = 16 << 20;
 /// Records by key; `None` for what the store does not have.
 type Map = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
+/// The bit in a key's length that makes an entry a range of keys, from its key (inclusive) to its value (exclusive).
+const RANGE: u32 = 1 << 31;
+/// The bit in a wanted range's limit that says: from its end.
+const REVERSE: u32 = 1 << 31;
+
+/// An inclusive and an exclusive bound.
+type Range = (Vec<u8>, Vec<u8>);
+
 /// What the host has supplied.
 #[derive(Default)]
 pub struct Records {
     complete: bool,
     map: Map,
     bytes: usize,
-    /// Of the commit under way.
+    /// Ranges of which everything that the store has is in `map`; none touches another.
+    known: Vec<Range>,
+    /// A range that is wanted, and how.
+    scan: Option<(Range, u32)>,
+    /// Of the commit under way: what it writes, and the ranges that it empties before.
     in_flight: Option<Map>,
+    emptied: Vec<Range>,
+}
+
+fn has((from, to): &Range, key: &[u8]) -> bool {
+    &from[..] <= key && key < &to[..]
 }
 
 fn size(key: &[u8], value: Option<&Vec<u8>>) -> usize {
@@ -44,8 +65,114 @@ impl Records {
         match under_way.or_else(|| self.map.get(key)) {
             Some(Some(value)) => Fetch::Found(value.clone()),
             Some(None) => Fetch::Missing,
-            None if self.complete => Fetch::Missing,
+            None if self.is_known(key) || self.is_emptied(key) => Fetch::Missing,
             None => Fetch::Later,
+        }
+    }
+
+    fn is_known(&self, key: &[u8]) -> bool {
+        self.complete || self.known.iter().any(|range| has(range, key))
+    }
+
+    fn is_emptied(&self, key: &[u8]) -> bool {
+        self.emptied.iter().any(|range| has(range, key))
+    }
+
+    /// Entries of a range in their order or its reverse. What is not known of it is noted as wanted.
+    pub fn scan(&mut self, from: &[u8], to: &[u8], limit: usize, reverse: bool) -> Scanned {
+        if from >= to {
+            return Scanned::Entries(Vec::new());
+        }
+        let (mut low, mut high) = (from, to);
+        if !self.complete {
+            let first = |(a, b): &&Range| {
+                if reverse {
+                    &a[..] < to && to <= &b[..]
+                } else {
+                    &a[..] <= from && from < &b[..]
+                }
+            };
+            match (self.known.iter().find(first), reverse) {
+                (Some((_, end)), false) => high = to.min(end),
+                (Some((begin, _)), true) => low = from.max(begin),
+                (None, false) => high = from,
+                (None, true) => low = to,
+            }
+        }
+        let found = self.laid_over(low, high, limit, reverse);
+        if found.len() == limit || (low, high) == (from, to) {
+            return Scanned::Entries(found);
+        }
+        let rest = if reverse { (from, low) } else { (high, to) };
+        let how = (limit as u32).min(REVERSE - 1) | if reverse { REVERSE } else { 0 };
+        self.scan = Some(((rest.0.to_vec(), rest.1.to_vec()), how));
+        Scanned::Later
+    }
+
+    /// The first (last) entries of a known range, with what a commit under way writes laid over them.
+    fn laid_over(
+        &self,
+        low: &[u8],
+        high: &[u8],
+        limit: usize,
+        reverse: bool,
+    ) -> Vec<(Vec<u8>, Vec<u8>)> {
+        let mut found = Vec::new();
+        if low >= high {
+            return found;
+        }
+        let own = self.in_flight.as_ref();
+        for map in [Some(&self.map), own].into_iter().flatten() {
+            let is_own = own.is_some_and(|own| std::ptr::eq(own, map));
+            let mut range = map.range::<[u8], _>((Bound::Included(low), Bound::Excluded(high)));
+            let mut left = limit;
+            while left > 0
+                && let Some((key, value)) = if reverse {
+                    range.next_back()
+                } else {
+                    range.next()
+                }
+            {
+                let hidden = !is_own
+                    && (own.is_some_and(|own| own.contains_key(key)) || self.is_emptied(key));
+                if let (Some(value), false) = (value, hidden) {
+                    found.push((key.clone(), value.clone()));
+                    left -= 1;
+                }
+            }
+        }
+        found.sort_unstable();
+        if reverse {
+            found.reverse();
+        }
+        found.truncate(limit);
+        found
+    }
+
+    /// Everything that the store has in this range is here.
+    fn know(&mut self, mut range: Range) {
+        if range.0 >= range.1 {
+            return;
+        }
+        self.known.retain(|other| {
+            let apart = other.1 < range.0 || range.1 < other.0;
+            if !apart {
+                range.0 = range.0.as_slice().min(&other.0).to_vec();
+                range.1 = range.1.as_slice().max(&other.1).to_vec();
+            }
+            apart
+        });
+        self.known.push(range);
+    }
+
+    /// Writes the wanted range, if there is one, behind wanted keys.
+    pub fn put_wanted(&mut self, out: &mut Vec<u8>) {
+        if let Some(((from, to), how)) = self.scan.take() {
+            out.extend_from_slice(&(from.len() as u32 | RANGE).to_le_bytes());
+            out.extend_from_slice(&(to.len() as u32 + 4).to_le_bytes());
+            out.extend_from_slice(&from);
+            out.extend_from_slice(&how.to_le_bytes());
+            out.extend_from_slice(&to);
         }
     }
 
@@ -66,10 +193,15 @@ impl Records {
     /// Takes entries of the form [`put_entry`]; false if they are not whole.
     pub fn supply(&mut self, mut flat: &[u8]) -> bool {
         while !flat.is_empty() {
-            let Some((key, value, rest)) = take_entry(flat) else {
+            let Some((is_range, key, value, rest)) = take_entry(flat) else {
                 return false;
             };
-            self.set(key.to_vec(), value.map(<[u8]>::to_vec));
+            let (key, value) = (key.to_vec(), value.map(<[u8]>::to_vec));
+            match (is_range, value) {
+                (true, Some(to)) => self.know((key, to)),
+                (true, None) => return false,
+                (false, value) => self.set(key, value),
+            }
             flat = rest;
         }
         true
@@ -83,12 +215,14 @@ impl Records {
     pub fn trim(&mut self) {
         if !self.complete && self.bytes > RECORDS_MAX {
             self.map.clear();
+            self.known.clear();
             self.bytes = 0;
         }
     }
 
     fn begin(&mut self, delta: &Delta) {
         let mut map = Map::new();
+        self.emptied.clear();
         for write in &delta.writes {
             match write {
                 Write::Put(key, value) => {
@@ -102,6 +236,7 @@ impl Records {
                     for key in known.map(|(key, _)| key.clone()).collect::<Vec<_>>() {
                         map.insert(key, None);
                     }
+                    self.emptied.push((from.clone(), to.clone()));
                 }
             }
         }
@@ -109,13 +244,19 @@ impl Records {
     }
 
     fn committed(&mut self) {
+        self.emptied.clear();
         for (key, value) in self.in_flight.take().unwrap_or_default() {
-            if self.complete {
+            if self.is_known(&key) {
                 self.set(key, value);
             } else {
                 self.forget(&key);
             }
         }
+    }
+
+    fn failed(&mut self) {
+        self.emptied.clear();
+        self.in_flight = None;
     }
 }
 
@@ -127,16 +268,19 @@ pub fn put_entry(out: &mut Vec<u8>, key: &[u8], value: Option<&[u8]>) {
     out.extend_from_slice(value.unwrap_or_default());
 }
 
+/// Whether it is a range, its key, its value, what follows.
 #[allow(clippy::type_complexity)]
-fn take_entry(flat: &[u8]) -> Option<(&[u8], Option<&[u8]>, &[u8])> {
+fn take_entry(flat: &[u8]) -> Option<(bool, &[u8], Option<&[u8]>, &[u8])> {
     let (key, rest) = flat.split_first_chunk::<4>()?;
     let (value, rest) = rest.split_first_chunk::<4>()?;
-    let (key, rest) = rest.split_at_checked(u32::from_le_bytes(*key) as usize)?;
+    let key = u32::from_le_bytes(*key);
+    let is_range = key & RANGE != 0;
+    let (key, rest) = rest.split_at_checked((key & !RANGE) as usize)?;
     match u32::from_le_bytes(*value) {
-        u32::MAX => Some((key, None, rest)),
+        u32::MAX => Some((is_range, key, None, rest)),
         len => {
             let (value, rest) = rest.split_at_checked(len as usize)?;
-            Some((key, Some(value), rest))
+            Some((is_range, key, Some(value), rest))
         }
     }
 }
@@ -156,9 +300,24 @@ pub fn put_writes(out: &mut Vec<u8>, delta: &Delta) {
 
 struct Supplied(Rc<RefCell<Records>>);
 
+impl Source for Records {
+    fn get(&mut self, key: &[u8]) -> Fetch {
+        Records::get(self, key)
+    }
+    fn scan(&mut self, from: &[u8], to: &[u8], limit: usize) -> Scanned {
+        Records::scan(self, from, to, limit, false)
+    }
+}
+
 impl Backing for Supplied {
     fn get(&mut self, key: &[u8]) -> Fetch {
         self.0.borrow().get(key)
+    }
+    fn scan(&mut self, from: &[u8], to: &[u8], limit: usize, reverse: bool) -> Scanned {
+        self.0.borrow_mut().scan(from, to, limit, reverse)
+    }
+    fn can_scan(&self) -> bool {
+        true
     }
     fn may_wait(&self) -> bool {
         !self.0.borrow().complete
@@ -265,6 +424,9 @@ pub extern "C" fn em_world_open(number: u32, complete: u32, resident_max: f64) -
     world.records.borrow_mut().complete = complete != 0;
     world.resident_max = resident_max.clamp(0.0, usize::MAX as f64 / 2.0) as usize;
     let records = world.records.clone();
+    if !e.vm.has_world() && stdlib::ext::open(&mut e.vm).is_err() {
+        return e.refuse(Refusal::Memory);
+    }
     match e.vm.open_world(Box::new(Supplied(records)), Vec::new()) {
         Ok(held) => {
             e.world().opened = true;
@@ -274,17 +436,54 @@ pub extern "C" fn em_world_open(number: u32, complete: u32, resident_max: f64) -
     }
 }
 
-/// `em_world_wanted(engine) -> bytes`: how many bytes the list of wanted keys has (entries with absent values). The list is given once, and leaves the
-/// slots alone.
+/// The globals that every world has: its own external table, twice, and the table that host and program share for a run.
+const HOME: &str = "_home";
+const ALIAS: &str = "Memory";
+
+/// `em_world_library(engine) -> status`: gives an open world those of the globals `_home`, `Memory` and `_io` that it lacks. `DONE`: slot 0 is whether
+/// it lacked any. May `FAULT`.
+#[unsafe(no_mangle)]
+pub extern "C" fn em_world_library(number: u32) -> u32 {
+    let Some(e) = engine(number) else {
+        return status::MISUSE;
+    };
+    if !e.vm.has_world() {
+        return e.refuse(NO_WORLD);
+    }
+    match library(&mut e.vm) {
+        Ok(added) => e.results(&[Value::bool(added)]),
+        Err(throw) => e.refuse(throw.into()),
+    }
+}
+
+fn library(vm: &mut Vm) -> Result<bool, Throw> {
+    let globals = vm.globals;
+    let home = vm.raw_get_name(globals, HOME)?.is_nil();
+    let exchange = vm.raw_get_name(globals, stdlib::ext::EXCHANGE)?.is_nil();
+    if home {
+        let table = Value::table(vm.new_external_table()?);
+        vm.raw_set_name(globals, HOME, table)?;
+        vm.raw_set_name(globals, ALIAS, table)?;
+    }
+    if exchange && let Some(table) = vm.permanent(stdlib::ext::EXCHANGE) {
+        vm.raw_set_name(globals, stdlib::ext::EXCHANGE, table)?;
+    }
+    Ok(home || exchange)
+}
+
+/// `em_world_wanted(engine) -> bytes`: how many bytes the list of what is wanted has: keys (entries with absent values), and at most one range. The list is
+/// given once, and leaves the slots alone.
 #[unsafe(no_mangle)]
 pub extern "C" fn em_world_wanted(number: u32) -> u32 {
     let Some(e) = engine(number) else { return 0 };
     let wanted = e.vm.take_wanted();
-    let out = &mut e.world().wanted;
+    let world = e.world();
+    let out = &mut world.wanted;
     out.clear();
     for key in &wanted {
         put_entry(out, key, None);
     }
+    world.records.borrow_mut().put_wanted(out);
     out.len() as u32
 }
 
@@ -359,7 +558,7 @@ pub extern "C" fn em_world_failed(number: u32) {
         e.vm.world_commit_failed();
         let world = e.world();
         world.out = Vec::new();
-        world.records.borrow_mut().in_flight = None;
+        world.records.borrow_mut().failed();
     }
 }
 

@@ -51,6 +51,7 @@ export interface Exports {
   em_drop(engine: number, task: number): void;
   em_world_supply(engine: number, address: number, length: number): number;
   em_world_open(engine: number, complete: number, residentMax: number): number;
+  em_world_library(engine: number): number;
   em_world_wanted(engine: number): number;
   em_world_wanted_at(engine: number): number;
   em_world_touch(engine: number, handle: number): number;

@@ -238,6 +238,17 @@ export interface WorldOptions extends Output, Pick<Control, 'fuel' | 'timeout'> 
   wasm?: WasmSource;
 }
 
+/** Which rows of a table. */
+export interface RowsOptions {
+  /** The first and the last key, both inclusive. Default: all. */
+  from?: LuaInput;
+  to?: LuaInput;
+  /** At most so many. */
+  limit?: number;
+  /** From the end. */
+  reverse?: boolean;
+}
+
 /** One commit. */
 export interface WorldCommit {
   version: number;
@@ -312,6 +323,12 @@ export interface World extends Omit<LuaEngine, 'run' | 'stats' | 'dispose' | 'di
   onCommit(listener: (commit: WorldCommit) => void): () => void;
   /** Programs that were under way when the world was committed and that this engine has not gone on with. */
   pending(): PendingProgram[];
+  /** The world's own external table, the global `_home` (and `Memory`): its rows are in the store one by one (`ext` in `docs/persistence.md`). */
+  readonly home: LuaTable;
+  /** `table[key]`, whether it is in memory or not. */
+  row<T = LuaValue>(table: LuaTable, key: LuaInput): Promise<T>;
+  /** Rows of an external table in the order of their keys, some at a time; of a plain one all, in the order of `pairs`. */
+  rows(table: LuaTable, options?: RowsOptions): AsyncIterableIterator<[LuaValue, LuaValue]>;
   /** Has what a handle holds in memory, for worlds that are not read at once. */
   load(handle: LuaHandle): Promise<void>;
   load(code: string | Uint8Array, name?: string): LuaFunction;

@@ -30,6 +30,13 @@ const stores = {
   },
 };
 
+/** All that an asynchronous iterator gives. (`Array.fromAsync` is younger than our oldest Node.) */
+async function all(rows) {
+  const found = [];
+  for await (const row of rows) found.push(row);
+  return found;
+}
+
 /** `again()` closes the world and opens it anew. */
 async function worlds(kind, options = {}) {
   const store = stores[kind]();
@@ -115,6 +122,77 @@ for (const kind of Object.keys(stores)) {
         for (let i = 1; i <= 5; i++) await world.run(`big[${i * 1000}].name = "changed" .. ${i}`);
         world = await again();
         assert.deepEqual(await world.run('local n = 0 for _, r in ipairs(big) do n = n + r.id end return n, big[3000].name, #big'), [200010000, 'changed3', 20000]);
+        await world.close();
+      });
+
+      test('external tables: rows in the store, in the order of their keys', async () => {
+        const { again } = await worlds(kind, options);
+        let world = await again();
+        await world.run(`
+          assert(_home == Memory and ext.is(_home))
+          users = ext.table()
+          for i = 1, 3000 do users[i] = { n = i, name = "user " .. i } end
+          _home.users, _home.here, _home[1.5] = users, "text", true`);
+        await world.run('users[10].name = "changed"  users[11] = nil  _home.long = string.rep("y", 20000)');
+        const look = `
+          local keys, sum = {}, 0
+          for k in pairs(_home) do keys[#keys + 1] = tostring(k) end
+          for k, u in pairs(users) do sum = sum + u.n end
+          local last = {}
+          for k, u in ext.range(users, nil, 100, { reverse = true, limit = 3 }) do last[#last + 1] = u.n end
+          return table.concat(keys, " "), sum, #users, ext.count(users, 5, 20), users[10].name, users[11], table.concat(last, " "), #_home.long, rawequal(_home.users, users)`;
+        const expected = ['1.5 here long users', 4501500 - 11, 3000, 15, 'changed', undefined, '100 99 98', 20000, true];
+        assert.deepEqual(await world.run(look), expected);
+        world = await again();
+        assert.deepEqual(await world.run(look), expected);
+        // From JavaScript.
+        assert.equal(await world.row(world.home, 'here'), 'text');
+        assert.deepEqual(await all(world.rows(world.home, { to: 'i' })), [[1.5, true], ['here', 'text']]);
+        const users = await world.row(world.home, 'users');
+        let count = 0;
+        for await (const [key, user] of world.rows(users, { from: 12, limit: 200 })) {
+          assert.equal(key, 12 + count++);
+          user.dispose();
+        }
+        assert.equal(count, 200);
+        assert.equal((await all(world.rows(users, { reverse: true, limit: 1 })))[0][0], 3000);
+        world.home.set('fromJs', { deep: [1, 2] });
+        await world.settled();
+        world = await again();
+        assert.deepEqual(await world.run('return _home.fromJs.deep[2]'), [2]);
+        if (kind !== 'indexeddb') {
+          assert.equal(world.home.get('here'), 'text');
+          assert.deepEqual([...world.home.keys()], [1.5, 'fromJs', 'here', 'long', 'users']);
+          assert.deepEqual(world.home.get('fromJs').toJS(), { deep: [1, 2] });
+        } else {
+          assert.throws(() => [...world.home.keys()], /world.rows/);
+          assert.throws(() => world.home.get('long'), /run\(\)/);
+        }
+        // Nothing of what asks is taken for a program of the world's.
+        assert.deepEqual(world.pending(), []);
+        // A failed run, clearing, rows while a loop runs.
+        await assert.rejects(world.run('users[1] = nil ext.clear(_home) error("no")'));
+        assert.deepEqual(await world.run('return users[1].n, _home.here'), [1, 'text']);
+        await world.run('for k, u in pairs(users) do if u.n % 3 > 0 then users[k] = nil end end');
+        await world.run('ext.clear(_home) _home.after = 1');
+        const blob = await world.export();
+        const { broken } = await world.verify();
+        assert.deepEqual(broken, []);
+        await world.vacuum();
+        world = await again();
+        assert.deepEqual(await world.run('local n = 0 for _ in pairs(users) do n = n + 1 end return n, next(_home)'), [1000, 'after', 1]);
+        const target = stores[kind]();
+        const into = await target();
+        await Evermoon.import(blob, { wasm: module, store: into });
+        await into.close();
+        const second = await Evermoon.open({ wasm: module, store: await target(), ...options });
+        assert.deepEqual(await second.run('return ext.count(users), users[3].n, _home.after, #users'), [1000, 3, 1, 3000]);
+        assert.deepEqual(Buffer.from(await (await second.export()).arrayBuffer()), Buffer.from(await blob.arrayBuffer()));
+        // What host and program hand each other is not stored.
+        second.set('_io.input', 'question');
+        await second.run('_io.output = _io.input .. "!"');
+        assert.equal(second.get('_io.output'), 'question!');
+        await second.close();
         await world.close();
       });
 

@@ -59,10 +59,10 @@ function named(table: LuaTable): string | undefined {
   }
 }
 
-/** Brings a table of a large world into memory. */
-let bring: (table: LuaTable) => Promise<void> = async () => {};
-export function setBringer(next: typeof bring): void {
-  bring = next;
+/** The rows of a table that is not in memory. */
+let rowsOf: ((table: LuaTable) => AsyncIterator<[LuaValue, LuaValue]>) | undefined;
+export function setReader(next: NonNullable<typeof rowsOf>): void {
+  rowsOf = next;
 }
 
 function preview(table: LuaTable): DocumentFragment {
@@ -119,45 +119,63 @@ export function tree(value: LuaValue, key?: Node): HTMLElement {
   return node;
 }
 
-function open(node: HTMLElement, table: LuaTable, again = true): void {
+function open(node: HTMLElement, table: LuaTable): void {
   const list = document.createElement('div');
   list.className = 'children';
   node.append(list);
-  try {
+  const end = (): void => {
+    const meta = table.metatable;
+    if (meta) list.append(tree(meta, span('meta', 'metatable')));
+    if (list.childElementCount === 0) list.append(note('empty'));
+  };
+  const onward = (more: () => void): void => {
+    const button = document.createElement('button');
+    button.type = 'button';
+    button.className = 'quiet';
+    button.textContent = 'more';
+    button.addEventListener('click', () => {
+      button.remove();
+      more();
+    });
+    list.append(button);
+  };
+  const atOnce = (): void => {
     const entries = table.entries();
     const more = (): void => {
-      let count = 0;
-      while (count++ < PAGE) {
+      for (let count = 0; count < PAGE; count++) {
         const entry = entries.next();
-        if (entry.done) {
-          const meta = table.metatable;
-          if (meta) list.append(tree(meta, span('meta', 'metatable')));
-          if (list.childElementCount === 0) list.append(note('empty'));
-          return;
-        }
+        if (entry.done) return end();
         list.append(tree(entry.value[1], keyOf(entry.value[0])));
       }
-      const button = document.createElement('button');
-      button.type = 'button';
-      button.className = 'quiet';
-      button.textContent = 'more';
-      button.addEventListener('click', () => {
-        button.remove();
-        more();
-      });
-      list.append(button);
+      onward(more);
     };
     more();
-  } catch {
+  };
+  /** What is in the store only comes later. */
+  const later = async (rows: AsyncIterator<[LuaValue, LuaValue]>): Promise<void> => {
     const wait = note('…');
     list.append(wait);
-    bring(table).then(
-      () => {
-        list.remove();
-        if (again) open(node, table, false);
-      },
-      () => (wait.textContent = 'its engine has ended'),
-    );
+    try {
+      for (let count = 0; count < PAGE; count++) {
+        const entry = await rows.next();
+        if (entry.done) {
+          wait.remove();
+          return end();
+        }
+        wait.before(tree(entry.value[1], keyOf(entry.value[0])));
+      }
+      wait.remove();
+      onward(() => void later(rows));
+    } catch {
+      wait.textContent = 'its engine has ended';
+    }
+  };
+  try {
+    atOnce();
+  } catch {
+    list.replaceChildren();
+    if (rowsOf) void later(rowsOf(table));
+    else list.append(note('its engine has ended'));
   }
 }
 

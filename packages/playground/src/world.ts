@@ -1,15 +1,17 @@
 /** The panel that shows the page's world: its globals as a live tree, its last commits, where it is kept; export, import, starting over. */
 import type { WorldCommit } from 'evermoon';
 import type { Session } from './session';
-import { setBringer, tree } from './tree';
+import { setReader, tree } from './tree';
 
 /** What every world has; shown apart from what programs have made. */
 const LIBRARY = new Set(
   (
     '_G _VERSION assert collectgarbage coroutine debug dofile error getmetatable io ipairs load loadfile math next os package pairs pcall print rawequal rawget ' +
-    'rawlen rawset require select setmetatable string table tonumber tostring type utf8 warn xpcall world sleep frame ask meter canvas limit'
+    'rawlen rawset require select setmetatable string table tonumber tostring type utf8 warn xpcall world ext Memory _io sleep frame ask meter canvas limit'
   ).split(' '),
 );
+/** Every world's external table, which is the program's all the same. */
+const HOME = '_home';
 const COMMITS = 8;
 
 export interface Actions {
@@ -82,14 +84,16 @@ export function createWorldPanel(actions: Actions): WorldPanel {
       (LIBRARY.has(String(key)) ? library : own).push(node);
     }
     table.dispose();
-    own.sort((a, b) => (a.dataset['key']! < b.dataset['key']! ? -1 : 1));
+    // The world's own table comes first.
+    const place = (node: HTMLElement) => (node.dataset['key'] === HOME ? '' : node.dataset['key']!);
+    own.sort((a, b) => (place(a) < place(b) ? -1 : 1));
     const rest = document.createElement('details');
     rest.dataset['key'] = '(library)';
     const head = document.createElement('summary');
     head.className = 'v-nil';
     head.textContent = `the library and the page's functions (${library.length})`;
     rest.append(head, ...library);
-    if (own.length === 0) {
+    if (own.every((node) => node.dataset['key'] === HOME)) {
       const none = document.createElement('div');
       none.className = 'leaf v-nil';
       none.textContent = 'none yet: type x = 1 at the line';
@@ -185,7 +189,7 @@ export function createWorldPanel(actions: Actions): WorldPanel {
   return {
     show(next) {
       session = next;
-      setBringer((table) => next.world.load(table));
+      setReader((table) => next.world.rows(table));
       if (next.kept === 'yes') say('kept');
       else say('lost');
       refresh();

@@ -179,3 +179,20 @@ export function border(engine, clock) {
   state.close();
   return { ...result, to, from };
 }
+
+/** What one copy of 10 MB of text into bytes, and one back, takes here: the least that is possible. */
+export function copies(clock) {
+  const text = 'x'.repeat(10 << 20);
+  const memory = new Uint8Array(text.length);
+  let [to, from] = [Infinity, Infinity];
+  for (let i = 0; i < 5; i++) {
+    let start = clock();
+    new TextEncoder().encodeInto(text, memory);
+    to = Math.min(to, clock() - start);
+    start = clock();
+    const back = new TextDecoder().decode(memory);
+    from = Math.min(from, clock() - start);
+    if (back.length !== text.length) throw new Error('one copy lost something');
+  }
+  return { to, from };
+}

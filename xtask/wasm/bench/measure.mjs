@@ -7,7 +7,7 @@ import { readFileSync } from 'node:fs';
 import { basename } from 'node:path';
 import { brotliCompressSync, constants } from 'node:zlib';
 import { build } from 'esbuild';
-import { border, timed } from './engines.mjs';
+import { border, copies, timed } from './engines.mjs';
 import { cpu, load } from './load.mjs';
 
 const text = process.argv[2];
@@ -29,6 +29,16 @@ function native(path, program) {
 
 class Best {
   times = new Map();
+  /** What an engine says that cannot run a program. */
+  failures = new Map();
+  run(program, engine, measure, expected) {
+    if (this.failures.has(`${program} ${engine}`)) return;
+    try {
+      this.keep(program, engine, measure(), expected);
+    } catch (error) {
+      this.failures.set(`${program} ${engine}`, error.message.split('\n')[0]);
+    }
+  }
   keep(program, engine, { time, output }, expected) {
     const key = `${program} ${engine}`;
     if (output.trimEnd() !== expected) {
@@ -72,7 +82,8 @@ async function speed() {
       }
       for (const engine of engines) best.keep(program, engine.name, timed(engine, source, cpu), expected);
       for (const name of names) first.keep(program, name, child(here('first.mjs'), text, name, program), expected);
-      if (fengari && round === 0) best.keep(program, 'fengari', timed(fengari, source, cpu), expected);
+      // It cannot run all of them: its integers have 32 bits.
+      if (fengari && round === 0) best.run(program, 'fengari', () => timed(fengari, source, cpu), expected);
     }
   }
   const all = [...plan.native.map(([name]) => name), ...names, ...(fengari ? ['fengari'] : [])];
@@ -85,7 +96,10 @@ async function speed() {
   };
   const ms = (t) => (t === undefined ? '-' : t.toFixed(0));
   const reference = plan.native[0][0];
+  const others = plan.native.slice(1).map(([name]) => name);
+  if (fengari) others.push('fengari');
   const head = ['program (ms)', ...all.map(label), ...names.slice(0, -1).flatMap((n) => [`${label(n)}/wasmoon`, `${label(n)}/${reference}`])];
+  head.push(...others.map((name) => `evermoon/${label(name)}`));
   head.push('first: evermoon', 'wasmoon', ...names.slice(0, -1).flatMap((n) => [`${label(n)}/wasmoon`, `${label(n)} first/best`]));
   const rows = plan.bench.map((program) => {
     const row = [basename(program, '.lua'), ...all.map((name) => ms(best.get(program, name)))];
@@ -93,6 +107,7 @@ async function speed() {
       row.push(ratio(`${name} wasmoon`, best.get(program, name), best.get(program, 'wasmoon')));
       row.push(ratio(`${name} native`, best.get(program, name), best.get(program, reference)));
     }
+    for (const name of others) row.push(ratio(`other ${name}`, best.get(program, 'evermoon'), best.get(program, name)));
     row.push(ms(first.get(program, 'evermoon')), ms(first.get(program, 'wasmoon')));
     for (const name of names.slice(0, -1)) {
       row.push(ratio(`${name} first`, first.get(program, name), first.get(program, 'wasmoon')));
@@ -103,9 +118,12 @@ async function speed() {
   const means = ['geometric mean', ...all.map(() => '')];
   const cell = (key) => (ratios.has(key) ? mean(ratios.get(key)).toFixed(2) : '-');
   for (const name of names.slice(0, -1)) means.push(cell(`${name} wasmoon`), cell(`${name} native`));
+  for (const name of others) means.push(cell(`other ${name}`));
   means.push('', '');
   for (const name of names.slice(0, -1)) means.push(cell(`${name} first`), cell(`${name} warm`));
   table(head, [...rows, means]);
+  for (const [key, why] of best.failures) console.log(`${basename(key)} fails: ${why} (left out of its mean)`);
+  if (best.failures.size > 0) console.log();
   const limits = [
     ['best runs, mean, of wasmoon', mean(ratios.get('evermoon wasmoon') ?? [NaN]), 0.65],
     ['best runs, slowest, of wasmoon', Math.max(...(ratios.get('evermoon wasmoon') ?? [NaN])), 1.05],
@@ -124,10 +142,16 @@ async function borders() {
     found[name] = b;
     rows.push([name, b.in.toFixed(3), b.out.toFixed(3), b.to.toFixed(1), b.from.toFixed(1)]);
   }
+  const one = copies(cpu);
+  rows.push(['one copy of UTF-8 each way', '', '', one.to.toFixed(1), one.from.toFixed(1)]);
   table(['', 'JS calls Lua (µs)', 'Lua calls JS (µs)', '10 MB string in (ms)', '10 MB string out (ms)'], rows);
   return [
     ['JS calls a Lua function (µs)', found.evermoon.in, 0.5],
     ['Lua calls a JS function (µs)', found.evermoon.out, 0.5],
+    ['JS calls a Lua function, of wasmoon', found.evermoon.in / found.wasmoon.in, 1],
+    ['Lua calls a JS function, of wasmoon', found.evermoon.out / found.wasmoon.out, 1],
+    ['10 MB string in, of one copy', found.evermoon.to / one.to, 1.5],
+    ['10 MB string out, of one copy', found.evermoon.from / one.from, 1.5],
   ].map(([what, value, limit]) => [what, value.toFixed(3), limit.toFixed(3), value <= limit ? 'yes' : 'NO']);
 }
 

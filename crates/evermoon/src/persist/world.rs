@@ -850,6 +850,11 @@ impl Vm {
         .unwrap_or_default()
     }
 
+    /// What records know by a name.
+    pub fn permanent(&self, name: &str) -> Option<Value> {
+        self.permanents.get(name).copied()
+    }
+
     /// Gives a function or userdata of the host's a name for records; it is then stored by that name and found again by it. When something
     /// in the world has been waiting under this name, that becomes what is given. The value that has the name from here on.
     pub fn set_permanent(&mut self, name: &str, value: Value) -> Value {

@@ -47,7 +47,7 @@ impl Vm {
 
     /// Raw `t[key]` of any table that has been touched.
     #[inline]
-    pub(crate) fn get_raw(&mut self, t: Gc<Table>, key: Value) -> Result<Value, Throw> {
+    pub fn get_raw(&mut self, t: Gc<Table>, key: Value) -> Result<Value, Throw> {
         if t.header.is_external() {
             self.ext_get(t, key)
         } else {

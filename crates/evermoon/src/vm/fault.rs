@@ -103,7 +103,7 @@ impl Vm {
     }
 
     /// A new external table.
-    pub(crate) fn new_external_table(&mut self) -> Result<Gc<Table>, Throw> {
+    pub fn new_external_table(&mut self) -> Result<Gc<Table>, Throw> {
         if let Some(why) = self.loader.as_mut().and_then(|loader| loader.no_external()) {
             return Err(self.fail(why));
         }

@@ -431,7 +431,7 @@ impl Vm {
         }
     }
     /// The entry after a key as `next` has it, of a table that has been touched; `hint` as in [`Table::next`].
-    pub(crate) fn raw_next(
+    pub fn raw_next(
         &mut self,
         t: Gc<Table>,
         key: Value,

@@ -78,6 +78,10 @@ export class MemoryStore implements Store {
   }
 
   async scan(range: ScanRange = {}): Promise<Entry[]> {
+    return this.scanSync(range);
+  }
+
+  scanSync(range: ScanRange = {}): Entry[] {
     if (range.from) checkKey(range.from);
     if (range.to) checkKey(range.to);
     return this.#scan(range.from ? keyText(range.from) : '', range.to && keyText(range.to), checkLimit(range.limit), range.reverse ?? false);

@@ -190,6 +190,10 @@ export class FileStore implements Store {
   }
 
   async scan(range: ScanRange = {}): Promise<Entry[]> {
+    return this.scanSync(range);
+  }
+
+  scanSync(range: ScanRange = {}): Entry[] {
     if (range.from) checkKey(range.from);
     if (range.to) checkKey(range.to);
     return this.#scan(range.from ? keyText(range.from) : '', range.to && keyText(range.to), checkLimit(range.limit), range.reverse ?? false);

@@ -129,6 +129,7 @@ export interface Store {
   close(): Promise<void>;
   /** Gives space that is of no use back to the disk; returns how many bytes. Stores without it leave this to their system. */
   vacuum?(): Promise<number>;
-  /** `get`, for stores that can answer at once. */
+  /** `get` and `scan`, for stores that can answer at once. */
   getSync?(key: Uint8Array): Uint8Array | undefined;
+  scanSync?(range?: ScanRange): Entry[];
 }

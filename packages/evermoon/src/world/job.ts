@@ -4,7 +4,7 @@ import { WorldError } from '../stores/errors.js';
 import type { Instance } from '../instance.js';
 import type { Store, Write } from '../stores/types.js';
 import type { SnapshotProgress, SnapshotSource } from '../types.js';
-import { entriesOf, flatten, lend, readFirst, readNear, writesOf } from './supply.js';
+import { behind, entriesOf, flatten, lend, readFirst, readNear, wantedOf, writesOf, type Wanted } from './supply.js';
 
 export const enum Kind { Export = 0, Import = 1, Check = 2, Mark = 3 }
 const enum Stop { Done = 0, More = 1, Wait = 2, Failed = 3 }
@@ -34,18 +34,18 @@ class Job {
   }
 
   /** One step; what it put out, and the keys that it waits for. */
-  step(): { done: boolean; output: Uint8Array; wanted: Uint8Array[] } {
+  step(): { done: boolean; output: Uint8Array; wanted: Wanted | undefined } {
     const { x } = this.module;
     const stop: Stop = x.em_job_step(this.#job);
     const output = this.#checked(stop);
     this.onProgress?.({ objects: x.em_job_progress(this.#job, 0), known: x.em_job_progress(this.#job, 1), payload: x.em_job_progress(this.#job, 2) });
-    if (stop === Stop.Wait) return { done: false, output: new Uint8Array(), wanted: entriesOf(output).map(([key]) => key) };
-    return { done: stop === Stop.Done, output, wanted: [] };
+    if (stop === Stop.Wait) return { done: false, output: new Uint8Array(), wanted: wantedOf(output) };
+    return { done: stop === Stop.Done, output, wanted: undefined };
   }
 
   garbage(engine: number, keys: readonly Uint8Array[]): Uint8Array[] {
     const { x } = this.module;
-    const stop = lend(this.module, flatten(keys.map((key) => [key, undefined] as const)), (at, length) => x.em_job_garbage(this.#job, engine, at, length));
+    const stop = lend(this.module, flatten({ entries: keys.map((key) => [key, undefined] as const) }), (at, length) => x.em_job_garbage(this.#job, engine, at, length));
     return entriesOf(this.#checked(stop)).map(([key]) => key);
   }
 
@@ -73,12 +73,12 @@ class Job {
 async function read<T>(module: Instance, store: Store, kind: Kind, onProgress: OnProgress, take: (output: Uint8Array) => void, end: (job: Job) => Promise<T> | T): Promise<T> {
   const job = new Job(module, kind, onProgress);
   try {
-    job.supply(flatten((await readFirst(store, Infinity, AT_ONCE)).entries));
+    job.supply(flatten(await readFirst(store, Infinity, AT_ONCE)));
     let turn = performance.now();
     for (;;) {
       const { done, output, wanted } = job.step();
       if (output.length > 0) take(output);
-      if (wanted.length > 0) job.supply(flatten(await readNear(store, wanted)));
+      if (wanted) job.supply(flatten(await readNear(store, wanted)));
       if (done) return await end(job);
       if (performance.now() - turn > 8) {
         await new Promise((resolve) => setTimeout(resolve));
@@ -120,9 +120,7 @@ export async function findGarbage(module: Instance, store: Store, engine: number
       const keys = job.garbage(engine, found.map(([key]) => key));
       if (keys.length > 0) await remove(keys.map((key) => ({ kind: 'delete', key })));
       if (found.length < 4096) return;
-      const last = found[found.length - 1]![0];
-      from = new Uint8Array(last.length + 1);
-      from.set(last);
+      from = behind(found[found.length - 1]![0]);
     }
   });
 }

@@ -11,16 +11,31 @@ import type { Instance } from '../instance.js';
 import type { Entry, Store, Write } from '../stores/types.js';
 
 const ABSENT = 0xffffffff;
+/** In a key's length: a range of keys, up to the value. */
+const RANGE = 0x80000000;
+/** In the limit of a wanted range: from its end. */
+const REVERSE = 0x80000000;
 
-/** Entries as the module takes them; a value of `undefined` says that the store has no such key. */
-export function flatten(entries: readonly (readonly [Uint8Array, Uint8Array | undefined])[]): Uint8Array {
+type KeyRange = readonly [from: Uint8Array, to: Uint8Array];
+
+/** What a store has of what was wanted. */
+export interface Found {
+  /** A value of `undefined` says that the store has no such key. */
+  entries: readonly (readonly [Uint8Array, Uint8Array | undefined])[];
+  /** Ranges of which all that the store has is among the entries. */
+  known?: readonly KeyRange[];
+}
+
+/** Entries as the module takes them. */
+export function flatten({ entries, known = [] }: Found): Uint8Array {
   let size = 0;
   for (const [key, value] of entries) size += 8 + key.length + (value?.length ?? 0);
+  for (const [from, to] of known) size += 8 + from.length + to.length;
   const flat = new Uint8Array(size);
   const view = new DataView(flat.buffer);
   let at = 0;
-  for (const [key, value] of entries) {
-    view.setUint32(at, key.length, true);
+  const put = (key: Uint8Array, value: Uint8Array | undefined, mark: number) => {
+    view.setUint32(at, key.length + mark, true);
     view.setUint32(at + 4, value ? value.length : ABSENT, true);
     flat.set(key, at + 8);
     at += 8 + key.length;
@@ -28,8 +43,38 @@ export function flatten(entries: readonly (readonly [Uint8Array, Uint8Array | un
       flat.set(value, at);
       at += value.length;
     }
-  }
+  };
+  for (const [key, value] of entries) put(key, value, 0);
+  for (const [from, to] of known) put(from, to, RANGE);
   return flat;
+}
+
+/** What the module wants: keys, and at most one range. */
+export interface Wanted {
+  keys: Uint8Array[];
+  range: { from: Uint8Array; to: Uint8Array; limit: number; reverse: boolean } | undefined;
+}
+
+/** The list of what is wanted. */
+export function wantedOf(flat: Uint8Array): Wanted {
+  const view = new DataView(flat.buffer, flat.byteOffset, flat.byteLength);
+  const wanted: Wanted = { keys: [], range: undefined };
+  for (let at = 0; at < flat.length; ) {
+    const key = view.getUint32(at, true);
+    const value = view.getUint32(at + 4, true);
+    at += 8;
+    const end = at + (key & ~RANGE);
+    const bytes = flat.subarray(at, end);
+    at = end;
+    if (key < RANGE) {
+      wanted.keys.push(bytes);
+      continue;
+    }
+    const how = view.getUint32(end, true);
+    at += value;
+    wanted.range = { from: bytes, to: flat.subarray(end + 4, at), limit: how & ~REVERSE, reverse: how >= REVERSE };
+  }
+  return wanted;
 }
 
 /** Entries that the module gives. */
@@ -77,12 +122,37 @@ const OBJECT = 0x6f;
 const AHEAD = { before: 16, after: 240 };
 const AHEAD_MAX = 4;
 
+/** Rows that are read when some are wanted, and for how many calls of `next` they last. */
+const ROWS_AHEAD = 512;
+
 /** What is wanted, with neighbours: objects made together have numbers side by side. */
-export async function readNear(store: Store, keys: readonly Uint8Array[]): Promise<[Uint8Array, Uint8Array | undefined][]> {
+export async function readNear(store: Store, { keys, range }: Wanted): Promise<Found> {
   const near = keys.length <= AHEAD_MAX ? keys.filter((key) => key[0] === OBJECT) : [];
-  const [values, ...around] = await Promise.all([store.getMany(keys), ...near.map((key) => store.getNear(key, AHEAD))]);
+  const scan = range && rowsOf(range);
+  const [values, rows, ...around] = await Promise.all([store.getMany(keys), scan && store.scan(scan), ...near.map((key) => store.getNear(key, AHEAD))]);
+  const entries: [Uint8Array, Uint8Array | undefined][] = around.flat();
+  if (rows) entries.push(...rows);
   // What was asked for comes last: it counts.
-  return [...around.flat(), ...keys.map((key, i): [Uint8Array, Uint8Array | undefined] => [key, values[i]])];
+  keys.forEach((key, i) => entries.push([key, values[i]]));
+  return { entries, known: scan && rows ? [knownOf(scan, rows)] : [] };
+}
+
+function rowsOf(range: NonNullable<Wanted['range']>): NonNullable<Wanted['range']> {
+  return { ...range, limit: Math.max(range.limit, ROWS_AHEAD) };
+}
+
+/** How much of a range is known, when it was scanned and these were found. */
+function knownOf({ from, to, limit, reverse }: NonNullable<Wanted['range']>, found: readonly Entry[]): KeyRange {
+  if (found.length < limit) return [from, to];
+  const last = found[found.length - 1]![0];
+  return reverse ? [last, to] : [from, behind(last)];
+}
+
+/** The first key behind a key. */
+export function behind(key: Uint8Array): Uint8Array {
+  const next = new Uint8Array(key.length + 1);
+  next.set(key);
+  return next;
 }
 
 /** What a store has, from its beginning, up to so many entries and bytes; `complete`: that is everything. */
@@ -98,9 +168,7 @@ export async function readFirst(store: Store, entriesMax: number, bytesMax: numb
       entries.push(entry);
     }
     if (found.length < limit) return { entries, complete: true };
-    const last = found[found.length - 1]![0];
-    from = new Uint8Array(last.length + 1);
-    from.set(last);
+    from = behind(found[found.length - 1]![0]);
   }
   return { entries, complete: false };
 }
@@ -109,6 +177,8 @@ export async function readFirst(store: Store, entriesMax: number, bytesMax: numb
 const LOOKING = [
   'em_raw_get', 'em_get', 'em_raw_set', 'em_raw_append', 'em_raw_entries', 'em_raw_len', 'em_table_shape', 'em_has_metatable', 'em_metatable', 'em_object_metatable',
 ] as const;
+/** Those of them that may want rows of it, and what they give then. */
+const WANTING: Record<string, number> = { em_raw_get: Status.Fault, em_raw_entries: Status.Fault, em_raw_len: -4, em_table_shape: -4 };
 /** Calls that run a task. */
 const RUNNING = ['em_run', 'em_call', 'em_answer_run'] as const;
 
@@ -126,6 +196,10 @@ export class StoreSupplier {
   /** Tasks that have been told to call it. */
   readonly #faulting = new Set<number>();
   #failed: unknown;
+  /** What was wanted and could not be supplied at once: the module names it once. */
+  readonly #late: Wanted[] = [];
+  /** Commits that the module has heard of. */
+  commits = 0;
   /** The task that the next start is to go on with. */
   #resuming = 0;
   #resumed = 0;
@@ -139,8 +213,16 @@ export class StoreSupplier {
     for (const name of LOOKING) {
       const call = x[name] as Call;
       watched[name] = (engine: number, handle: number, ...rest: number[]) => {
-        if (this.#core) this.#touch(this.#core, handle);
-        return call(engine, handle, ...rest);
+        const core = this.#core;
+        if (!core) return call(engine, handle, ...rest);
+        this.#touch(core, handle);
+        for (;;) {
+          const result = call(engine, handle, ...rest);
+          if (result !== WANTING[name]) return result;
+          if (this.#supplyNow(core)) continue;
+          this.wanted(core);
+          throw new EvermoonError('misuse', 'rows of this table are in the store only, which cannot give them at once: use world.row(), world.rows() or run()');
+        }
       };
     }
     for (const name of RUNNING) {
@@ -159,6 +241,10 @@ export class StoreSupplier {
       if (error) throw error as Error;
       if (!ok) throw new LuaSyncError("a part of the world is not in memory, and its store cannot give it at once: use run() or call()");
       return Status.Done;
+    };
+    watched['em_world_committed'] = (engine: number) => {
+      this.commits++;
+      x.em_world_committed(engine);
     };
     watched['em_drop'] = (engine: number, task: number) => {
       this.#faulting.delete(task);
@@ -193,8 +279,7 @@ export class StoreSupplier {
     const { instance } = core;
     instance.view();
     const task = instance.u32[core.mail + Mail.Task]!;
-    while (status === Status.Fault && this.store.getSync) {
-      this.#supplyNow(core);
+    while (status === Status.Fault && this.#supplyNow(core)) {
       status = instance.x.em_run(engine, task, rest[rest.length - 1]!);
     }
     if (status !== Status.Fault) return status;
@@ -209,38 +294,57 @@ export class StoreSupplier {
       core.instance.view();
       if (status === Status.Done) return;
       if (status !== Status.Fault) throw status === Status.Error ? damaged(core) : core.refusal(status);
-      if (!this.store.getSync) {
+      if (!this.#supplyNow(core)) {
         this.wanted(core);
         throw new EvermoonError('misuse', 'this is not in memory, and the world\'s store cannot give it at once: await world.load(handle) first');
       }
-      this.#supplyNow(core);
     }
   }
 
-  /** The keys that the engine wants. */
-  wanted(core: Core): Uint8Array[] {
+  /** What the engine wants. */
+  wanted(core: Core): Wanted {
     const { instance, engine } = core;
     const { x } = instance;
     const length = x.em_world_wanted(engine);
     const at = x.em_world_wanted_at(engine) >>> 0;
     instance.view();
-    return entriesOf(instance.u8.slice(at, at + length)).map(([key]) => key);
+    return wantedOf(instance.u8.slice(at, at + length));
   }
 
-  #supplyNow(core: Core): void {
-    this.supply(core, this.wanted(core).map((key) => [key, this.store.getSync!(key)]));
+  /** False when the store answers later only. */
+  #supplyNow(core: Core): boolean {
+    const { store } = this;
+    if (!store.getSync) return false;
+    const wanted = this.wanted(core);
+    const { keys, range } = wanted;
+    if (range && !store.scanSync) {
+      this.#late.push(wanted);
+      return false;
+    }
+    const entries: [Uint8Array, Uint8Array | undefined][] = keys.map((key) => [key, store.getSync!(key)]);
+    const scan = range && rowsOf(range);
+    const rows = scan && store.scanSync!(scan);
+    if (rows) entries.push(...rows);
+    this.supply(core, { entries, known: scan && rows ? [knownOf(scan, rows)] : [] });
+    return true;
   }
 
   async fault(core: Core): Promise<void> {
-    const keys = this.wanted(core);
-    const entries = await readNear(this.store, keys);
-    core.usable();
-    this.supply(core, entries);
+    const all = [...this.#late.splice(0), this.wanted(core)];
+    let commits: number;
+    let found: Found[];
+    do {
+      // What was read before a commit must not come after it.
+      commits = this.commits;
+      found = await Promise.all(all.map((wanted) => readNear(this.store, wanted)));
+      core.usable();
+    } while (commits !== this.commits);
+    for (const some of found) this.supply(core, some);
   }
 
-  supply(core: Core, entries: readonly (readonly [Uint8Array, Uint8Array | undefined])[]): void {
-    if (entries.length === 0) return;
-    lend(core.instance, flatten(entries), (at, length) => core.instance.x.em_world_supply(core.engine, at, length));
+  supply(core: Core, found: Found): void {
+    if (found.entries.length === 0 && !found.known?.length) return;
+    lend(core.instance, flatten(found), (at, length) => core.instance.x.em_world_supply(core.engine, at, length));
   }
 }
 

@@ -45,6 +45,25 @@ table.insert(searchers, 2, function(name)
   return f, name
 end)`;
 
+/** Rows that are brought in one go. */
+const ROWS_AT_ONCE = 64;
+/** An iterator over the rows of an external table, or over a plain one. */
+const ROWS = `
+local t, from, to, reverse = ...
+if ext.is(t) then return ext.range(t, from, to, { reverse = reverse }) end
+local next, k, v = next, nil, nil
+return function() k, v = next(t, k) return k, v end`;
+const BATCH = `
+local next, n = ...
+local found, count = {}, 0
+while count < 2 * n do
+  local k, v = next()
+  if k == nil then break end
+  found[count + 1], found[count + 2] = k, v
+  count = count + 2
+end
+return table.unpack(found, 1, count)`;
+
 async function storeOf(options: types.WorldOptions): Promise<{ store: Store; ours: boolean }> {
   const { store, name = 'world' } = options;
   if (typeof store === 'object' && 'commit' in store) return { store, ours: false };
@@ -153,7 +172,7 @@ export class World implements types.World {
     const seed = options.seed === undefined ? crypto.getRandomValues(new BigUint64Array(2)) : [BigInt.asUintN(64, BigInt(Math.trunc(Number(options.seed)))), 0n];
     x.em_seed(engine, seed[0]!, seed[1]!);
     const first = await readFirst(this.store, this.version === 0 ? 1 : (options.readAtOnce ?? 2000) + 1, 16 * MIB);
-    this.#supplier.supply(core, first.entries);
+    this.#supplier.supply(core, first);
     this.#supplier.attach(core);
     let status: number;
     while ((status = x.em_world_open(engine, first.complete ? 1 : 0, options.memory ?? 48 * MIB)) === Status.Fault) await this.#supplier.fault(core);
@@ -177,8 +196,12 @@ export class World implements types.World {
       main.dispose();
       find.dispose();
     }
-    // There is something to go back to from the start.
-    if (!this.existed) await this.commit();
+    while ((status = x.em_world_library(engine)) === Status.Fault) await this.#supplier.fault(core);
+    instance.view();
+    if (status !== Status.Done) throw core.refusal(status);
+    const added = core.first('text') as boolean;
+    // There is something to go back to from the start, and it has all that a world has.
+    if (!this.existed || added) await this.commit();
   }
 
   // ---- programs ----
@@ -439,6 +462,46 @@ export class World implements types.World {
     this.#use();
     this.#lua.set(name, value);
     this.#later();
+  }
+
+  get home(): LuaTable {
+    const home = this.get<unknown>('_home');
+    if (home instanceof LuaTable) return home;
+    throw new EvermoonError('misuse', 'the global _home is no table any more: a program has changed it');
+  }
+
+  /** Runs code of ours that reads: while no commit is made, so that none takes it for a program under way. */
+  #ask<R extends unknown[]>(code: string, args: unknown[]): Promise<R> {
+    this.#use();
+    return this.#queue(async () => {
+      const fn = this.#lua.load(code, '=evermoon');
+      try {
+        return (await callAsync(this.#core, () => fn.usable(this.#core), { args })) as R;
+      } finally {
+        fn.dispose();
+      }
+    });
+  }
+
+  async row<T = types.LuaValue>(table: types.LuaTable, key: unknown): Promise<T> {
+    return (await this.#ask<[T]>('local t, k = ... return (t[k])', [table, key]))[0];
+  }
+
+  async *rows(table: types.LuaTable, options: types.RowsOptions = {}): AsyncIterableIterator<[types.LuaValue, types.LuaValue]> {
+    const { from, to, reverse = false } = options;
+    let left = options.limit ?? Infinity;
+    const [next] = await this.#ask<[LuaFunction]>(ROWS, [table, from, to, reverse]);
+    try {
+      while (left > 0) {
+        const count = Math.min(left, ROWS_AT_ONCE);
+        const batch = await this.#ask<types.LuaValue[]>(BATCH, [next, count]);
+        for (let i = 0; i < batch.length; i += 2) yield [batch[i] as types.LuaValue, batch[i + 1] as types.LuaValue];
+        if (batch.length < 2 * count) return;
+        left -= count;
+      }
+    } finally {
+      next.dispose();
+    }
   }
 
   define(name: string, fn: types.HostFunction): void {
