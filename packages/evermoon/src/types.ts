@@ -215,6 +215,8 @@ export interface WorldOptions extends Output, Pick<Control, 'fuel' | 'timeout'> 
   onError?: 'rollback' | 'keep';
   /** When the world is open elsewhere: fail with `WorldBusyError` (default), wait, or take it over. */
   ifBusy?: 'fail' | 'wait' | 'steal';
+  /** When the browser has lost the world or its last commits: fail with `StoreLostError` (default), or go on with what is there. */
+  ifLost?: 'fail' | 'accept' | undefined;
   /** Called when another tab has taken the world over: this one can commit no more. */
   onLost?: (reason: Error) => void;
   /** Called after each commit, when the store has it. */

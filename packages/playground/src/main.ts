@@ -8,7 +8,7 @@ import { type Example, examples } from './examples';
 import type { Stage } from './host';
 import { OutputView } from './output';
 import { createLine } from './repl';
-import { type Outcome, messageOf, prepare, replaceWorld, Session } from './session';
+import { type Insist, type Outcome, messageOf, prepare, replaceWorld, Session } from './session';
 import { installTheme } from './theme';
 import { createWorldPanel } from './world';
 
@@ -132,7 +132,7 @@ function sessionOf(): Promise<Session> {
   return opening;
 }
 
-async function open(ifBusy: 'fail' | 'steal' = 'fail'): Promise<Session> {
+async function open(insist: Insist = {}): Promise<Session> {
   session = await Session.create(
     onStage,
     {
@@ -144,11 +144,15 @@ async function open(ifBusy: 'fail' | 'steal' = 'fail'): Promise<Session> {
         panel.notKept();
       },
     },
-    ifBusy,
+    insist,
   );
   panel.show(session);
   if (session.kept === 'busy') {
-    output.note('This world is open in another tab. What happens here is not kept.', 'Use it here', () => void reopen(undefined, 'steal'));
+    output.note('This world is open in another tab. What happens here is not kept.', 'Use it here', () => void reopen(undefined, { ifBusy: 'steal' }));
+  } else if (session.kept === 'lost') {
+    output.note('The browser has lost what was kept here. If you have exported it, import that; else go on with what is left. Until then nothing is kept.', 'Go on', () =>
+      void reopen(undefined, { ifLost: 'accept' }),
+    );
   } else if (session.kept === 'none') output.note('This browser keeps nothing for this page: the world lasts as long as the page.');
   for (const program of session.pending()) {
     const what = program.waitsFor === undefined ? 'A program was under way' : `A program was waiting in ${program.waitsFor}()`;
@@ -158,7 +162,7 @@ async function open(ifBusy: 'fail' | 'steal' = 'fail'): Promise<Session> {
 }
 
 /** Closes the world and opens it again, after something has been done to it meanwhile. */
-async function reopen(work?: () => Promise<void>, ifBusy: 'fail' | 'steal' = 'fail'): Promise<void> {
+async function reopen(work?: () => Promise<void>, insist: Insist = {}): Promise<void> {
   turn++;
   clearInterval(ticking);
   const current = await sessionOf();
@@ -172,7 +176,7 @@ async function reopen(work?: () => Promise<void>, ifBusy: 'fail' | 'steal' = 'fa
   } catch (error) {
     failure = error;
   }
-  opening = open(ifBusy);
+  opening = open(insist);
   await opening;
   setState('ready', 'Ready');
   showFigures();

@@ -2,8 +2,8 @@
  * The page's world and the programs that run in it. Everything that a program leaves (globals, functions, coroutines) is there after a reload: what runs is
  * committed to the browser's store. Knows the package's public API and nothing of the page's elements.
  */
-import { Evermoon, LuaAbortError, LuaSyntaxError, type LuaValue, type PendingProgram, type World, type WorldCommit } from 'evermoon';
-import { IndexedDBStore, MemoryStore, WorldBusyError, WorldError } from 'evermoon/stores';
+import { Evermoon, LuaAbortError, LuaSyntaxError, type LuaValue, type PendingProgram, type World, type WorldCommit, type WorldOptions } from 'evermoon';
+import { IndexedDBStore, MemoryStore, StoreLostError, WorldBusyError, WorldError } from 'evermoon/stores';
 import { installHost, type Stage } from './host';
 import { modules } from './modules';
 
@@ -33,8 +33,14 @@ export interface Figures {
 
 export type Outcome = { ok: true; values: LuaValue[] } | { ok: false; error: unknown; stopped: boolean };
 
-/** How the world is kept: `busy`: it is open in another tab, and what happens here is not kept; `none`: the browser keeps nothing. */
-export type Kept = 'yes' | 'busy' | 'none';
+/**
+ * How the world is kept: `busy`: it is open in another tab, and what happens here is not kept; `lost`: the browser has lost it, and nothing is kept until
+ * somebody has decided; `none`: the browser keeps nothing.
+ */
+export type Kept = 'yes' | 'busy' | 'lost' | 'none';
+
+/** What to do when the world cannot simply be opened. */
+export type Insist = Pick<WorldOptions, 'ifBusy' | 'ifLost'>;
 
 let compiled: Promise<WebAssembly.Module> | undefined;
 
@@ -68,12 +74,12 @@ export class Session {
     private readonly listener: Listener,
   ) {}
 
-  static async create(stage: Stage, listener: Listener, ifBusy: 'fail' | 'steal' = 'fail'): Promise<Session> {
+  static async create(stage: Stage, listener: Listener, insist: Insist = {}): Promise<Session> {
     const decoder = new TextDecoder();
     const options = {
       wasm: await prepare(),
       name: WORLD,
-      ifBusy,
+      ...insist,
       // As at a prompt: what a failed program has done stays.
       onError: 'keep' as const,
       memoryMax: HEAP_BYTES_MAX,
@@ -91,7 +97,7 @@ export class Session {
       world = await Evermoon.open(options);
     } catch (error) {
       // The page works without a store as well.
-      kept = error instanceof WorldBusyError ? 'busy' : 'none';
+      kept = error instanceof WorldBusyError ? 'busy' : error instanceof StoreLostError ? 'lost' : 'none';
       if (kept === 'none' && (error as { code?: string }).code !== 'unavailable') throw error;
       world = await Evermoon.open({ ...options, store: 'memory' });
     }

@@ -195,7 +195,7 @@ export function createWorldPanel(actions: Actions): WorldPanel {
       refresh();
     },
     committed({ version, bytes }) {
-      if (session?.kept !== 'busy' && session?.kept !== 'none') say('kept');
+      if (session?.kept === 'yes') say('kept');
       button.title = `Commit ${version}: ${size(bytes)} written`;
       refresh();
     },

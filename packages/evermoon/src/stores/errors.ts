@@ -18,6 +18,7 @@ export type StoreErrorCode =
   | 'not_a_store'
   | 'too_large'
   | 'gone'
+  | 'lost'
   | 'unavailable'
   | 'misuse'
   | 'io';
@@ -109,6 +110,25 @@ export class StoreGoneError extends StoreError {
   override name = 'StoreGoneError';
   constructor(world: string, options?: ErrorOptions) {
     super('gone', `the world "${world}" was deleted while it was open here. Import it from an export, or open it again to begin an empty one`, options);
+  }
+}
+
+/** The browser has lost the world, or its last commits: there was more than there is. */
+export class StoreLostError extends StoreError {
+  override name = 'StoreLostError';
+  constructor(
+    /** The world's name. */
+    readonly world: string,
+    /** The version that it has had at least. */
+    readonly had: number,
+    /** The version that is there; 0: nothing. */
+    readonly found: number,
+  ) {
+    const left = found === 0 ? 'there is nothing of it now' : `it is at version ${found} now`;
+    super(
+      'lost',
+      `the browser has lost the world "${world}": it has had version ${had}, and ${left}. Import it from an export, or open it with { ifLost: 'accept' } to go on with what is there`,
+    );
   }
 }
 

@@ -11,11 +11,13 @@
  * 3. Commits and leases of one store go one after the other.
  * 4. A connection may go away at any moment (`close`, `versionchange`, or anything throwing InvalidStateError). The operation is then
  *    made once more on a new connection. A commit can tell whether its first attempt has happened: the head has its nonce.
- * 5. Reopening never makes a database: a world that is gone is reported, not begun anew.
+ * 5. Reopening never makes a database: a world that is gone is reported, not begun anew. Nor is one begun, or gone on with, where a later
+ *    version is known to have been (`marker.ts`), unless whoever opens it says so.
  */
 import { checkCounters, checkKey, checkLimit, compare, keyName, keyNumber, neighbours, own, ownBatch } from './bytes.js';
 import { HEAD, Lost, META, RECORDS, classify, lose, openDatabase, transact, type Link, type Work } from './idb.js';
 import { WorldLock, busy } from './locks.js';
+import { Marker } from './marker.js';
 import {
   StoreClosedError,
   StoreConflictError,
@@ -24,6 +26,7 @@ import {
   StoreFencedError,
   StoreGoneError,
   StoreIoError,
+  StoreLostError,
   StoreMisuseError,
   StoreUnavailableError,
   type CommitOptions,
@@ -46,6 +49,16 @@ export interface IndexedDBOptions {
   IDBKeyRange?: typeof IDBKeyRange | undefined;
   locks?: LockManager | null | undefined;
   storage?: StorageManager | null | undefined;
+  /** Where is noted that a world was there. `null`: nowhere. */
+  caches?: CacheStorage | null | undefined;
+}
+
+export interface IndexedDBOpenOptions extends IndexedDBOptions {
+  /**
+   * When the browser has lost the world, or its last commits: `fail` with a `StoreLostError` (the default), or `accept` what is left, which may be
+   * nothing.
+   */
+  ifLost?: 'fail' | 'accept' | undefined;
 }
 
 /** What `meta` has under `head`. */
@@ -64,6 +77,9 @@ export class IndexedDBStore implements Store {
   readonly #ranges: typeof IDBKeyRange;
   readonly #storage: StorageManager | undefined;
   readonly #lock: WorldLock;
+  readonly #marker: Marker;
+  /** The version that the marker has. */
+  #marked = 0;
   #link: Link | undefined;
   #opening: Promise<Link> | undefined;
   /** The database was there once: from then on it is never made (invariant 5). */
@@ -83,14 +99,21 @@ export class IndexedDBStore implements Store {
     this.#storage = options.storage === null ? undefined : (options.storage ?? globalThis.navigator?.storage);
     const locks = options.locks === null ? undefined : (options.locks ?? globalThis.navigator?.locks);
     this.#lock = new WorldLock(name, lockName(name), locks);
+    this.#marker = new Marker(name, cachesOf(options));
   }
 
   /** Opens the world of this name, or begins an empty one. Reading needs no lease; writing does. */
-  static async open(name: string, options: IndexedDBOptions = {}): Promise<IndexedDBStore> {
+  static async open(name: string, options: IndexedDBOpenOptions = {}): Promise<IndexedDBStore> {
     checkName(name);
     const store = new IndexedDBStore(name, options);
     try {
-      await store.head();
+      // The note first: what another tab commits meanwhile is no loss.
+      store.#marked = await store.#marker.read();
+      const { version } = await store.head();
+      if (version < store.#marked) {
+        if (options.ifLost !== 'accept') throw new StoreLostError(name, store.#marked, version);
+        store.#marked = 0;
+      }
     } catch (error) {
       await store.close();
       throw error;
@@ -113,6 +136,7 @@ export class IndexedDBStore implements Store {
     const lock = new WorldLock(name, lockName(name), locks);
     await lock.hold(options.steal ? 'steal' : 'fail', undefined, () => {});
     try {
+      await new Marker(name, cachesOf(options)).remove();
       await new Promise<void>((resolve, reject) => {
         const request = factory.deleteDatabase(DATABASE_PREFIX + name);
         request.onsuccess = () => resolve();
@@ -138,15 +162,16 @@ export class IndexedDBStore implements Store {
       try {
         this.#check();
         if (this.#lock.lost) throw busy(this.name);
-        const epoch = await this.#try((link) =>
-          transact<number>(link, [META], 'readwrite', { durability: 'strict' }, (work) => {
+        const { epoch, version } = await this.#try((link) =>
+          transact<Head>(link, [META], 'readwrite', { durability: 'strict' }, (work) => {
             readHead(work, this.name, (head) => {
               head.epoch += 1;
               work.tx.objectStore(META).put(head, HEAD);
-              work.done(head.epoch);
+              work.done(head);
             });
           }),
         );
+        this.#mark(version);
         // A lease taken anew by its own holder ends the one before without a word.
         this.#lease = { epoch, onLost: options.onLost };
         return epoch;
@@ -236,7 +261,7 @@ export class IndexedDBStore implements Store {
     const durability = options.durability === 'relaxed' ? 'relaxed' : 'strict';
     return this.#write(async () => {
       try {
-        return await this.#try(
+        const version = await this.#try(
           (link, attempt) =>
             transact<number>(link, [RECORDS, META], 'readwrite', { durability }, (work) => {
               const { tx } = work;
@@ -267,6 +292,9 @@ export class IndexedDBStore implements Store {
             }),
           true,
         );
+        // The first one makes it a world that can be lost; later ones are noted by the next lease.
+        if (this.#marked === 0 && durability === 'strict') this.#mark(version);
+        return version;
       } catch (error) {
         if (error instanceof Happened) return expected + 1;
         if (error instanceof StoreFencedError) this.#lost(error);
@@ -330,6 +358,15 @@ export class IndexedDBStore implements Store {
     this.#link?.db.close();
     this.#link = undefined;
     this.#lock.release();
+  }
+
+  /** Notes that the world is there. Nobody waits for it but `close`. */
+  #mark(version: number): void {
+    if (version === this.#marked) return;
+    this.#marked = version;
+    const writing = this.#marker.write(version);
+    this.#running.add(writing);
+    void writing.then(() => this.#running.delete(writing));
   }
 
   #check(): void {
@@ -516,6 +553,16 @@ function groupNeighbours(keys: Uint8Array[]): { index: number; number: bigint | 
 
 function checkName(name: unknown): void {
   if (typeof name !== 'string' || name === '') throw new StoreMisuseError('a world needs a name: a string that is not empty');
+}
+
+function cachesOf(options: IndexedDBOptions): CacheStorage | undefined {
+  if (options.caches !== undefined) return options.caches ?? undefined;
+  try {
+    // Another factory's worlds are not the page's. And a frame that is sandboxed throws.
+    return options.indexedDB ? undefined : globalThis.caches;
+  } catch {
+    return undefined;
+  }
 }
 
 function lockName(world: string): string {

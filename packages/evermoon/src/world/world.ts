@@ -74,7 +74,7 @@ async function storeOf(options: types.WorldOptions): Promise<{ store: Store; our
     return { store: await FileStore.open(store.file), ours: true };
   }
   const memory = store === 'memory' || (store === undefined && typeof indexedDB === 'undefined');
-  return { store: memory ? new MemoryStore(undefined, name) : await IndexedDBStore.open(name), ours: true };
+  return { store: memory ? new MemoryStore(undefined, name) : await IndexedDBStore.open(name, { ifLost: options.ifLost }), ours: true };
 }
 
 /** The class `Evermoon`, whose file this one does not import. */
@@ -88,7 +88,8 @@ export async function openWorld(evermoon: Compiler, around: (core: Core) => Ever
 
 export async function importWorld(evermoon: Compiler, from: types.SnapshotSource, options: types.WorldOptions = {}): Promise<void> {
   const module = await evermoon.compile(options.wasm);
-  const { store, ours } = await storeOf(options);
+  // An import is what a lost world is to be mended with.
+  const { store, ours } = await storeOf({ ...options, ifLost: 'accept' });
   try {
     await importInto(instantiate(module, true), from, store, options.ifBusy ?? 'fail');
   } finally {

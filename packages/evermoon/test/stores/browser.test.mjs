@@ -162,11 +162,21 @@ test('the browser clears the site\'s data under an open world', () =>
       await store.commit(0, epoch, [{ kind: 'put', key: b('a'), value: b('one') }]);
     });
     const cdp = await browser.context.newCDPSession(page);
-    await cdp.send('Storage.clearDataForOrigin', { origin: new URL(server.url).origin, storageTypes: 'indexeddb' });
+    const clear = (storageTypes) => cdp.send('Storage.clearDataForOrigin', { origin: new URL(server.url).origin, storageTypes });
+    await clear('all');
     assert.equal(await page.evaluate(() => store.commit(1, epoch, []).then(() => 'saved', (e) => e.code)), 'gone');
     await page.evaluate(() => store.close());
     // Opening it again begins an empty one.
-    assert.deepEqual(await page.evaluate(async () => (await IndexedDBStore.open('cleared')).head()), { version: 0, epoch: 0 });
+    const again = () => page.evaluate(async () => (await IndexedDBStore.open('cleared')).head().then((head) => [head.version, head.epoch], (e) => e.code));
+    assert.deepEqual(await again(), [0, 0]);
+    // Of its databases alone, which nobody asks a browser for: that is a loss.
+    await page.evaluate(async () => {
+      const store = await IndexedDBStore.open('cleared');
+      await store.commit(0, await store.lease(), []);
+      await store.close();
+    });
+    await clear('indexeddb');
+    assert.equal(await page.evaluate(() => IndexedDBStore.open('cleared').catch((e) => e.code)), 'lost');
   }));
 
 test('a world of a newer layout is not touched', () =>
@@ -317,3 +327,26 @@ for (const locks of [true, false]) {
       assert.ok(results.some((r) => Object.keys(r.refused).length > 0), 'they did meet');
     }));
 }
+
+test('a database that Chromium has dropped is not begun anew without a word', () =>
+  withPage(async (page) => {
+    const told = await page.evaluate(async () => {
+      const visit = async (options) => {
+        const store = await IndexedDBStore.open('dropped', options);
+        const { version } = await store.head();
+        const epoch = await store.lease();
+        await store.commit(version, epoch, [{ kind: 'put', key: b('a'), value: b('b') }]);
+        await store.close();
+        return version;
+      };
+      const told = [await visit(), await visit()];
+      // As the browser does it: behind our back.
+      await new Promise((resolve) => (indexedDB.deleteDatabase('evermoon:dropped').onsuccess = resolve));
+      told.push(await visit().catch((error) => [error.name, error.had, error.found]));
+      told.push(await visit({ ifLost: 'accept' }), await visit());
+      await IndexedDBStore.delete('dropped');
+      told.push(await visit());
+      return told;
+    });
+    assert.deepEqual(told, [0, 1, ['StoreLostError', 1, 0], 0, 1, 0]);
+  }));

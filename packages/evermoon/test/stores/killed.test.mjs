@@ -1,6 +1,6 @@
 // Chromium killed with SIGKILL while it commits, again and again: what was acknowledged is there, whole.
 import assert from 'node:assert/strict';
-import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
@@ -36,7 +36,7 @@ test(`killing Chromium ${rounds} times`, async (t) => {
       const browser = spawnBrowser(folder, `${server.url}test/stores/killed.html`);
       try {
         const before = acked;
-        const { version, epoch, wrong } = await told;
+        const { version, epoch, wrong } = await told.catch((error) => assert.fail(`round ${round}, with ${before} acknowledged: ${error.message}\n${lookAround(folder)}`));
         assert.deepEqual(wrong, [], `round ${round}: whole`);
         if (version < before) assert.fail(`round ${round}: version ${version} and epoch ${epoch}, but ${before} was acknowledged\n${lookAround(folder)}`);
         assert.equal(epoch, round + 1, 'each lease has lasted');
@@ -45,6 +45,11 @@ test(`killing Chromium ${rounds} times`, async (t) => {
       } finally {
         await browser.kill();
       }
+      // As the kill has left it, before the next browser looks at it.
+      const data = join(folder, 'Default/IndexedDB');
+      const kept = join(folder, 'as-killed');
+      rmSync(kept, { recursive: true, force: true });
+      if (existsSync(data)) cpSync(data, join(kept, 'IndexedDB'), { recursive: true, preserveTimestamps: true });
     }
     t.diagnostic(`${acked} commits acknowledged; ${during} of ${rounds} kills while committing`);
     assert.ok(during >= rounds / 2, 'it was killed while it committed');
@@ -54,7 +59,7 @@ test(`killing Chromium ${rounds} times`, async (t) => {
   }
 });
 
-/** What is left of the data on the disk, and what Chromium says of it. */
+/** What is left of the data on the disk, what there was after the kill (`as-killed`), and what Chromium says of it. */
 function lookAround(folder) {
   const files = readdirSync(folder, { recursive: true }).filter((name) => /IndexedDB|WebStorage|Local Storage/.test(name));
   const sizes = files.map((name) => {
