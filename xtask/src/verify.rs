@@ -164,7 +164,7 @@ pub fn test(given: &[String]) -> Result<bool> {
         );
     }
     if wants("page") {
-        page(&mut tally);
+        page(&mut tally, args.option("bin"));
     }
     println!();
     Ok(tally.close())
@@ -186,11 +186,11 @@ fn package(tally: &mut Tally) {
     npm_step(tally, "strict types of the package", || {
         packages::type_check(packages::PACKAGE)
     });
-    npm_tests(tally, packages::PACKAGE, None);
+    npm_tests(tally, packages::PACKAGE, &[]);
 }
 
 /// The page: types and build, then its tests in a browser.
-fn page(tally: &mut Tally) {
+fn page(tally: &mut Tally, binary: Option<&str>) {
     if !installed(tally, packages::PAGE) {
         return;
     }
@@ -199,11 +199,18 @@ fn page(tally: &mut Tally) {
         npm.args(["run", "--silent", "build"]);
         Ok(npm)
     });
-    match tools::chromium() {
-        Ok(browser) => npm_tests(tally, packages::PAGE, Some(&browser)),
+    // Worlds go from the native command to the page and back.
+    let needs = tools::chromium()
+        .and_then(|browser| Ok((browser, workspace::binary(binary, Profile::Dev)?)));
+    match needs {
+        Ok((browser, native)) => npm_tests(
+            tally,
+            packages::PAGE,
+            &[("CHROMIUM", &browser), ("EVERMOON", &native)],
+        ),
         Err(error) => tally.skip(
             "the page's tests",
-            &format!("no Chromium, and it cannot be installed: {error:#}"),
+            &format!("no Chromium, and it cannot be installed, or no command: {error:#}"),
         ),
     }
 }
@@ -228,13 +235,11 @@ fn npm_step(tally: &mut Tally, name: &str, command: impl FnOnce() -> Result<Comm
 }
 
 /// A package's `npm test`, counted test by test.
-fn npm_tests(tally: &mut Tally, package: &str, browser: Option<&std::path::Path>) {
+fn npm_tests(tally: &mut Tally, package: &str, environment: &[(&str, &std::path::Path)]) {
     let name = format!("npm test in {package}");
     match packages::npm(package) {
         Ok(mut npm) => {
-            if let Some(browser) = browser {
-                npm.env("CHROMIUM", browser);
-            }
+            npm.envs(environment.iter().copied());
             counted(tally, &name, npm.args(["test", "--silent"]));
         }
         Err(error) => tally.record(&name, Default::default(), Err(format!("{error:#}"))),
