@@ -58,7 +58,10 @@ pub fn bench(given: &[String]) -> Result<bool> {
         return bench_wasm::bench(&args, &programs(&args)?);
     }
     if args.has("worlds") {
-        return worlds(&args);
+        return match args.has("chromium") {
+            true => bench_wasm::worlds(&args),
+            false => worlds(&args),
+        };
     }
     let ours = workspace::binary(args.option("bin"), Profile::Release)?;
     let runs = args.number("runs", 5)?.max(1);

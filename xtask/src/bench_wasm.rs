@@ -16,16 +16,61 @@ use crate::{build_wasm, packages};
 
 /// Rounds of the programs, when `--runs` does not say.
 const ROUNDS: usize = 3;
+/// The size of the large world, when no word says so.
+const MEGABYTES: u64 = 100;
 
 /// `cargo xtask bench --wasm [names] [--runs N] [--no-speed] [--no-build] [--fengari] [--chromium] [--module PATH]`: `--module` is another build of
 /// ours to measure in the same run, `--no-build` takes the package as it is, `--fengari` takes its time, `--chromium` measures in a page.
 pub fn bench(args: &Args, programs: &[PathBuf]) -> Result<bool> {
+    let Some((node, dir, package)) = prepare(args)? else {
+        return Ok(false);
+    };
+    let plan = plan(args, programs, &package)?;
+    let script = if args.has("chromium") {
+        "chromium.mjs"
+    } else {
+        "measure.mjs"
+    };
+    measure(Command::new(node).current_dir(&dir).arg(script).arg(plan))
+}
+
+/// `cargo xtask bench --worlds --chromium [MEGABYTES] [--no-build]`: what worlds cost in a page and in Node.
+pub fn worlds(args: &Args) -> Result<bool> {
+    let Some((node, dir, package)) = prepare(args)? else {
+        return Ok(false);
+    };
+    let megabytes = match args.words.first() {
+        Some(word) => word.parse().context("megabytes are a number")?,
+        None => MEGABYTES,
+    };
+    let plan = format!(
+        r#"{{"package": {}, "chromium": {}, "megabytes": {megabytes}}}"#,
+        quoted(&package.display().to_string()),
+        quoted(&tools::chromium()?.display().to_string()),
+    );
+    measure(
+        Command::new(node)
+            .current_dir(&dir)
+            .arg("worlds.mjs")
+            .arg(plan),
+    )
+}
+
+fn measure(command: &mut Command) -> Result<bool> {
+    let status = command
+        .status()
+        .with_context(|| format!("cannot run {}", shown(command)))?;
+    Ok(status.success())
+}
+
+/// Node, the directory with the scripts and what they need from npm, and the package, built; `None` when that could not be.
+fn prepare(args: &Args) -> Result<Option<(PathBuf, PathBuf, PathBuf)>> {
     let node = need(&tools::NODE)?;
     let npm = on_path("npm").context("'npm' is not on PATH (it fetches the other engines)")?;
     let package = root().join("packages/evermoon");
     if !args.has("no-build") {
         if !build_wasm::build_wasm(&[])? {
-            return Ok(false);
+            return Ok(None);
         }
         packages::install(packages::PACKAGE)?;
         packages::build(packages::PACKAGE)?;
@@ -39,18 +84,7 @@ pub fn bench(args: &Args, programs: &[PathBuf]) -> Result<bool> {
         let install = ["install", "--no-audit", "--no-fund", "--loglevel=error"];
         workspace::run(Command::new(&npm).current_dir(&dir).args(install))?;
     }
-    let plan = plan(args, programs, &package)?;
-    let script = if args.has("chromium") {
-        "chromium.mjs"
-    } else {
-        "measure.mjs"
-    };
-    let mut measure = Command::new(node);
-    measure.current_dir(&dir).arg(script).arg(plan);
-    let status = measure
-        .status()
-        .with_context(|| format!("cannot run {}", shown(&measure)))?;
-    Ok(status.success())
+    Ok(Some((node, dir, package)))
 }
 
 /// What the scripts are to do, as JSON.

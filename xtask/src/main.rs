@@ -64,7 +64,7 @@ const VERBS: [Verb; 14] = [
     ),
     (
         "bench",
-        "speed against lua5.4 and LuaJIT [names] [--runs N] [--memory | --start | --compile | --worlds | --wasm [--no-speed] [--fengari] [--chromium]]",
+        "speed against lua5.4 and LuaJIT [names] [--runs N] [--memory | --start | --compile | --worlds [--chromium] | --wasm [--no-speed] [--fengari] [--chromium]]",
         bench::bench,
     ),
     (

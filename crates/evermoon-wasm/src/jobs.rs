@@ -4,7 +4,8 @@
 //! SAFETY of the file: as in `abi.rs`: one thread, no calls back, so the table of jobs is never borrowed twice.
 
 use crate::abi::{engine, range};
-use crate::world::{Records, put_entry, put_writes};
+use crate::pieces::Pieces;
+use crate::world::{put_entry, put_writes};
 use evermoon::persist::care::{Walk, Walked, is_garbage};
 use evermoon::persist::snapshot::{Exporter, Importer, Step};
 use evermoon::persist::{Fetch, LoadError, Scanned, Source, key};
@@ -29,7 +30,7 @@ enum Work {
 
 struct Job {
     work: Work,
-    records: Records,
+    records: Pieces,
     output: Vec<u8>,
 }
 
@@ -57,7 +58,7 @@ pub extern "C" fn em_job_new(kind: u32) -> u32 {
     };
     let new = Job {
         work,
-        records: Records::default(),
+        records: Pieces::default(),
         output: Vec::new(),
     };
     let all = jobs();
@@ -156,7 +157,7 @@ pub extern "C" fn em_job_garbage(number: u32, user: u32, address: u32, len: u32)
         return status::FAILED;
     };
     job.output.clear();
-    let mut keys = Records::default();
+    let mut keys = Pieces::default();
     if !keys.supply(flat) {
         return status::FAILED;
     }
@@ -172,7 +173,7 @@ pub extern "C" fn em_job_garbage(number: u32, user: u32, address: u32, len: u32)
 
 /// Records, and the keys that were looked for in vain.
 struct Noted<'a> {
-    records: &'a mut Records,
+    records: &'a mut Pieces,
     wanted: Vec<Vec<u8>>,
 }
 
@@ -185,7 +186,7 @@ impl Source for Noted<'_> {
         found
     }
     fn scan(&mut self, from: &[u8], to: &[u8], limit: usize) -> Scanned {
-        self.records.scan(from, to, limit, false)
+        self.records.scan(from, to, limit)
     }
 }
 

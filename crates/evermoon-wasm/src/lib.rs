@@ -13,6 +13,8 @@ pub mod engine;
 pub mod jobs;
 #[cfg(not(feature = "legacy"))]
 pub mod memory;
+#[cfg(not(feature = "legacy"))]
+mod pieces;
 mod range;
 pub mod seed;
 #[cfg(not(feature = "legacy"))]

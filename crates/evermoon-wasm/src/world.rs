@@ -14,7 +14,7 @@ use crate::abi::{engine, range};
 use crate::engine::{Engine, status};
 use crate::slot::{Refusal, Slot, kind, pack};
 use evermoon::heap::value::Value;
-use evermoon::persist::{Backing, Delta, Fetch, LoadError, Scanned, Source, Write};
+use evermoon::persist::{Backing, Delta, Fetch, LoadError, Scanned, Write};
 use evermoon::stdlib;
 use evermoon::vm::{Throw, Vm};
 use std::cell::RefCell;
@@ -26,7 +26,7 @@ use std::rc::Rc;
 const RECORDS_MAX: usize = 16 << 20;
 
 /// Records by key; `None` for what the store does not have.
-type Map = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
+pub(crate) type Map = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
 
 /// The bit in a key's length that makes an entry a range of keys, from its key (inclusive) to its value (exclusive).
 const RANGE: u32 = 1 << 31;
@@ -34,7 +34,9 @@ const RANGE: u32 = 1 << 31;
 const REVERSE: u32 = 1 << 31;
 
 /// An inclusive and an exclusive bound.
-type Range = (Vec<u8>, Vec<u8>);
+pub(crate) type Range = (Vec<u8>, Vec<u8>);
+/// A range that is wanted: how many entries, and from which end.
+pub(crate) type Wanted = (Range, u32);
 
 /// What the host has supplied.
 #[derive(Default)]
@@ -45,14 +47,56 @@ pub struct Records {
     /// Ranges of which everything that the store has is in `map`; none touches another.
     known: Vec<Range>,
     /// A range that is wanted, and how.
-    scan: Option<(Range, u32)>,
+    scan: Option<Wanted>,
     /// Of the commit under way: what it writes, and the ranges that it empties before.
     in_flight: Option<Map>,
     emptied: Vec<Range>,
 }
 
-fn has((from, to): &Range, key: &[u8]) -> bool {
+pub(crate) fn has((from, to): &Range, key: &[u8]) -> bool {
     &from[..] <= key && key < &to[..]
+}
+
+/// The first (last) entries of a map that has values for all.
+pub(crate) fn first_of(mut map: Map, limit: usize, reverse: bool) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let mut found = Vec::new();
+    while found.len() < limit {
+        let next = if reverse {
+            map.pop_last()
+        } else {
+            map.pop_first()
+        };
+        match next {
+            Some((key, value)) => found.extend(value.map(|value| (key, value))),
+            None => break,
+        }
+    }
+    found
+}
+
+/// Adds a range to those that are known; none of them touches another.
+pub(crate) fn know(known: &mut Vec<Range>, mut range: Range) {
+    if range.0 >= range.1 {
+        return;
+    }
+    known.retain(|other| {
+        let apart = other.1 < range.0 || range.1 < other.0;
+        if !apart {
+            range.0 = range.0.as_slice().min(&other.0).to_vec();
+            range.1 = range.1.as_slice().max(&other.1).to_vec();
+        }
+        apart
+    });
+    known.push(range);
+}
+
+/// A wanted range in the list of what is wanted.
+pub(crate) fn put_range(out: &mut Vec<u8>, ((from, to), how): Wanted) {
+    out.extend_from_slice(&(from.len() as u32 | RANGE).to_le_bytes());
+    out.extend_from_slice(&(to.len() as u32 + 4).to_le_bytes());
+    out.extend_from_slice(&from);
+    out.extend_from_slice(&how.to_le_bytes());
+    out.extend_from_slice(&to);
 }
 
 fn size(key: &[u8], value: Option<&Vec<u8>>) -> usize {
@@ -117,9 +161,9 @@ impl Records {
         limit: usize,
         reverse: bool,
     ) -> Vec<(Vec<u8>, Vec<u8>)> {
-        let mut found = Vec::new();
+        let mut found = Map::new();
         if low >= high {
-            return found;
+            return Vec::new();
         }
         let own = self.in_flight.as_ref();
         for map in [Some(&self.map), own].into_iter().flatten() {
@@ -135,45 +179,13 @@ impl Records {
             {
                 let hidden = !is_own
                     && (own.is_some_and(|own| own.contains_key(key)) || self.is_emptied(key));
-                if let (Some(value), false) = (value, hidden) {
-                    found.push((key.clone(), value.clone()));
+                if value.is_some() && !hidden {
+                    found.insert(key.clone(), value.clone());
                     left -= 1;
                 }
             }
         }
-        found.sort_unstable();
-        if reverse {
-            found.reverse();
-        }
-        found.truncate(limit);
-        found
-    }
-
-    /// Everything that the store has in this range is here.
-    fn know(&mut self, mut range: Range) {
-        if range.0 >= range.1 {
-            return;
-        }
-        self.known.retain(|other| {
-            let apart = other.1 < range.0 || range.1 < other.0;
-            if !apart {
-                range.0 = range.0.as_slice().min(&other.0).to_vec();
-                range.1 = range.1.as_slice().max(&other.1).to_vec();
-            }
-            apart
-        });
-        self.known.push(range);
-    }
-
-    /// Writes the wanted range, if there is one, behind wanted keys.
-    pub fn put_wanted(&mut self, out: &mut Vec<u8>) {
-        if let Some(((from, to), how)) = self.scan.take() {
-            out.extend_from_slice(&(from.len() as u32 | RANGE).to_le_bytes());
-            out.extend_from_slice(&(to.len() as u32 + 4).to_le_bytes());
-            out.extend_from_slice(&from);
-            out.extend_from_slice(&how.to_le_bytes());
-            out.extend_from_slice(&to);
-        }
+        first_of(found, limit, reverse)
     }
 
     fn set(&mut self, key: Vec<u8>, value: Option<Vec<u8>>) {
@@ -190,6 +202,13 @@ impl Records {
         }
     }
 
+    /// Writes the wanted range, if there is one, behind wanted keys.
+    pub fn put_wanted(&mut self, out: &mut Vec<u8>) {
+        if let Some(wanted) = self.scan.take() {
+            put_range(out, wanted);
+        }
+    }
+
     /// Takes entries of the form [`put_entry`]; false if they are not whole.
     pub fn supply(&mut self, mut flat: &[u8]) -> bool {
         while !flat.is_empty() {
@@ -198,17 +217,13 @@ impl Records {
             };
             let (key, value) = (key.to_vec(), value.map(<[u8]>::to_vec));
             match (is_range, value) {
-                (true, Some(to)) => self.know((key, to)),
+                (true, Some(to)) => know(&mut self.known, (key, to)),
                 (true, None) => return false,
                 (false, value) => self.set(key, value),
             }
             flat = rest;
         }
         true
-    }
-
-    pub fn keys(&self) -> impl Iterator<Item = &Vec<u8>> {
-        self.map.keys()
     }
 
     /// Drops what can be had again, if there is much.
@@ -270,7 +285,7 @@ pub fn put_entry(out: &mut Vec<u8>, key: &[u8], value: Option<&[u8]>) {
 
 /// Whether it is a range, its key, its value, what follows.
 #[allow(clippy::type_complexity)]
-fn take_entry(flat: &[u8]) -> Option<(bool, &[u8], Option<&[u8]>, &[u8])> {
+pub(crate) fn take_entry(flat: &[u8]) -> Option<(bool, &[u8], Option<&[u8]>, &[u8])> {
     let (key, rest) = flat.split_first_chunk::<4>()?;
     let (value, rest) = rest.split_first_chunk::<4>()?;
     let key = u32::from_le_bytes(*key);
@@ -299,15 +314,6 @@ pub fn put_writes(out: &mut Vec<u8>, delta: &Delta) {
 }
 
 struct Supplied(Rc<RefCell<Records>>);
-
-impl Source for Records {
-    fn get(&mut self, key: &[u8]) -> Fetch {
-        Records::get(self, key)
-    }
-    fn scan(&mut self, from: &[u8], to: &[u8], limit: usize) -> Scanned {
-        Records::scan(self, from, to, limit, false)
-    }
-}
 
 impl Backing for Supplied {
     fn get(&mut self, key: &[u8]) -> Fetch {

@@ -19,6 +19,7 @@ function example(id: string, title: string, about: string, fuel?: number): Examp
 export const examples: readonly Example[] = [
   example('hello', 'Hello, moon', 'Print, and return a table to open'),
   example('coroutines', 'Closures and coroutines', 'Generators, yielding from anywhere'),
+  example('stays', 'What stays', 'Reload the page, and run it again'),
   example('await', 'Await, anywhere', 'Promises inside sort and __index'),
   example('orbits', 'Orbits', 'Draw each frame; steer it live'),
   example('counters', 'Live counters', 'Figures that change as it runs'),

@@ -28,6 +28,10 @@ export class OutputView {
 
   constructor(element: HTMLElement) {
     this.#element = element;
+    // What was in sight at the end stays so when the pane becomes smaller.
+    let atEnd = true;
+    element.addEventListener('scroll', () => (atEnd = this.#atEnd), { passive: true });
+    new ResizeObserver(() => atEnd && this.#scroll()).observe(element);
   }
 
   clear(): void {

@@ -4,15 +4,14 @@ import { WorldError } from '../stores/errors.js';
 import type { Instance } from '../instance.js';
 import type { Store, Write } from '../stores/types.js';
 import type { SnapshotProgress, SnapshotSource } from '../types.js';
-import { behind, entriesOf, flatten, lend, readFirst, readNear, wantedOf, writesOf, type Wanted } from './supply.js';
+import { Ahead } from './ahead.js';
+import { behind, entriesOf, flatten, lend, wantedOf, writesOf, type Wanted } from './supply.js';
 
 export const enum Kind { Export = 0, Import = 1, Check = 2, Mark = 3 }
 const enum Stop { Done = 0, More = 1, Wait = 2, Failed = 3 }
 
 type OnProgress = ((progress: SnapshotProgress) => void) | undefined;
 
-/** Bytes of a store that are read ahead. */
-const AT_ONCE = 8 << 20;
 /** Bytes of writes in one commit of an import. */
 const PORTION = 8 << 20;
 
@@ -73,12 +72,12 @@ class Job {
 async function read<T>(module: Instance, store: Store, kind: Kind, onProgress: OnProgress, take: (output: Uint8Array) => void, end: (job: Job) => Promise<T> | T): Promise<T> {
   const job = new Job(module, kind, onProgress);
   try {
-    job.supply(flatten(await readFirst(store, Infinity, AT_ONCE)));
+    const ahead = new Ahead(store);
     let turn = performance.now();
     for (;;) {
       const { done, output, wanted } = job.step();
       if (output.length > 0) take(output);
-      if (wanted) job.supply(flatten(await readNear(store, wanted)));
+      if (wanted) job.supply(flatten(await ahead.read(wanted)));
       if (done) return await end(job);
       if (performance.now() - turn > 8) {
         await new Promise((resolve) => setTimeout(resolve));
@@ -162,20 +161,27 @@ export async function importInto(module: Instance, from: SnapshotSource, store: 
   // What an interrupted import has left goes first.
   let writes: Write[] = [{ kind: 'deleteRange', from: Uint8Array.of() }];
   let bytes = 0;
+  // The store writes one portion while the next is read.
+  let before: Promise<number> = Promise.resolve(version);
   try {
     for await (const chunk of input) {
       const output = job.supply(chunk);
       writes.push(...writesOf(output));
       bytes += output.length;
       if (bytes > PORTION) {
-        version = await store.commit(version, epoch, writes, { durability: 'relaxed' });
+        await before;
+        before = store.commit(version++, epoch, writes, { durability: 'relaxed' });
+        before.catch(() => {});
         writes = [];
         bytes = 0;
       }
     }
     for (const write of writesOf(job.step().output)) writes.push(write);
+    await before;
     await store.commit(version, epoch, writes);
   } finally {
+    // Nothing is written any more when this has failed.
+    await before.catch(() => {});
     job.free();
   }
 }
