@@ -23,9 +23,10 @@ const DEBIAN_RUSTC: &str = "/usr/bin/rustc";
 const DEBIAN_CARGO: &str = "/usr/bin/cargo";
 const DEBIAN_SOURCE: &str = "/usr/lib/rustlib/src/rust/library/std";
 
-/// What a profile cannot say: a call is inlined only where that makes the code hardly larger. Functions with `#[inline]` are not asked; the same for
-/// them (`-inlinehint-threshold=20`) takes another 70 KB and a sixth of the speed (`docs/size.md`).
-const SMALL: &str = "-Cllvm-args=-inline-threshold=10";
+/// What a profile cannot say (`docs/size.md` has the measurements). Everything is built for size but what says `optimize(speed)`, which is an
+/// unstable attribute and waits for this `cfg`. There, a call is inlined where that makes the code hardly larger; functions with `#[inline]` are
+/// not asked. And a panic is a trap: nobody reads where it was.
+const SMALL: &str = "--cfg evermoon_small -Cllvm-args=-inline-threshold=10 -Zlocation-detail=none";
 /// A panic is a trap and needs neither words nor places; for a standard library that is built with us.
 const MUTE_PANICS: &str = "-Zunstable-options -Cpanic=immediate-abort";
 
@@ -56,11 +57,9 @@ pub fn build(package: &str, features: &[&str]) -> Result<PathBuf> {
         Toolchain::Debian { linker } => {
             let mut command = Command::new(DEBIAN_CARGO);
             command.current_dir(workspace::root());
-            // A stable compiler that is asked for -Zbuild-std. The variables that rustup's cargo has set for us would
+            // The variables that rustup's cargo has set for us would
             // lead Debian's back to rustup's compiler.
-            command
-                .env("RUSTC", DEBIAN_RUSTC)
-                .env("RUSTC_BOOTSTRAP", "1");
+            command.env("RUSTC", DEBIAN_RUSTC);
             command
                 .env_remove("RUSTUP_TOOLCHAIN")
                 .env_remove("CARGO")
@@ -80,6 +79,8 @@ pub fn build(package: &str, features: &[&str]) -> Result<PathBuf> {
         "--package",
         package,
     ]);
+    // A stable compiler that is asked for unstable flags: those above, and Debian's for -Zbuild-std.
+    command.env("RUSTC_BOOTSTRAP", "1");
     // Nothing of this machine in the module: the same bytes wherever it is built.
     let root = workspace::root();
     flags.push(format!("--remap-path-prefix={}=.", root.display()));

@@ -18,7 +18,7 @@ use evermoon::heap::object::Gc;
 use evermoon::heap::table::Table;
 use evermoon::heap::value::Value;
 use evermoon::stdlib::load::{self, Mode};
-use evermoon::vm::Throw;
+use evermoon::vm::Thrown;
 use evermoon::vm::task::{Answer, Stage};
 
 /// Version of this interface; raised when something here changes its meaning. Additions do not count.
@@ -492,7 +492,7 @@ pub extern "C" fn em_raw_entries(number: u32, handle: u32, count: u32) -> u32 {
                         key = next;
                     }
                     Ok(None) => break,
-                    Err(Throw::Fault) => return Err(Refusal::Fault),
+                    Err(_) if e.vm.thrown() == Thrown::Fault => return Err(Refusal::Fault),
                     Err(_) => return Err(Refusal::Misuse("the key is not in the table")),
                 }
             }
@@ -513,7 +513,7 @@ pub extern "C" fn em_raw_len(number: u32, handle: u32) -> f64 {
         Ok(v) => match (v.as_table(), v.as_str()) {
             (Some(t), _) => match e.vm.raw_length(t) {
                 Ok(border) => border as f64,
-                Err(Throw::Fault) => -4.0,
+                Err(_) if e.vm.thrown() == Thrown::Fault => -4.0,
                 Err(_) => -1.0,
             },
             (_, Some(s)) => s.as_bytes().len() as f64,
@@ -534,7 +534,7 @@ pub extern "C" fn em_table_shape(number: u32, handle: u32) -> f64 {
     loop {
         let next = match e.vm.raw_next(t, key, &mut hint) {
             Ok(Some((next, _))) => next,
-            Err(Throw::Fault) => return -4.0,
+            Err(_) if e.vm.thrown() == Thrown::Fault => return -4.0,
             _ => break,
         };
         count += 1;

@@ -16,7 +16,7 @@ use evermoon::ordered::Map;
 use evermoon::stdlib;
 use evermoon::vm::host::Host;
 use evermoon::vm::task::Stage;
-use evermoon::vm::{Act, Exit, Handle, Limits, NativeResult, Throw, Vm};
+use evermoon::vm::{Act, Exit, Handle, Limits, NativeResult, Throw, Thrown, Vm};
 use std::cell::RefCell;
 use std::rc::Rc;
 
@@ -169,7 +169,7 @@ fn release(vm: &mut Vm) -> NativeResult {
             }
         }
     }
-    Ok(Act::Return(0))
+    Ok(Act::returning(0))
 }
 
 /// A table that is kept by a handle, for the engine's life.
@@ -243,16 +243,28 @@ impl Engine {
     #[cold]
     pub fn refuse(&mut self, refusal: Refusal) -> u32 {
         self.mailbox.count = 0;
-        match refusal {
+        match self.settled(refusal) {
             Refusal::Misuse(message) => {
                 self.message = message.into();
                 self.publish(status::MISUSE)
             }
-            Refusal::Memory => {
+            Refusal::Memory | Refusal::Raised => {
                 self.message = "not enough memory".into();
                 self.publish(status::MEMORY)
             }
             Refusal::Fault => self.publish(status::FAULT),
+        }
+    }
+
+    /// What was raised, told.
+    fn settled(&self, refusal: Refusal) -> Refusal {
+        match refusal {
+            Refusal::Raised => match self.vm.thrown() {
+                Thrown::Memory => Refusal::Memory,
+                Thrown::Fault => Refusal::Fault,
+                _ => Refusal::Misuse("a value is too large, or not one that this table can have"),
+            },
+            told => told,
         }
     }
 
@@ -299,6 +311,19 @@ impl Engine {
         count: usize,
         mut act: impl FnMut(&mut Engine, &[Value]) -> Result<R, Refusal>,
     ) -> Result<R, Refusal> {
+        let mut made = None;
+        self.gather(count, &mut |e, values| {
+            made = Some(act(e, values)?);
+            Ok(())
+        })?;
+        made.ok_or(Refusal::Misuse("nothing was made"))
+    }
+
+    fn gather(
+        &mut self,
+        count: usize,
+        act: &mut dyn FnMut(&mut Engine, &[Value]) -> Result<(), Refusal>,
+    ) -> Result<(), Refusal> {
         if count > self.slots.len() {
             return Err(Refusal::Misuse("more slots are named than there are"));
         }
@@ -321,7 +346,7 @@ impl Engine {
             }
             let done = done.and_then(|()| act(self, &values));
             self.values = values;
-            match done {
+            match done.map_err(|refusal| self.settled(refusal)) {
                 Err(Refusal::Memory) if !retried => {
                     retried = true;
                     self.collect_before_retry(count)?;

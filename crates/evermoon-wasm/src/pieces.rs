@@ -174,7 +174,7 @@ impl Source for Pieces {
                 found.insert(key.to_vec(), value.map(<[u8]>::to_vec));
             }
         }
-        let found = first_of(found, limit, false);
+        let found = first_of(&found, limit, false);
         if found.len() == limit || high == to {
             return Scanned::Entries(found);
         }

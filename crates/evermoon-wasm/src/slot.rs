@@ -70,15 +70,13 @@ pub enum Refusal {
     Memory,
     /// Records are wanted; it is to be done again then.
     Fault,
+    /// The engine has raised an error, and knows of which kind.
+    Raised,
 }
 
 impl From<Throw> for Refusal {
-    fn from(throw: Throw) -> Self {
-        match throw {
-            Throw::Memory(_) => Refusal::Memory,
-            Throw::Fault => Refusal::Fault,
-            _ => Refusal::Misuse("a value is too large, or not one that this table can have"),
-        }
+    fn from(_: Throw) -> Self {
+        Refusal::Raised
     }
 }
 

@@ -14,19 +14,18 @@ use crate::abi::{engine, range};
 use crate::engine::{Engine, status};
 use crate::slot::{Refusal, Slot, kind, pack};
 use evermoon::heap::value::Value;
+use evermoon::ordered;
 use evermoon::persist::{Backing, Delta, Fetch, LoadError, Scanned, Write};
 use evermoon::stdlib;
 use evermoon::vm::{Throw, Vm};
 use std::cell::RefCell;
-use std::collections::BTreeMap;
-use std::ops::Bound;
 use std::rc::Rc;
 
 /// Bytes of records beyond which those of an incomplete world are dropped.
 const RECORDS_MAX: usize = 16 << 20;
 
 /// Records by key; `None` for what the store does not have.
-pub(crate) type Map = BTreeMap<Vec<u8>, Option<Vec<u8>>>;
+pub(crate) type Map = ordered::Map<Vec<u8>, Option<Vec<u8>>>;
 
 /// The bit in a key's length that makes an entry a range of keys, from its key (inclusive) to its value (exclusive).
 const RANGE: u32 = 1 << 31;
@@ -58,18 +57,17 @@ pub(crate) fn has((from, to): &Range, key: &[u8]) -> bool {
 }
 
 /// The first (last) entries of a map that has values for all.
-pub(crate) fn first_of(mut map: Map, limit: usize, reverse: bool) -> Vec<(Vec<u8>, Vec<u8>)> {
+pub(crate) fn first_of(map: &Map, limit: usize, reverse: bool) -> Vec<(Vec<u8>, Vec<u8>)> {
     let mut found = Vec::new();
-    while found.len() < limit {
-        let next = if reverse {
-            map.pop_last()
+    let mut items = map.iter();
+    while found.len() < limit
+        && let Some((key, value)) = if reverse {
+            items.next_back()
         } else {
-            map.pop_first()
-        };
-        match next {
-            Some((key, value)) => found.extend(value.map(|value| (key, value))),
-            None => break,
+            items.next()
         }
+    {
+        found.extend(value.as_ref().map(|value| (key.clone(), value.clone())));
     }
     found
 }
@@ -168,7 +166,7 @@ impl Records {
         let own = self.in_flight.as_ref();
         for map in [Some(&self.map), own].into_iter().flatten() {
             let is_own = own.is_some_and(|own| std::ptr::eq(own, map));
-            let mut range = map.range::<[u8], _>((Bound::Included(low), Bound::Excluded(high)));
+            let mut range = map.range(low, Some(high));
             let mut left = limit;
             while left > 0
                 && let Some((key, value)) = if reverse {
@@ -185,7 +183,7 @@ impl Records {
                 }
             }
         }
-        first_of(found, limit, reverse)
+        first_of(&found, limit, reverse)
     }
 
     fn set(&mut self, key: Vec<u8>, value: Option<Vec<u8>>) {
@@ -247,7 +245,7 @@ impl Records {
                     map.insert(key.clone(), None);
                 }
                 Write::DeleteRange(from, to) => {
-                    let known = self.map.range(from.clone()..to.clone());
+                    let known = self.map.range(&from[..], Some(&to[..]));
                     for key in known.map(|(key, _)| key.clone()).collect::<Vec<_>>() {
                         map.insert(key, None);
                     }
@@ -260,7 +258,7 @@ impl Records {
 
     fn committed(&mut self) {
         self.emptied.clear();
-        for (key, value) in self.in_flight.take().unwrap_or_default() {
+        for (key, value) in self.in_flight.take().unwrap_or_default().into_items() {
             if self.is_known(&key) {
                 self.set(key, value);
             } else {

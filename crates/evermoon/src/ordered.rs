@@ -54,6 +54,14 @@ impl Order {
         }
     }
 
+    /// The place itself, or the beginning of the next part if it is the end of its own.
+    fn normal(&self, (part, at): Place) -> Place {
+        match self.parts.get(part) {
+            Some(numbers) if at == numbers.len() => (part + 1, 0),
+            _ => (part, at),
+        }
+    }
+
     fn remove(&mut self, (part, at): Place) -> u32 {
         let number = self.parts[part].remove(at);
         if self.parts[part].is_empty() {
@@ -61,6 +69,66 @@ impl Order {
         }
         number
     }
+}
+
+/// Item numbers between two places.
+struct Numbers<'a> {
+    order: &'a Order,
+    front: Place,
+    back: Place,
+}
+
+impl Iterator for Numbers<'_> {
+    type Item = u32;
+
+    fn next(&mut self) -> Option<u32> {
+        if self.front >= self.back {
+            return None;
+        }
+        let (part, at) = self.front;
+        self.front = self.order.normal((part, at + 1));
+        Some(self.order.parts[part][at])
+    }
+}
+
+impl DoubleEndedIterator for Numbers<'_> {
+    fn next_back(&mut self) -> Option<u32> {
+        if self.front >= self.back {
+            return None;
+        }
+        let (part, at) = match self.back {
+            (part, 0) => (part - 1, self.order.parts[part - 1].len() - 1),
+            (part, at) => (part, at - 1),
+        };
+        self.back = (part, at);
+        Some(self.order.parts[part][at])
+    }
+}
+
+/// The numbers below `keys.len()` in the order of their keys; of equal keys the first comes first.
+pub fn by_key(keys: &[u32]) -> Vec<u32> {
+    let mut order: Vec<u32> = (0..keys.len() as u32).collect();
+    let mut next = vec![0; order.len()];
+    for shift in [0, 8, 16, 24] {
+        let digit = |n: u32| (keys[n as usize] >> shift) as usize & 0xff;
+        let mut places = [0usize; 257];
+        for &n in &order {
+            places[digit(n) + 1] += 1;
+        }
+        if places.contains(&order.len()) {
+            continue;
+        }
+        for d in 0..256 {
+            places[d + 1] += places[d];
+        }
+        for &n in &order {
+            let place = &mut places[digit(n)];
+            next[*place] = n;
+            *place += 1;
+        }
+        std::mem::swap(&mut order, &mut next);
+    }
+    order
 }
 
 /// A map in the order of its keys.
@@ -175,13 +243,45 @@ impl<K: Ord, V> Map<K, V> {
         Some(self.items.swap_remove(n).1)
     }
 
+    pub fn clear(&mut self) {
+        *self = Self::default();
+    }
+
     /// Ascending by key.
-    pub fn iter(&self) -> impl Iterator<Item = (&K, &V)> {
-        let numbers = self.order.parts.iter().flatten();
-        numbers.map(|&n| {
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = (&K, &V)> {
+        self.between((0, 0), (self.order.parts.len(), 0))
+    }
+
+    /// Those from `low` on and below `high`.
+    pub fn range<Q: Ord + ?Sized>(
+        &self,
+        low: &Q,
+        high: Option<&Q>,
+    ) -> impl DoubleEndedIterator<Item = (&K, &V)>
+    where
+        K: Borrow<Q>,
+    {
+        let place = |key| self.place(key).unwrap_or_else(|place| place);
+        let end = (self.order.parts.len(), 0);
+        self.between(place(low), high.map_or(end, place))
+    }
+
+    fn between(&self, from: Place, to: Place) -> impl DoubleEndedIterator<Item = (&K, &V)> {
+        let order = &self.order;
+        let numbers = Numbers {
+            order,
+            front: order.normal(from),
+            back: order.normal(to),
+        };
+        numbers.map(|n| {
             let (key, value) = &self.items[n as usize];
             (key, value)
         })
+    }
+
+    /// The items in no particular order.
+    pub fn into_items(self) -> Vec<(K, V)> {
+        self.items
     }
 
     pub fn keys(&self) -> impl Iterator<Item = &K> {
@@ -198,6 +298,21 @@ impl<K: Ord, V> Map<K, V> {
 mod tests {
     use super::Map;
     use std::collections::BTreeMap;
+
+    #[test]
+    fn by_key_sorts_and_is_stable() {
+        let mut state = 7u64;
+        for len in [0, 1, 2, 255, 256, 257, 5000] {
+            let mut keys = Vec::new();
+            for _ in 0..len {
+                state = state.wrapping_mul(6364136223846793005).wrapping_add(1);
+                keys.push((state >> 33) as u32 & [u32::MAX, 0xff, 0x00ff_ff00][len % 3]);
+            }
+            let mut expected: Vec<u32> = (0..len as u32).collect();
+            expected.sort_by_key(|&n| keys[n as usize]);
+            assert_eq!(super::by_key(&keys), expected);
+        }
+    }
 
     /// The same as a `BTreeMap` whatever is done to it, with keys in the three orders that matter: up, down, scattered.
     #[test]
@@ -222,6 +337,16 @@ mod tests {
             }
             assert_eq!(ours.len(), theirs.len());
             assert!(ours.iter().eq(theirs.iter()));
+            assert!(ours.iter().rev().eq(theirs.iter().rev()));
+            for low in (0..20_001).step_by(997) {
+                for high in [low, low + 1, low + 300, 30_000] {
+                    let range = ours.range(&low, Some(&high));
+                    assert!(range.eq(theirs.range(low..high)));
+                    let range = ours.range(&low, Some(&high));
+                    assert!(range.rev().eq(theirs.range(low..high).rev()));
+                }
+                assert!(ours.range(&low, None).eq(theirs.range(low..)));
+            }
             for key in theirs.keys().copied().collect::<Vec<_>>() {
                 assert_eq!(ours.remove(&key), theirs.remove(&key));
                 assert_eq!(ours.remove(&key), None);

@@ -5,6 +5,7 @@
 
 use super::function;
 use super::proxy;
+use evermoon::decimal::Decimal;
 use evermoon::heap::number;
 use evermoon::heap::value::{Type, Value, tag as lua};
 use evermoon::vm::{Throw, Vm};
@@ -127,20 +128,21 @@ fn float_key(f: f64) -> String {
     if f.is_nan() {
         return if f.is_sign_negative() { "-nan" } else { "nan" }.into();
     }
-    // Rust's `e` form has the shortest digits that read back; its plain form has all digits of large numbers.
-    let short = format!("{f:e}");
-    let Some((digits, exponent)) = short.split_once('e') else {
-        return short;
+    let sign = if f.is_sign_negative() { "-" } else { "" };
+    if f.is_infinite() {
+        return format!("{sign}inf");
+    }
+    let short = Decimal::shortest(f.abs());
+    let digits = match std::str::from_utf8(&short.digits) {
+        Ok("") | Err(_) => return format!("{sign}0"),
+        Ok(digits) => digits,
     };
-    let point = match exponent.parse::<usize>() {
-        Ok(exponent) => exponent + 1,
-        Err(_) => return format!("{f}"),
+    let Ok(point) = usize::try_from(short.exponent + 1) else {
+        let zeros = "0".repeat((-1 - short.exponent) as usize);
+        return format!("{sign}0.{zeros}{digits}");
     };
-    let (sign, digits) = digits
-        .strip_prefix('-')
-        .map_or(("", digits), |digits| ("-", digits));
-    let digits = digits.replace('.', "");
     match digits.split_at_checked(point) {
+        Some(("", rest)) => format!("{sign}0.{rest}"),
         Some((whole, "")) => format!("{sign}{whole}"),
         Some((whole, rest)) => format!("{sign}{whole}.{rest}"),
         None => format!("{sign}{digits:0<point$}"),

@@ -10,7 +10,7 @@ use super::state::{SeedHost, State, host, state};
 use evermoon::heap::value::Value;
 use evermoon::stdlib::{self, load};
 use evermoon::vm::host::NoHost;
-use evermoon::vm::{Exit, Limits, Throw, Vm};
+use evermoon::vm::{Exit, Limits, Throw, Thrown, Vm};
 
 /// Growth after which a run's memory is looked at more closely, in bytes.
 const GROWTH: usize = 16 << 20;
@@ -185,9 +185,9 @@ impl Seed {
             .map_err(|throw| self.thrown(throw))
     }
 
-    fn thrown(&mut self, throw: Throw) -> Vec<u8> {
+    fn thrown(&mut self, _: Throw) -> Vec<u8> {
         let vm = &mut self.vm;
-        let error = if let Throw::Memory(_) = throw {
+        let error = if vm.thrown() == Thrown::Memory {
             vm.memory_error()
         } else {
             vm.error

@@ -284,7 +284,7 @@ fn pairs(vm: &mut Vm) -> NativeResult {
     vm.push(Value::native_closure(iterator));
     vm.push(table);
     vm.push(Value::NIL);
-    Ok(Act::Return(3))
+    Ok(Act::returning(3))
 }
 
 /// Finds out what keys there are, as far as the store tells.
@@ -326,7 +326,7 @@ fn next(vm: &mut Vm) -> NativeResult {
         if !value.is_nil() {
             vm.push(key);
             vm.push(value);
-            return Ok(Act::Return(2));
+            return Ok(Act::returning(2));
         }
     }
 }

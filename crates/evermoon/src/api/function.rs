@@ -197,7 +197,7 @@ impl Lua {
             let userdata = vm
                 .heap
                 .userdata(Some(Box::new(data)))
-                .map_err(Throw::Memory)?;
+                .map_err(Throw::from)?;
             let function = vm.host_function(&[Raw::userdata(userdata)])?;
             Ok(Function(self.hold(vm, function)))
         })

@@ -18,7 +18,7 @@ use super::{FromLua, FromLuaMulti, IntoLua, IntoLuaMulti};
 use crate::heap::value::{Type, Value as Raw, tag};
 use crate::stdlib::{self, xoshiro::Xoshiro};
 use crate::vm::host::Host;
-use crate::vm::{self, Throw, Vm};
+use crate::vm::{self, Throw, Thrown, Vm};
 use std::any::TypeId;
 use std::cell::{Cell, OnceCell, RefCell};
 use std::collections::BTreeMap;
@@ -247,7 +247,7 @@ impl Builder {
         }
         let natives = match made {
             Ok(natives) => natives,
-            Err(throw) => return Err(plain_error(&mut vm, throw)),
+            Err(_) => return Err(plain_error(&mut vm)),
         };
         let inner = Rc::new(Inner {
             vm: RefCell::new(vm),
@@ -310,9 +310,9 @@ fn open_libraries(vm: &mut Vm, libraries: StdLib) -> Result<(), Throw> {
 }
 
 /// An error for which nothing runs.
-fn plain_error(vm: &mut Vm, throw: Throw) -> Error {
-    match throw {
-        Throw::Memory(e) => memory_error(vm, Some(e.asked())),
+fn plain_error(vm: &mut Vm) -> Error {
+    match vm.thrown() {
+        Thrown::Memory => memory_error(vm, vm.heap.refused()),
         _ => {
             let mut text = Vec::new();
             let error = vm.error;
@@ -397,14 +397,14 @@ impl Lua {
             vm.collect_step();
         }
         let mut result = work(&mut vm);
-        if let Err(Failure::Throw(Throw::Memory(_))) = result {
+        if matches!(result, Err(Failure::Throw(_))) && vm.thrown() == Thrown::Memory {
             vm.collect();
             result = work(&mut vm);
         }
         let result = match result {
             Ok(result) => Ok(result),
             Err(Failure::Error(error)) => Err(error),
-            Err(Failure::Throw(throw)) => Err(plain_error(&mut vm, throw)),
+            Err(Failure::Throw(_)) => Err(plain_error(&mut vm)),
         };
         drop(vm);
         self.bury();
@@ -538,7 +538,7 @@ impl Lua {
                 let mut userdata = vm
                     .heap
                     .userdata(Some(Box::new(data)))
-                    .map_err(Throw::Memory)?;
+                    .map_err(Throw::from)?;
                 userdata.set_metatable(metatable);
                 Ok(Raw::userdata(userdata))
             }

@@ -74,13 +74,13 @@ const CALLED: u32 = 1;
 
 fn wait(vm: &mut Vm, args: u32, results: i16) -> NativeResult {
     vm.set_state(CALLED);
-    Ok(Act::Call { args, results })
+    Ok(Act::calling(args, results))
 }
 
 /// object, key → value
 fn index(vm: &mut Vm) -> NativeResult {
     if vm.state() == CALLED {
-        return Ok(Act::Return(1));
+        return Ok(Act::returning(1));
     }
     let (object, key) = (vm.arg(0), vm.arg(1));
     match vm.index(object, key)? {
@@ -92,7 +92,7 @@ fn index(vm: &mut Vm) -> NativeResult {
 /// object, key, value →
 fn set_index(vm: &mut Vm) -> NativeResult {
     if vm.state() == CALLED {
-        return Ok(Act::Return(0));
+        return Ok(Act::returning(0));
     }
     let (object, key, value) = (vm.arg(0), vm.arg(1), vm.arg(2));
     if vm.set_index(object, key, value)? {
@@ -105,7 +105,7 @@ fn set_index(vm: &mut Vm) -> NativeResult {
 /// value → its length
 fn length(vm: &mut Vm) -> NativeResult {
     if vm.state() == CALLED {
-        return Ok(Act::Return(1));
+        return Ok(Act::returning(1));
     }
     let value = vm.arg(0);
     match vm.length(value)? {
@@ -156,11 +156,7 @@ fn tostring(vm: &mut Vm) -> NativeResult {
 fn resume(vm: &mut Vm) -> NativeResult {
     let args = vm.slots() as u32 - 1;
     match vm.arg(0).as_coroutine() {
-        Some(co) => Ok(Act::Resume {
-            co,
-            args,
-            wrap: false,
-        }),
+        Some(_) => Ok(Act::resuming(args)),
         None => Err(vm.arg_type_error(0, "coroutine")),
     }
 }
@@ -168,7 +164,7 @@ fn resume(vm: &mut Vm) -> NativeResult {
 /// function, values → what the function returns. It only stands in the stack, as the program that embeds the reference does.
 fn main(vm: &mut Vm) -> NativeResult {
     if vm.state() == CALLED {
-        return Ok(Act::Return(vm.slots() as u32));
+        return Ok(Act::returning(vm.slots() as u32));
     }
     let args = vm.slots() as u32 - 1;
     wait(vm, args, -1)

@@ -328,7 +328,7 @@ impl Lua {
             let mut userdata = vm
                 .heap
                 .userdata(Some(Box::new(data)))
-                .map_err(Throw::Memory)?;
+                .map_err(Throw::from)?;
             userdata.set_metatable(metatable);
             Ok(AnyUserData {
                 handle: self.hold(vm, Raw::userdata(userdata)),

@@ -214,7 +214,7 @@ impl Class {
         }
     }
 
-    #[inline(always)]
+    #[inline]
     fn take(&mut self, size: usize, system_bytes: &mut usize) -> *mut u8 {
         let block = self.free;
         if !block.is_null() {
@@ -226,6 +226,7 @@ impl Class {
         self.take_bump(size, system_bytes)
     }
 
+    #[cfg_attr(evermoon_small, optimize(speed))]
     fn take_bump(&mut self, size: usize, system_bytes: &mut usize) -> *mut u8 {
         if self.bump == self.bump_end {
             let wanted = self.bytes.clamp(PAGE_MIN, PAGE_MAX);
@@ -253,7 +254,7 @@ impl Class {
 
     /// # Safety
     /// `block` came from `take` of this class with this size and is not in use.
-    #[inline(always)]
+    #[inline]
     unsafe fn give(&mut self, block: *mut u8, size: usize) {
         let block: *mut FreeBlock = block.cast();
         // SAFETY: the caller's promise; a block is at least 16 bytes.
@@ -305,7 +306,7 @@ mod sanitizer {
     }
 
     /// A block is in use.
-    #[inline(always)]
+    #[inline]
     pub(super) fn unpoison(_block: *mut u8, _size: usize) {
         #[cfg(feature = "asan")]
         // SAFETY: only marks addresses of a page of ours.
@@ -327,7 +328,7 @@ impl Pools {
     }
 
     /// A block for an object; its header must be written before the next safe point.
-    #[inline(always)]
+    #[inline]
     pub(super) fn object(&mut self, size: usize) -> *mut u8 {
         if size <= POOLED_MAX {
             let class = class_of(size);
@@ -369,7 +370,7 @@ impl Pools {
 
     /// # Safety
     /// `block` came from `object` with this size, and is dead. Large blocks are freed by the sweeper's own walk.
-    #[inline(always)]
+    #[inline]
     pub(super) unsafe fn object_free(&mut self, block: *mut u8, size: usize) {
         debug_assert!(size <= POOLED_MAX);
         // SAFETY: the caller's promise.
@@ -386,6 +387,7 @@ impl Pools {
 
     /// A buffer of `size` bytes; null for 0.
     #[inline]
+    #[cfg_attr(evermoon_small, optimize(speed))]
     pub(super) fn buffer(&mut self, size: usize) -> *mut u8 {
         if size == 0 {
             return std::ptr::null_mut();
@@ -406,6 +408,7 @@ impl Pools {
     /// # Safety
     /// `block` came from `buffer` with this size.
     #[inline]
+    #[cfg_attr(evermoon_small, optimize(speed))]
     pub(super) unsafe fn buffer_free(&mut self, block: *mut u8, size: usize) {
         if size == 0 {
             return;
@@ -425,6 +428,7 @@ impl Pools {
     ///
     /// # Safety
     /// `block` came from `buffer` with `old` bytes, of which the first `used` are initialised.
+    #[cfg_attr(evermoon_small, optimize(speed))]
     pub(super) unsafe fn buffer_resize(
         &mut self,
         block: *mut u8,

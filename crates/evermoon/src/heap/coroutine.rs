@@ -157,19 +157,19 @@ impl Exec {
     }
 
     /// Reads a slot. Panics if it is out of range, which would be a bug of ours.
-    #[inline(always)]
+    #[inline]
     pub fn get(&self, slot: usize) -> Value {
         assert!(slot < self.stack_cap);
         // SAFETY: in range, and invariant 1.
         unsafe { Value::load(self.stack.add(slot)) }
     }
-    #[inline(always)]
+    #[inline]
     pub fn set(&mut self, slot: usize, v: Value) {
         assert!(slot < self.stack_cap);
         // SAFETY: in range.
         unsafe { v.store(self.stack.add(slot)) }
     }
-    #[inline(always)]
+    #[inline]
     pub fn push(&mut self, v: Value) {
         let top = self.top;
         self.set(top, v);
@@ -196,13 +196,13 @@ impl Exec {
             }
         }
     }
-    #[inline(always)]
+    #[inline]
     pub fn frame(&self) -> &Frame {
         assert!(self.frame_count > 0);
         // SAFETY: invariant 3.
         unsafe { &*self.frames.add(self.frame_count - 1) }
     }
-    #[inline(always)]
+    #[inline]
     pub fn frame_mut(&mut self) -> &mut Frame {
         assert!(self.frame_count > 0);
         // SAFETY: invariant 3.

@@ -16,9 +16,9 @@ use super::table::{Table, hash_key, normal_key};
 use super::value::{Value, tag};
 use super::{Heap, OutOfMemory};
 use crate::heap::hollow::IdHasher;
-use std::collections::{BTreeMap, HashMap};
+use crate::ordered::Map;
+use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hash, Hasher};
-use std::ops::Bound;
 
 /// Rows that are as the store has them and may stay in memory, for each table.
 const CLEAN_ROWS_MAX: usize = 4096;
@@ -216,7 +216,7 @@ impl Window {
 
 /// An encoded key.
 type Encoded = Box<[u8]>;
-type Keys = BTreeMap<Encoded, Value>;
+type Keys = Map<Encoded, Value>;
 
 /// What is in memory of an external table.
 #[derive(Default)]
@@ -273,8 +273,7 @@ impl External {
             if high.is_some_and(|high| high <= low) {
                 return None;
             }
-            let high = high.map_or(Bound::Unbounded, Bound::Excluded);
-            let mut range = keys.range::<[u8], _>((Bound::Included(low), high));
+            let mut range = keys.range(low, high);
             let there = |(encoded, key): (&Encoded, &Value)| {
                 let value = self.row(*key).filter(|v| !v.is_nil())?;
                 Some((encoded.to_vec(), *key, value))
@@ -326,7 +325,7 @@ impl External {
 
 impl Header {
     /// The rows of this table are in the store one by one.
-    #[inline(always)]
+    #[inline]
     pub fn is_external(&self) -> bool {
         self.flags & EXTERNAL != 0 && self.kind as u32 == tag::TABLE
     }
@@ -465,7 +464,7 @@ impl Heap {
         }
         if !e.dirty.contains_key(&encoded[..]) {
             if used + bytes > max && !value.is_nil() {
-                return Err(OutOfMemory::new(bytes));
+                return Err(self.refuse(bytes));
             }
             e.dirty.insert(encoded.into(), key);
             came = bytes;
@@ -502,7 +501,7 @@ impl Heap {
         } else {
             // Should the commit under way fail, they are still to be forgotten.
             e.rows.clear();
-            for (encoded, &key) in &e.in_flight {
+            for (encoded, &key) in e.in_flight.iter() {
                 e.dirty.insert(encoded.clone(), key);
                 let row = Row {
                     value: ABSENT,
@@ -543,7 +542,7 @@ impl Heap {
         let before = e.pinned_bytes();
         let keys = std::mem::take(&mut e.in_flight);
         let clearing = std::mem::take(&mut e.clearing);
-        for (encoded, key) in keys {
+        for (encoded, key) in keys.into_items() {
             if !committed {
                 if let Some(row) = e.rows.get_mut(&RowKey(key)) {
                     row.dirty = true;

@@ -79,7 +79,7 @@ pub struct LuaClosure {
 pub(super) const CLOSURE_HEAD: usize = size_of::<LuaClosure>().next_multiple_of(8);
 
 impl LuaClosure {
-    #[inline(always)]
+    #[inline]
     pub(crate) fn upvals_ptr(&self) -> *mut Gc<Upvalue> {
         (self as *const LuaClosure)
             .cast_mut()
@@ -87,7 +87,7 @@ impl LuaClosure {
             .wrapping_add(CLOSURE_HEAD)
             .cast()
     }
-    #[inline(always)]
+    #[inline]
     pub fn upvals(&self) -> &[Gc<Upvalue>] {
         // SAFETY: `upval_count` upvalues follow the struct in its block, all initialised before anyone sees the closure.
         unsafe { std::slice::from_raw_parts(self.upvals_ptr(), self.upval_count as usize) }
@@ -111,13 +111,13 @@ impl Upvalue {
     pub fn is_open(&self) -> bool {
         !std::ptr::eq(self.slot, &raw const self.closed)
     }
-    #[inline(always)]
+    #[inline]
     pub fn get(&self) -> Value {
         // SAFETY: invariant 2.
         unsafe { Value::load(self.slot) }
     }
     /// Stores without a barrier: the caller passes it.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn put(&mut self, v: Value) {
         // SAFETY: invariant 2.
         unsafe { v.store(self.slot) }

@@ -307,7 +307,7 @@ impl Heap {
     }
 
     /// Runs the heap checker, in builds that have it.
-    #[inline(always)]
+    #[inline]
     fn checked(&mut self, _place: &str, _roots: &Roots<'_>) {
         // Where every safe point is a collection, that is too often for a large heap.
         #[cfg(feature = "stress")]
@@ -340,6 +340,7 @@ impl Heap {
     }
 
     /// Traverses about so many slots. True when nothing was left to traverse and the atomic phase is over.
+    #[cfg_attr(evermoon_small, optimize(speed))]
     fn gc_mark(&mut self, mut work: i64, roots: &mut Roots<'_>) -> bool {
         while work > 0 {
             let slots = self.gc_next_gray();
@@ -356,6 +357,7 @@ impl Heap {
 
     /// Traverses the next gray object, or a part of it; 0 if there is none.
     #[inline]
+    #[cfg_attr(evermoon_small, optimize(speed))]
     fn gc_next_gray(&mut self) -> usize {
         if let Some((t, from)) = self.gc.partial.take() {
             return self.traverse_part(t, from);
@@ -608,14 +610,14 @@ impl Heap {
         }
     }
 
-    #[inline(always)]
+    #[inline]
     fn mark(&mut self, v: Value) {
         if v.is_collectable() {
             self.mark_object(Gc::from_bits(v.bits));
         }
     }
 
-    #[inline(always)]
+    #[inline]
     fn mark_object(&mut self, mut object: Gc<Header>) {
         if object.mark & mark::WHITES == 0 {
             return;
@@ -631,6 +633,7 @@ impl Heap {
     }
 
     /// Marks what an object refers to; returns how many slots that were.
+    #[cfg_attr(evermoon_small, optimize(speed))]
     fn traverse(&mut self, mut object: Gc<Header>) -> usize {
         object.mark |= mark::BLACK;
         // SAFETY (all casts): the kind was written with the object.
@@ -706,6 +709,7 @@ impl Heap {
         }
     }
 
+    #[cfg_attr(evermoon_small, optimize(speed))]
     fn mark_exec(&mut self, exec: &mut Exec) -> usize {
         let end = exec.live_end();
         for slot in 0..end {
@@ -723,6 +727,7 @@ impl Heap {
         1 + end
     }
 
+    #[cfg_attr(evermoon_small, optimize(speed))]
     fn traverse_table(&mut self, mut t: Gc<Table>) -> usize {
         self.gc.marked += t.bytes();
         if let Some(mt) = t.metatable {
@@ -775,6 +780,7 @@ impl Heap {
 
     /// Traverses some slots of an ordinary table, array first, and remembers where it stopped. Stores into the table meanwhile pass the
     /// barrier, so that it is traversed again.
+    #[cfg_attr(evermoon_small, optimize(speed))]
     fn traverse_part(&mut self, mut t: Gc<Table>, from: usize) -> usize {
         let array_len = t.array_len as usize;
         let end = from + PART;
@@ -1085,6 +1091,7 @@ impl Heap {
     }
 
     /// Sweeps up to so many pages; true when all is swept.
+    #[cfg_attr(evermoon_small, optimize(speed))]
     fn gc_sweep(&mut self, mut pages: usize) -> bool {
         let white = self.white;
         while pages > 0 {
@@ -1121,6 +1128,7 @@ impl Heap {
     }
 
     /// Sweeps some large objects; true when all are swept. New ones come to the end of the list, in the living white.
+    #[cfg_attr(evermoon_small, optimize(speed))]
     fn gc_sweep_large(&mut self) -> bool {
         let white = self.white;
         for _ in 0..LARGE_PER_PAGE {
@@ -1147,7 +1155,7 @@ impl Heap {
     ///
     /// # Safety
     /// `header` is a dead object that nothing will touch again.
-    #[inline(always)]
+    #[inline]
     unsafe fn drop_object(&mut self, header: *mut Header) {
         // SAFETY: the caller's promise; the kind was written with the object.
         unsafe {

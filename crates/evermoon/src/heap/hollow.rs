@@ -29,6 +29,7 @@ use super::{Heap, OutOfMemory};
 use crate::bytecode::instr::Instr;
 use crate::bytecode::op::Op;
 use crate::bytecode::proto as plain;
+use crate::ordered::{self, Map as Ordered};
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 
@@ -146,6 +147,13 @@ pub struct CoroutineParts {
 
 /// What a record says that cannot be.
 pub type Bad = &'static str;
+
+/// Puts objects into the order of their numbers.
+pub(crate) fn sort_by_number(objects: &mut Vec<Gc<Header>>) {
+    let numbers: Vec<u32> = objects.iter().map(|o| o.meta).collect();
+    let order = ordered::by_key(&numbers).into_iter();
+    *objects = order.map(|n| objects[n as usize]).collect();
+}
 
 impl Heap {
     /// Makes what hollow objects refer to. Before any other function here.
@@ -293,7 +301,7 @@ impl Heap {
             }
             tag::LUA_CLOSURE => {
                 let (Some(proto), Some(dummy)) = (self.world.proto, self.world.upvalue) else {
-                    return Err(OutOfMemory::new(0));
+                    return Err(self.refuse(0));
                 };
                 let mut c = self.lua_closure(proto, count as usize)?;
                 for i in 0..count as usize {
@@ -697,7 +705,7 @@ impl Heap {
         };
         let numbered = self.world.by_id.values().copied();
         let mut all: Vec<Gc<Header>> = numbered.filter(|o| o.mark & dead == 0).collect();
-        all.sort_unstable_by_key(|o| o.meta);
+        sort_by_number(&mut all);
         all
     }
 
@@ -756,14 +764,16 @@ impl Heap {
 
     /// The addresses of the closures that the loaded coroutines' frames run.
     /// The running one's are in `exec`.
-    pub(crate) fn running_closures(&self, exec: &Exec) -> std::collections::BTreeSet<usize> {
-        let of = |exec: &Exec| {
-            let lua = exec.frames().iter().filter(|f| f.kind == kind::LUA);
-            lua.map(|f| f.closure as usize).collect::<Vec<_>>()
+    pub(crate) fn running_closures(&self, exec: &Exec) -> Ordered<usize, ()> {
+        let mut running = Ordered::new();
+        let mut add = |exec: &Exec| {
+            for frame in exec.frames().iter().filter(|f| f.kind == kind::LUA) {
+                running.insert(frame.closure as usize, ());
+            }
         };
-        let mut running: std::collections::BTreeSet<usize> = of(exec).into_iter().collect();
+        add(exec);
         for co in self.coroutines() {
-            running.extend(of(&co.exec));
+            add(&co.exec);
         }
         running
     }

@@ -27,45 +27,33 @@ use function::{
     CLOSURE_HEAD, Insn, LuaClosure, NATIVE_HEAD, NativeClosure, Proto, ProtoInfo, Upvalue,
 };
 use object::{Gc, Header, mark};
+use std::cell::Cell;
 use string::{Interner, SLOT_BYTES, STR_HEAD, Str};
 use table::{TABLE_BYTES, Table};
 use userdata::Userdata;
 use value::{Value, tag};
 
-/// An allocation would have passed the memory cap.
+/// An allocation would have passed the memory cap. The heap knows by how much ([`Heap::refused`]), so that results stay small.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct OutOfMemory {
-    /// Logical bytes asked for, up to 4 GiB: a native's result has room for no more (`vm/native.rs`).
-    asked: u32,
-}
+pub struct OutOfMemory(());
 
-impl OutOfMemory {
-    pub fn new(asked: usize) -> OutOfMemory {
-        OutOfMemory {
-            asked: u32::try_from(asked).unwrap_or(u32::MAX),
-        }
-    }
-    /// Logical bytes asked for, up to 4 GiB.
-    pub fn asked(self) -> usize {
-        self.asked as usize
-    }
-}
-
-/// All objects of one engine.
+/// All objects of one engine. What is used most comes first: small offsets make small code.
+#[repr(C)]
 pub struct Heap {
-    pub(crate) pools: alloc::Pools,
-    pub(crate) interner: Interner,
+    /// The white of new objects.
+    pub(crate) white: u8,
     /// Logical bytes in use.
     pub(crate) bytes: usize,
     /// Logical bytes allocated beyond what the collector's pace allows; a step is due when positive.
     pub(crate) debt: isize,
     /// Hard limit of `bytes`.
     pub bytes_max: usize,
-    /// The white of new objects.
-    pub(crate) white: u8,
-    pub(crate) gc: gc::Collector,
+    /// Logical bytes of the allocation that was refused, until an error of another kind comes.
+    refused: Cell<Option<usize>>,
     /// The name `__mode`, which the collector looks up in metatables.
     pub(crate) mode_name: Option<Gc<Str>>,
+    pub(crate) interner: Interner,
+    pub(crate) gc: gc::Collector,
     /// Numbers of objects whose identity has been printed, by address.
     printed_ids: Map<usize, u64>,
     pub(crate) next_printed_id: u64,
@@ -79,6 +67,7 @@ pub struct Heap {
     check_credit: usize,
     #[cfg(feature = "checked")]
     check_cost: usize,
+    pub(crate) pools: alloc::Pools,
 }
 
 impl Heap {
@@ -90,6 +79,7 @@ impl Heap {
             bytes: Interner::BYTES,
             debt: 0,
             bytes_max: usize::MAX / 2,
+            refused: Cell::new(None),
             white: mark::WHITE_A,
             gc: gc::Collector::new(),
             mode_name: None,
@@ -110,20 +100,35 @@ impl Heap {
         self.bytes
     }
 
-    #[inline(always)]
+    /// How many logical bytes were asked for, when the last error was that there is no room.
+    pub fn refused(&self) -> Option<usize> {
+        self.refused.get()
+    }
+    pub(crate) fn clear_refused(&self) {
+        self.refused.set(None);
+    }
+
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn refuse(&self, asked: usize) -> OutOfMemory {
+        self.refused.set(Some(asked));
+        OutOfMemory(())
+    }
+
+    #[inline]
     pub(crate) fn account(&mut self, change: isize) {
         self.bytes = self.bytes.wrapping_add_signed(change);
         self.debt += change;
     }
 
     /// Whether `bytes` more would fit under the cap.
-    #[inline(always)]
+    #[inline]
     pub fn reserve(&self, bytes: usize) -> Result<(), OutOfMemory> {
         self.reserve_block(bytes, bytes)
     }
 
     /// The same for a block of `size` bytes that takes the place of a smaller one.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn reserve_block(&self, bytes: usize, size: usize) -> Result<(), OutOfMemory> {
         // What is in the store only takes no room here.
         let room = self
@@ -131,13 +136,13 @@ impl Heap {
             .saturating_add(self.world.absent_bytes)
             .saturating_sub(self.bytes);
         if bytes > room || size >= alloc::REFUSABLE && !alloc::available(size) {
-            Err(OutOfMemory::new(bytes))
+            Err(self.refuse(bytes))
         } else {
             Ok(())
         }
     }
 
-    #[inline(always)]
+    #[inline]
     fn header(&self, kind: u32) -> Header {
         Header {
             kind: kind as u8,
@@ -149,6 +154,7 @@ impl Heap {
 
     /// A string with these bytes; equal short strings are one object.
     #[inline]
+    #[cfg_attr(evermoon_small, optimize(speed))]
     pub fn string(&mut self, bytes: &[u8]) -> Result<Gc<Str>, OutOfMemory> {
         if bytes.len() > string::SHORT_MAX {
             return self.long_string(bytes);
@@ -183,10 +189,11 @@ impl Heap {
         }
     }
 
+    #[cfg_attr(evermoon_small, optimize(speed))]
     fn long_string(&mut self, bytes: &[u8]) -> Result<Gc<Str>, OutOfMemory> {
         let size = STR_HEAD + bytes.len();
         if bytes.len() > u32::MAX as usize / 2 {
-            return Err(OutOfMemory::new(size));
+            return Err(self.refuse(size));
         }
         self.reserve(size)?;
         let block = self.pools.object(size);
@@ -196,6 +203,7 @@ impl Heap {
     }
 
     /// The concatenation of strings whose lengths add up to `total`.
+    #[cfg_attr(evermoon_small, optimize(speed))]
     pub(crate) fn joined_string(
         &mut self,
         parts: impl Iterator<Item = Gc<Str>>,
@@ -224,10 +232,11 @@ impl Heap {
     }
 
     /// A string of `len` bytes that `fill` writes in place; they are zeros before.
+    #[cfg_attr(evermoon_small, optimize(speed))]
     pub fn string_filled(
         &mut self,
         len: usize,
-        fill: impl FnOnce(&mut [u8]),
+        fill: &mut dyn FnMut(&mut [u8]),
     ) -> Result<Gc<Str>, OutOfMemory> {
         if len <= string::SHORT_MAX {
             let mut bytes = [0; string::SHORT_MAX];
@@ -236,7 +245,7 @@ impl Heap {
         }
         let size = STR_HEAD.saturating_add(len);
         if len > u32::MAX as usize / 2 {
-            return Err(OutOfMemory::new(size));
+            return Err(self.refuse(size));
         }
         self.reserve(size)?;
         let block = self.pools.object(size);
@@ -255,7 +264,7 @@ impl Heap {
     pub fn blank_string(&mut self, len: usize) -> Result<Gc<Str>, OutOfMemory> {
         let size = STR_HEAD.saturating_add(len);
         if len <= string::SHORT_MAX || len > u32::MAX as usize / 2 {
-            return Err(OutOfMemory::new(size));
+            return Err(self.refuse(size));
         }
         self.reserve(size)?;
         let block = self.pools.object_zeroed(size);
@@ -285,6 +294,7 @@ impl Heap {
 
     /// An empty table.
     #[inline]
+    #[cfg_attr(evermoon_small, optimize(speed))]
     pub fn table(&mut self) -> Result<Gc<Table>, OutOfMemory> {
         self.reserve(TABLE_BYTES)?;
         let block = self.pools.object(size_of::<Table>()).cast::<Table>();
@@ -298,6 +308,7 @@ impl Heap {
 
     /// A closure whose upvalues the caller fills in at once, before the next safe point. Slots are uninitialised until then.
     #[inline]
+    #[cfg_attr(evermoon_small, optimize(speed))]
     pub(crate) fn lua_closure(
         &mut self,
         proto: Gc<Proto>,
@@ -320,6 +331,7 @@ impl Heap {
     }
 
     /// A closed upvalue.
+    #[cfg_attr(evermoon_small, optimize(speed))]
     pub fn upvalue(&mut self, value: Value) -> Result<Gc<Upvalue>, OutOfMemory> {
         let mut up = self.open_upvalue(std::ptr::null_mut())?;
         up.slot = &raw mut up.closed;
@@ -329,6 +341,7 @@ impl Heap {
 
     /// An upvalue that is open at `slot`.
     #[inline]
+    #[cfg_attr(evermoon_small, optimize(speed))]
     pub(crate) fn open_upvalue(&mut self, slot: *mut Value) -> Result<Gc<Upvalue>, OutOfMemory> {
         self.reserve(40)?;
         let block = self.pools.object(size_of::<Upvalue>()).cast::<Upvalue>();
@@ -561,7 +574,7 @@ impl Heap {
     }
 
     /// The write barrier: to be passed before a store into an object whose mark has a bit of `mark::BARRIER`.
-    #[inline(always)]
+    #[inline]
     pub fn barrier<T>(&mut self, object: Gc<T>) {
         let header = object.header();
         if header.mark & mark::BARRIER != 0 {

@@ -3,7 +3,9 @@
 //! Integers are `i64` and wrap around; floats are IEEE `f64`. Whatever is computed here gives the same bits on every
 //! platform: nothing depends on the host's C library, and a NaN's sign and payload (which WebAssembly leaves open) are
 //! never shown. This file knows no values, no heap and no VM, and allocates nothing but what it appends to the
-//! caller's vector.
+//! caller's vector (and, for very large and very small floats, what `decimal.rs` needs).
+
+use crate::decimal::{self, Decimal, POW10, compose, split};
 
 /// A number of either subtype (§2.1).
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -51,6 +53,7 @@ pub enum Rounding {
 
 /// The integer equal to `f`, if there is one. NaN, infinities, fractions and anything outside the range give `None`.
 #[inline]
+#[cfg_attr(evermoon_small, optimize(speed))]
 pub fn float_to_int(f: f64) -> Option<i64> {
     let i = f as i64; // saturates; NaN becomes 0
     // `i64::MAX` is not a float, so it can only come from saturation, and rounds back to 2^63.
@@ -207,6 +210,7 @@ pub fn float_idiv(a: f64, b: f64) -> f64 {
 /// `a % b` for floats: C's `fmod`, moved by `b` if its sign is not `b`'s. An infinite `b` leaves an `a` of its own sign
 /// as it is, and gives `b` for one of the other sign.
 #[inline]
+#[cfg_attr(evermoon_small, optimize(speed))]
 pub fn float_mod(a: f64, b: f64) -> f64 {
     let r = fmod(a, b);
     // Not `r * b < 0`: the product of small numbers is zero.
@@ -219,6 +223,7 @@ pub fn float_mod(a: f64, b: f64) -> f64 {
 
 /// The exact remainder of truncating division, with the sign of `a`, as C's `fmod`.
 #[inline]
+#[cfg_attr(evermoon_small, optimize(speed))]
 fn fmod(a: f64, b: f64) -> f64 {
     /// Below this, a float without a fraction is its integer.
     const EXACT: f64 = 9_007_199_254_740_992.0;
@@ -237,6 +242,7 @@ fn fmod(a: f64, b: f64) -> f64 {
 /// Two exponents are common enough to be worth a test, and have an operation that IEEE defines exactly, so that they
 /// are at least as near the true result as the general function, and the same everywhere.
 #[inline]
+#[cfg_attr(evermoon_small, optimize(speed))]
 pub fn pow(a: f64, b: f64) -> f64 {
     if b == 2.0 {
         a * a
@@ -328,6 +334,7 @@ fn hex_digit(c: u8) -> Option<u64> {
 /// The number that a string spells, as `tonumber` without a base and as the lexer read it: white space around, a sign,
 /// a decimal or hexadecimal numeral. A hexadecimal integer wraps around; a decimal one that does not fit is a float.
 /// No `inf`, no `nan`, nothing behind the numeral.
+#[cfg_attr(evermoon_small, optimize(speed))]
 pub fn parse_number(s: &[u8]) -> Option<Num> {
     let start = s.iter().position(|&c| !is_space(c))?;
     let end = s.iter().rposition(|&c| !is_space(c))? + 1;
@@ -343,6 +350,7 @@ pub fn parse_number(s: &[u8]) -> Option<Num> {
     }
 }
 
+#[cfg_attr(evermoon_small, optimize(speed))]
 fn parse_decimal(s: &[u8], negative: bool) -> Option<Num> {
     let mut magnitude = Some(0u64);
     let mut i = 0;
@@ -360,7 +368,6 @@ fn parse_decimal(s: &[u8], negative: bool) -> Option<Num> {
             _ => {} // too large: a float
         }
     }
-    // Check the grammar here, since Rust's parser also takes words; its result is correctly rounded.
     let mut digits = i;
     if s.get(i) == Some(&b'.') {
         i += 1;
@@ -389,7 +396,7 @@ fn parse_decimal(s: &[u8], negative: bool) -> Option<Num> {
     if i != s.len() {
         return None;
     }
-    let f: f64 = std::str::from_utf8(s).ok()?.parse().ok()?;
+    let f = decimal::parse(s);
     Some(Num::Float(if negative { -f } else { f }))
 }
 
@@ -456,39 +463,6 @@ fn parse_hex(s: &[u8], negative: bool) -> Option<Num> {
     Some(Num::Float(if negative { -f } else { f }))
 }
 
-/// `mantissa * 2^exponent` rounded to nearest, ties to even; `sticky` says that the mantissa is a little more than given.
-fn compose(mantissa: u64, sticky: bool, exponent: i64) -> f64 {
-    if mantissa == 0 {
-        return 0.0;
-    }
-    let zeros = mantissa.leading_zeros();
-    let mantissa = mantissa << zeros;
-    // The value is 1.xxx * 2^top.
-    let top = exponent - zeros as i64 + 63;
-    if top > 1023 {
-        return f64::INFINITY;
-    }
-    // Below 2^-1022, precision shrinks by a bit for each power of two.
-    let bits = if top >= -1022 { 53 } else { 53 - (-1022 - top) };
-    if bits < 0 {
-        return 0.0;
-    }
-    let drop = 64 - bits as u32; // 11 to 64
-    let kept = mantissa.checked_shr(drop).unwrap_or(0);
-    let rest = if drop == 64 {
-        mantissa
-    } else {
-        mantissa & ((1 << drop) - 1)
-    };
-    let half = 1u64 << (drop - 1);
-    let up = rest > half || (rest == half && (sticky || kept & 1 == 1));
-    let kept = kept + up as u64;
-    // `kept` carries the implicit leading one into the exponent field, and a carry out of the rounding with it: the next
-    // binade, the first normal number, or infinity, whichever it is.
-    let field = if top >= -1022 { (top + 1022) as u64 } else { 0 };
-    f64::from_bits((field << 52) + kept)
-}
-
 /// The integer that a string spells in base 2 to 36, as `tonumber` with a base (§6.1): white space around, a sign, digits
 /// and letters of either case; it wraps around.
 pub fn parse_in_base(s: &[u8], base: u32) -> Option<i64> {
@@ -524,6 +498,7 @@ const PAIRS: &[u8; 200] = b"0001020304050607080910111213141516171819202122232425
 /// Writes the digits of `n` so that they end at `end`, and returns where they start. Room for 20 digits is the caller's
 /// duty, as every buffer here has.
 #[inline]
+#[cfg_attr(evermoon_small, optimize(speed))]
 fn digits_before(buf: &mut [u8], end: usize, mut n: u64) -> usize {
     let mut at = end;
     while n >= 100 {
@@ -552,6 +527,7 @@ pub fn uint_text(n: u64, buf: &mut [u8; NUM_BUF]) -> &[u8] {
 
 /// An integer as Lua prints it, in a buffer of the caller's.
 #[inline]
+#[cfg_attr(evermoon_small, optimize(speed))]
 pub fn int_text(i: i64, buf: &mut [u8; NUM_BUF]) -> &[u8] {
     let mut at = digits_before(buf, NUM_BUF, i.unsigned_abs());
     if i < 0 {
@@ -565,6 +541,7 @@ pub fn int_text(i: i64, buf: &mut [u8; NUM_BUF]) -> &[u8] {
 ///
 /// NaN is always `nan`. The reference prints its sign, which neither Lua programs nor WebAssembly can rely on, so
 /// printing it would make runs differ between platforms.
+#[cfg_attr(evermoon_small, optimize(speed))]
 pub fn float_text(f: f64, buf: &mut [u8; NUM_BUF]) -> &[u8] {
     const PRECISION: i32 = 14;
     if !f.is_finite() {
@@ -671,34 +648,13 @@ const POW5: [u128; 33] = {
     t
 };
 
-/// Powers of ten up to the largest that a `u64` holds.
-pub const POW10: [u64; 20] = {
-    let mut t = [1u64; 20];
-    let mut i = 1;
-    while i < 20 {
-        t[i] = t[i - 1] * 10;
-        i += 1;
-    }
-    t
-};
-
-/// A finite positive float as `mantissa * 2^exponent`, the mantissa below 2^53.
-#[inline]
-fn split(f: f64) -> (u64, i32) {
-    let bits = f.to_bits();
-    let fraction = bits & ((1 << 52) - 1);
-    match (bits >> 52 & 0x7ff) as i32 {
-        0 => (fraction, -1074),
-        e => (fraction | 1 << 52, e - 1075),
-    }
-}
-
 /// `f * 10^scale`, exactly, rounded to nearest and ties to even; `None` if that does not fit a `u64` or is not within
 /// this method's reach. `f` is finite and not negative.
 ///
 /// The product of mantissa and power of five is exact in 128 bits, and the powers of two only move the point, so what is
 /// cut off is known to the last bit.
 #[inline]
+#[cfg_attr(evermoon_small, optimize(speed))]
 pub fn scaled_round(f: f64, scale: i32) -> Option<u64> {
     let (mantissa, exponent) = split(f);
     let exponent = exponent + scale;
@@ -742,6 +698,7 @@ pub fn scaled_round(f: f64, scale: i32) -> Option<u64> {
 
 /// The first `count` (1 to 17) significant decimal digits of `f`, rounded exactly as C does, as one integer, and the
 /// decimal exponent of the first of them. `f` is finite and positive. (`0.012345`, 3 gives `(123, -2)`: 1.23e-2.)
+#[cfg_attr(evermoon_small, optimize(speed))]
 pub fn significant(f: f64, count: usize) -> (u64, i32) {
     debug_assert!((1..=17).contains(&count) && f > 0.0 && f.is_finite());
     let limit = POW10[count];
@@ -756,46 +713,12 @@ pub fn significant(f: f64, count: usize) -> (u64, i32) {
             None => break,
         }
     }
-    // Very large or very small: the library's exact algorithm.
-    let mut text = Fixed {
-        buf: [0; 32],
-        len: 0,
-    };
-    let _ = std::fmt::Write::write_fmt(&mut text, format_args!("{:.*e}", count - 1, f));
-    let mut digits = 0;
-    let mut bytes = text.buf[..text.len].iter();
-    for &c in bytes.by_ref().take_while(|&&c| c != b'e') {
-        if c != b'.' {
-            digits = digits * 10 + (c - b'0') as u64;
-        }
-    }
-    let mut exponent = 0;
-    let mut below = false;
-    for &c in bytes {
-        match c {
-            b'-' => below = true,
-            _ => exponent = exponent * 10 + (c - b'0') as i32,
-        }
-    }
-    (digits, if below { -exponent } else { exponent })
-}
-
-/// A writer into a fixed buffer, so that the exact fallback allocates nothing either.
-struct Fixed {
-    buf: [u8; 32],
-    len: usize,
-}
-
-impl std::fmt::Write for Fixed {
-    fn write_str(&mut self, s: &str) -> std::fmt::Result {
-        let room = self
-            .buf
-            .get_mut(self.len..self.len + s.len())
-            .ok_or(std::fmt::Error)?;
-        room.copy_from_slice(s.as_bytes());
-        self.len += s.len();
-        Ok(())
-    }
+    // Very large or very small.
+    let mut all = Decimal::of(f);
+    all.round(count);
+    let missing = count - all.digits.len();
+    let digits = all.digits.iter().fold(0, |n, d| n * 10 + (d - b'0') as u64);
+    (digits * POW10[missing], all.exponent)
 }
 
 #[cfg(test)]

@@ -76,7 +76,7 @@ impl<T> Eq for Gc<T> {}
 impl<T> Gc<T> {
     /// # Safety
     /// `pointer` must point to a live object of this type (invariant 2).
-    #[inline(always)]
+    #[inline]
     pub(crate) unsafe fn from_raw(pointer: *mut T) -> Gc<T> {
         // SAFETY: live objects are not at address 0.
         Gc {
@@ -85,21 +85,21 @@ impl<T> Gc<T> {
         }
     }
     /// From the payload of a value whose tag says `T`.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn from_bits(bits: u64) -> Gc<T> {
         // SAFETY: invariant 2: callers have tested the tag, and a tagged payload is an object's address.
         unsafe { Gc::from_raw(bits as usize as *mut T) }
     }
-    #[inline(always)]
+    #[inline]
     pub(crate) fn as_ptr(self) -> *mut T {
         self.pointer.as_ptr()
     }
-    #[inline(always)]
+    #[inline]
     pub fn address(self) -> usize {
         self.pointer.as_ptr() as usize
     }
     /// The header view.
-    #[inline(always)]
+    #[inline]
     pub fn header(self) -> Gc<Header> {
         Gc {
             pointer: self.pointer.cast(),
@@ -110,7 +110,7 @@ impl<T> Gc<T> {
     ///
     /// # Safety
     /// The object's kind must be that of `U`.
-    #[inline(always)]
+    #[inline]
     pub(crate) unsafe fn cast<U>(self) -> Gc<U> {
         Gc {
             pointer: self.pointer.cast(),
@@ -121,14 +121,14 @@ impl<T> Gc<T> {
 
 impl<T> Deref for Gc<T> {
     type Target = T;
-    #[inline(always)]
+    #[inline]
     fn deref(&self) -> &T {
         // SAFETY: invariants 2 and 3: it points to a live object of this type; invariant 4: no other thread.
         unsafe { self.pointer.as_ref() }
     }
 }
 impl<T> DerefMut for Gc<T> {
-    #[inline(always)]
+    #[inline]
     fn deref_mut(&mut self) -> &mut T {
         // SAFETY: as above. Mutable views are short: no method of an object keeps one while it calls out of this folder.
         unsafe { self.pointer.as_mut() }
@@ -136,16 +136,16 @@ impl<T> DerefMut for Gc<T> {
 }
 
 impl Header {
-    #[inline(always)]
+    #[inline]
     pub fn is_white(&self) -> bool {
         self.mark & mark::WHITES != 0
     }
     /// Its contents are in the store (`hollow.rs`).
-    #[inline(always)]
+    #[inline]
     pub fn is_hollow(&self) -> bool {
         self.flags & HOLLOW != 0
     }
-    #[inline(always)]
+    #[inline]
     pub fn is_black(&self) -> bool {
         self.mark & mark::BLACK != 0
     }

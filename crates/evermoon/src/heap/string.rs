@@ -25,11 +25,11 @@ pub struct Str {
 const _: () = assert!(size_of::<Str>() == STR_HEAD);
 
 impl Str {
-    #[inline(always)]
+    #[inline]
     pub fn is_short(&self) -> bool {
         self.header.kind == tag::STR as u8
     }
-    #[inline(always)]
+    #[inline]
     pub fn len(&self) -> usize {
         self.len as usize
     }
@@ -37,7 +37,7 @@ impl Str {
         self.len == 0
     }
     /// The text.
-    #[inline(always)]
+    #[inline]
     pub fn bytes(&self) -> &[u8] {
         // SAFETY: the text of `len` bytes follows the header in the same block.
         unsafe {
@@ -48,7 +48,7 @@ impl Str {
         }
     }
     /// The interned hash of a short string.
-    #[inline(always)]
+    #[inline]
     pub(super) fn short_hash(&self) -> u32 {
         self.hash
     }
@@ -95,6 +95,7 @@ impl Gc<Str> {
 /// Hash of a byte string: multiply and fold, eight bytes at a time. Its order never shows (tables keep insertion order),
 /// so it need not be secret for determinism's sake, only well spread.
 #[inline]
+#[cfg_attr(evermoon_small, optimize(speed))]
 pub fn hash_bytes(bytes: &[u8]) -> u32 {
     const K: u64 = 0x9E37_79B9_7F4A_7C15;
     let mut h: u64 = (bytes.len() as u64).wrapping_mul(K) ^ 0x51_7c_c1_b7_27_22_0a_95;
@@ -127,6 +128,7 @@ pub(super) const SLOT_BYTES: usize = 16;
 const HASHED_WHOLE: usize = 256 << 10;
 
 /// The hash of a long string: of all of it, or of both ends and samples between them.
+#[cfg_attr(evermoon_small, optimize(speed))]
 fn hash_long(bytes: &[u8]) -> u32 {
     const END: usize = 64 << 10;
     const SAMPLES: usize = 4096;
@@ -163,7 +165,7 @@ impl Interner {
     }
 
     /// The string with these bytes and this hash, or the slot where it belongs.
-    #[inline(always)]
+    #[inline]
     pub(super) fn find(&self, bytes: &[u8], hash: u32) -> Result<*mut Str, usize> {
         let mask = self.slots.len() - 1;
         let mut at = hash as usize & mask;
@@ -182,7 +184,7 @@ impl Interner {
         }
     }
 
-    #[inline(always)]
+    #[inline]
     pub(super) fn insert(&mut self, slot: usize, s: *mut Str) {
         self.slots[slot] = s;
         self.used += 1;
@@ -209,6 +211,7 @@ impl Interner {
     }
 
     /// Takes a dying string out, closing the gap that it leaves in its probe run.
+    #[cfg_attr(evermoon_small, optimize(speed))]
     pub(super) fn remove(&mut self, s: *mut Str) {
         let mask = self.slots.len() - 1;
         // SAFETY: the sweeper removes a string before it frees it.
@@ -243,6 +246,7 @@ impl Interner {
 ///
 /// # Safety
 /// `block` has `STR_HEAD + bytes.len()` bytes.
+#[cfg_attr(evermoon_small, optimize(speed))]
 pub(super) unsafe fn write(block: *mut u8, white: u8, hash: u32, bytes: &[u8]) -> Gc<Str> {
     let kind = if bytes.len() <= SHORT_MAX {
         tag::STR
@@ -271,6 +275,7 @@ pub(super) unsafe fn write(block: *mut u8, white: u8, hash: u32, bytes: &[u8]) -
 ///
 /// # Safety
 /// `block` has `STR_HEAD + len` bytes, the last `len` of them initialised, and `len > SHORT_MAX`.
+#[cfg_attr(evermoon_small, optimize(speed))]
 pub(super) unsafe fn finish_long(block: *mut u8, white: u8, len: usize) -> Gc<Str> {
     // SAFETY: the caller's promise.
     unsafe {

@@ -47,21 +47,21 @@ pub struct Entry {
 const _: () = assert!(size_of::<Entry>() == 24);
 
 impl Entry {
-    #[inline(always)]
+    #[inline]
     pub fn key(&self) -> Value {
         Value {
             bits: self.key_bits,
             tag: self.key_tag,
         }
     }
-    #[inline(always)]
+    #[inline]
     pub fn value(&self) -> Value {
         Value {
             bits: self.value_bits,
             tag: self.value_tag,
         }
     }
-    #[inline(always)]
+    #[inline]
     fn set(&mut self, v: Value) {
         self.value_bits = v.bits;
         self.value_tag = v.tag;
@@ -97,21 +97,21 @@ pub enum StoreError {
     NanKey,
     /// The table would be larger than [`PART_MAX`].
     TooLarge,
-    Memory(OutOfMemory),
+    Memory,
 }
 
 impl From<OutOfMemory> for StoreError {
-    fn from(e: OutOfMemory) -> Self {
-        StoreError::Memory(e)
+    fn from(_: OutOfMemory) -> Self {
+        StoreError::Memory
     }
 }
 
-#[inline(always)]
+#[inline]
 fn mix(bits: u64) -> u32 {
     (bits.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as u32
 }
 
-#[inline(always)]
+#[inline]
 pub(super) fn hash_key(key: Value) -> u32 {
     match key.tag {
         tag::STR => Gc::<Str>::from_bits(key.bits).short_hash(),
@@ -121,7 +121,7 @@ pub(super) fn hash_key(key: Value) -> u32 {
 }
 
 /// Bytes of one slot of the index.
-#[inline(always)]
+#[inline]
 fn slot_size(cap: u32) -> usize {
     if cap <= 128 {
         1
@@ -132,7 +132,7 @@ fn slot_size(cap: u32) -> usize {
     }
 }
 
-#[inline(always)]
+#[inline]
 pub(super) fn slot_count(cap: u32) -> usize {
     if cap <= LINEAR_MAX {
         0
@@ -142,7 +142,7 @@ pub(super) fn slot_count(cap: u32) -> usize {
 }
 
 /// Bytes of the buffer that holds `cap` entries and their index.
-#[inline(always)]
+#[inline]
 pub(super) fn part_bytes(cap: u32) -> usize {
     cap as usize * size_of::<Entry>() + slot_count(cap) * slot_size(cap)
 }
@@ -169,7 +169,7 @@ impl Table {
     }
 
     /// The array part in use.
-    #[inline(always)]
+    #[inline]
     pub fn array(&self) -> &[Value] {
         if self.array_len == 0 {
             return &[];
@@ -185,7 +185,7 @@ impl Table {
         unsafe { std::slice::from_raw_parts_mut(self.array, self.array_len as usize) }
     }
     /// The entries in use, tombstones included.
-    #[inline(always)]
+    #[inline]
     pub fn entries(&self) -> &[Entry] {
         if self.entry_count == 0 {
             return &[];
@@ -201,12 +201,12 @@ impl Table {
         unsafe { std::slice::from_raw_parts_mut(self.entries, self.entry_count as usize) }
     }
 
-    #[inline(always)]
+    #[inline]
     fn slots(&self) -> *mut u8 {
         // The index begins behind the last entry of the same buffer.
         self.entries.wrapping_add(self.entry_cap as usize).cast()
     }
-    #[inline(always)]
+    #[inline]
     pub(super) fn slot(&self, at: usize) -> u32 {
         // SAFETY: `at` is below the slot count of this capacity; slots are initialised when the index is built.
         unsafe {
@@ -223,7 +223,7 @@ impl Table {
             }
         }
     }
-    #[inline(always)]
+    #[inline]
     pub(super) fn set_slot(&mut self, at: usize, n: u32) {
         // SAFETY: as above; an entry number is below the capacity, which the slot size was chosen for.
         unsafe {
@@ -236,7 +236,7 @@ impl Table {
     }
 
     /// Entry number of a short string key, or `u32::MAX`.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn find_name(&self, key: Gc<Str>) -> u32 {
         let hash = key.short_hash();
         if self.bloom & 1 << (hash & 31) == 0 {
@@ -246,6 +246,7 @@ impl Table {
     }
 
     #[inline]
+    #[cfg_attr(evermoon_small, optimize(speed))]
     fn find_name_hashed(&self, bits: u64, hash: u32) -> u32 {
         if self.entry_cap <= LINEAR_MAX {
             for (i, e) in self.entries().iter().enumerate() {
@@ -272,6 +273,7 @@ impl Table {
     }
 
     /// Entry number of any key in the hash part, or `u32::MAX`. The key is normalised (no integral float).
+    #[cfg_attr(evermoon_small, optimize(speed))]
     pub(super) fn find(&self, key: Value) -> u32 {
         if key.tag == tag::STR {
             return self.find_name(Gc::from_bits(key.bits));
@@ -301,7 +303,7 @@ impl Table {
         })
     }
 
-    #[inline(always)]
+    #[inline]
     fn find_by(&self, hash: u32, matches: impl Fn(&Entry) -> bool) -> u32 {
         if self.entry_cap <= LINEAR_MAX {
             return self
@@ -325,7 +327,7 @@ impl Table {
         }
     }
 
-    #[inline(always)]
+    #[inline]
     fn entry_value(&self, n: u32) -> Value {
         if n == NONE {
             return Value::NIL;
@@ -340,7 +342,7 @@ impl Table {
     }
 
     /// Raw `t[key]` for an integer.
-    #[inline(always)]
+    #[inline]
     pub fn get_int(&self, key: i64) -> Value {
         let at = (key as u64).wrapping_sub(1);
         if at < self.array_len as u64 {
@@ -354,7 +356,7 @@ impl Table {
     }
 
     /// Raw `t[key]` for a string.
-    #[inline(always)]
+    #[inline]
     pub fn get_str(&self, key: Gc<Str>) -> Value {
         if key.is_short() {
             self.entry_value(self.find_name(key))
@@ -379,7 +381,7 @@ impl Table {
     }
 
     /// `#t` without metamethods: a border (manual 3.4.7).
-    #[inline(always)]
+    #[inline]
     pub fn border(&self) -> u64 {
         let n = self.array_len as u64;
         if self.header.flags & flags::INT_ENTRIES == 0 {
@@ -390,6 +392,7 @@ impl Table {
     }
 
     #[cold]
+    #[cfg_attr(evermoon_small, optimize(speed))]
     fn border_hash(&self, n: u64) -> u64 {
         let mut low = n;
         if self.get_int(low as i64 + 1).is_nil() {
@@ -426,6 +429,7 @@ impl Table {
     /// The entry after `key` in traversal order, as `next`: `None` at the end, `Err(())` if the key is not in the table.
     /// `hint` is where the caller guesses the key to be; it is checked, and set to the position of the key returned.
     #[allow(clippy::result_unit_err)]
+    #[cfg_attr(evermoon_small, optimize(speed))]
     pub fn next(&self, key: Value, hint: &mut u32) -> Result<Option<(Value, Value)>, ()> {
         let (from, _) = self.position_behind(key, *hint).ok_or(())?;
         let (found, stopped) = self.entry_from(from, usize::MAX);
@@ -440,6 +444,7 @@ impl Table {
     /// The same for the loop, which cannot wait: `Err(())` also if there are many empty slots to go over.
     #[inline]
     #[allow(clippy::result_unit_err)]
+    #[cfg_attr(evermoon_small, optimize(speed))]
     pub(crate) fn next_near(
         &self,
         key: Value,
@@ -459,6 +464,7 @@ impl Table {
     /// The position behind a key (behind none for nil) in traversal order, and how many entries had to be looked at to find it beyond
     /// what is usual. `None` if the key is not in the table.
     #[inline]
+    #[cfg_attr(evermoon_small, optimize(speed))]
     pub(crate) fn position_behind(&self, key: Value, hint: u32) -> Option<(usize, usize)> {
         let array_len = self.array_len as usize;
         if key.tag == tag::NIL {
@@ -495,6 +501,7 @@ impl Table {
     /// The first entry from a position on that is not empty, and where it is; else where the search has stopped, after at most `most`
     /// empty slots.
     #[inline]
+    #[cfg_attr(evermoon_small, optimize(speed))]
     pub(crate) fn entry_from(&self, from: usize, most: usize) -> (Option<(Value, Value)>, usize) {
         let array = self.array();
         let end = from.saturating_add(most);
@@ -560,6 +567,7 @@ pub fn normal_key(key: Value) -> Value {
 impl Heap {
     /// Raw `t[key] = value` for an integer key. The caller has passed the barrier.
     #[inline]
+    #[cfg_attr(evermoon_small, optimize(speed))]
     pub fn table_set_int(
         &mut self,
         mut t: Gc<Table>,
@@ -583,6 +591,7 @@ impl Heap {
 
     /// Stores a value other than nil right behind the array part.
     #[inline]
+    #[cfg_attr(evermoon_small, optimize(speed))]
     fn table_append(&mut self, mut t: Gc<Table>, value: Value) -> Result<(), StoreError> {
         let key = t.array_len as i64 + 1;
         if t.header.flags & flags::INT_ENTRIES != 0 {
@@ -629,6 +638,7 @@ impl Heap {
 
     #[cold]
     #[inline(never)]
+    #[cfg_attr(evermoon_small, optimize(speed))]
     fn table_grow_array(&mut self, t: Gc<Table>) -> Result<(), StoreError> {
         let cap = t.array_cap;
         if cap >= 64 {
@@ -649,6 +659,7 @@ impl Heap {
     }
 
     /// Sets the room of the array part; `cap` is at least `array_len`.
+    #[cfg_attr(evermoon_small, optimize(speed))]
     pub(crate) fn table_array_cap(&mut self, mut t: Gc<Table>, cap: u32) -> Result<(), StoreError> {
         if cap > PART_MAX {
             return Err(StoreError::TooLarge);
@@ -690,6 +701,7 @@ impl Heap {
     }
 
     /// Raw `t[key] = value`. The caller has passed the barrier. Errors for nil and NaN keys, and when memory is out.
+    #[cfg_attr(evermoon_small, optimize(speed))]
     pub fn table_set(&mut self, t: Gc<Table>, key: Value, value: Value) -> Result<(), StoreError> {
         match key.tag {
             tag::INT => self.table_set_int(t, key.raw_int(), value),
@@ -709,6 +721,7 @@ impl Heap {
     }
 
     /// Raw store under a string key.
+    #[cfg_attr(evermoon_small, optimize(speed))]
     pub fn table_set_str(
         &mut self,
         t: Gc<Table>,
@@ -719,6 +732,7 @@ impl Heap {
     }
 
     /// Stores into the hash part; the key is normalised and not in the array part.
+    #[cfg_attr(evermoon_small, optimize(speed))]
     fn table_set_entry(
         &mut self,
         mut t: Gc<Table>,
@@ -751,6 +765,7 @@ impl Heap {
 
     /// Appends an entry for which there is room and whose key is new.
     #[inline]
+    #[cfg_attr(evermoon_small, optimize(speed))]
     fn table_push_entry(&mut self, mut t: Gc<Table>, key: Value, value: Value) {
         let n = t.entry_count;
         debug_assert!(n < t.entry_cap);
@@ -782,6 +797,7 @@ impl Heap {
     }
 
     /// Sets the room of the hash part, dropping tombstones, and builds the index anew.
+    #[cfg_attr(evermoon_small, optimize(speed))]
     fn table_entry_cap(&mut self, mut t: Gc<Table>, cap: u32) -> Result<(), StoreError> {
         if cap > PART_MAX {
             return Err(StoreError::TooLarge);
@@ -844,6 +860,7 @@ impl Heap {
     /// in use (the paper "The Implementation of Lua 5.0", section 4), the rest goes to the hash part.
     #[cold]
     #[inline(never)]
+    #[cfg_attr(evermoon_small, optimize(speed))]
     fn table_rebuild(&mut self, mut t: Gc<Table>, key: Value) -> Result<(), StoreError> {
         let mut live = 0u32;
         let mut entry_ints = 0u32;
@@ -1016,6 +1033,7 @@ impl Heap {
     }
 
     /// Frees a dead table's parts.
+    #[cfg_attr(evermoon_small, optimize(speed))]
     pub(super) fn table_drop(&mut self, t: Gc<Table>) {
         // SAFETY: the buffers were made here with these sizes, and the table is dead.
         unsafe {

@@ -117,21 +117,21 @@ impl Value {
         tag: tag::TRUE,
     };
 
-    #[inline(always)]
+    #[inline]
     pub const fn int(i: i64) -> Value {
         Value {
             bits: i as u64,
             tag: tag::INT,
         }
     }
-    #[inline(always)]
+    #[inline]
     pub const fn float(f: f64) -> Value {
         Value {
             bits: f.to_bits(),
             tag: tag::FLOAT,
         }
     }
-    #[inline(always)]
+    #[inline]
     pub const fn bool(b: bool) -> Value {
         Value {
             bits: 0,
@@ -151,14 +151,14 @@ impl Value {
         }
     }
 
-    #[inline(always)]
+    #[inline]
     pub(crate) fn object<T>(tag: u32, object: Gc<T>) -> Value {
         Value {
             bits: object.address() as u64,
             tag,
         }
     }
-    #[inline(always)]
+    #[inline]
     pub fn string(s: Gc<Str>) -> Value {
         let tag = if s.is_short() {
             tag::STR
@@ -167,11 +167,11 @@ impl Value {
         };
         Value::object(tag, s)
     }
-    #[inline(always)]
+    #[inline]
     pub fn table(t: Gc<Table>) -> Value {
         Value::object(tag::TABLE, t)
     }
-    #[inline(always)]
+    #[inline]
     pub fn lua_closure(c: Gc<LuaClosure>) -> Value {
         Value::object(tag::LUA_CLOSURE, c)
     }
@@ -185,32 +185,32 @@ impl Value {
         Value::object(tag::USERDATA, u)
     }
 
-    #[inline(always)]
+    #[inline]
     pub fn is_nil(self) -> bool {
         self.tag == tag::NIL
     }
     /// Neither nil nor false.
-    #[inline(always)]
+    #[inline]
     pub fn is_truthy(self) -> bool {
         self.tag > tag::FALSE
     }
-    #[inline(always)]
+    #[inline]
     pub fn is_int(self) -> bool {
         self.tag == tag::INT
     }
-    #[inline(always)]
+    #[inline]
     pub fn is_float(self) -> bool {
         self.tag == tag::FLOAT
     }
-    #[inline(always)]
+    #[inline]
     pub fn is_number(self) -> bool {
         self.tag == tag::INT || self.tag == tag::FLOAT
     }
-    #[inline(always)]
+    #[inline]
     pub fn is_string(self) -> bool {
         self.tag == tag::STR || self.tag == tag::LONG_STR
     }
-    #[inline(always)]
+    #[inline]
     pub fn is_table(self) -> bool {
         self.tag == tag::TABLE
     }
@@ -220,18 +220,18 @@ impl Value {
             tag::NATIVE | tag::LUA_CLOSURE | tag::NATIVE_CLOSURE
         )
     }
-    #[inline(always)]
+    #[inline]
     pub fn is_collectable(self) -> bool {
         self.tag & tag::COLLECTABLE != 0
     }
 
     /// The payload as an integer, whatever the tag.
-    #[inline(always)]
+    #[inline]
     pub fn raw_int(self) -> i64 {
         self.bits as i64
     }
     /// The payload as a float, whatever the tag.
-    #[inline(always)]
+    #[inline]
     pub fn raw_float(self) -> f64 {
         f64::from_bits(self.bits)
     }
@@ -250,7 +250,7 @@ impl Value {
             None
         }
     }
-    #[inline(always)]
+    #[inline]
     pub fn as_table(self) -> Option<Gc<Table>> {
         if self.tag == tag::TABLE {
             Some(Gc::from_bits(self.bits))
@@ -258,7 +258,7 @@ impl Value {
             None
         }
     }
-    #[inline(always)]
+    #[inline]
     pub fn as_str(self) -> Option<Gc<Str>> {
         if self.is_string() {
             Some(Gc::from_bits(self.bits))
@@ -295,7 +295,7 @@ impl Value {
         }
     }
     /// The object behind a collectable value.
-    #[inline(always)]
+    #[inline]
     pub fn as_object(self) -> Option<Gc<Header>> {
         if self.is_collectable() {
             Some(Gc::from_bits(self.bits))
@@ -321,6 +321,7 @@ impl Value {
     }
 
     /// Primitive equality (manual 3.4.4, `rawequal`): numbers by mathematical value, strings by content, objects by identity.
+    #[cfg_attr(evermoon_small, optimize(speed))]
     pub fn raw_equals(self, other: Value) -> bool {
         if self.tag == other.tag {
             match self.tag {
@@ -347,7 +348,7 @@ impl Value {
     ///
     /// # Safety
     /// `slot` must be valid for writes of a value.
-    #[inline(always)]
+    #[inline]
     #[allow(unsafe_code)]
     pub(crate) unsafe fn store(self, slot: *mut Value) {
         // SAFETY: the caller's promise; the four bytes behind the tag are not touched.
@@ -361,7 +362,7 @@ impl Value {
     ///
     /// # Safety
     /// `slot` must hold a value.
-    #[inline(always)]
+    #[inline]
     #[allow(unsafe_code)]
     pub(crate) unsafe fn load(slot: *const Value) -> Value {
         // SAFETY: the caller's promise.

@@ -64,7 +64,7 @@ pub fn open(vm: &mut Vm) -> Result<(), Throw> {
 /// `assert (v [, message])`
 fn assert_(vm: &mut Vm) -> NativeResult {
     if vm.arg(0).is_truthy() {
-        return Ok(Act::Return(vm.slots() as u32));
+        return Ok(Act::returning(vm.slots() as u32));
     }
     vm.check_any(0)?;
     if !vm.has_arg(1) {
@@ -76,6 +76,7 @@ fn assert_(vm: &mut Vm) -> NativeResult {
 }
 
 /// `type (v)`
+#[cfg_attr(evermoon_small, optimize(speed))]
 fn type_(vm: &mut Vm) -> NativeResult {
     let v = vm.check_any(0)?;
     let name = vm.type_names[v.type_of() as usize];
@@ -89,7 +90,7 @@ fn rawequal(vm: &mut Vm) -> NativeResult {
         // Its metamethods play no part in how strings compare, and long ones take their time.
         return match vm.equals(a, b)? {
             Some(same) => vm.ret(Value::bool(same)),
-            None => Ok(Act::TailCall { args: 2 }),
+            None => Ok(Act::tail_calling(2)),
         };
     }
     vm.ret(Value::bool(a.raw_equals(b)))
@@ -124,6 +125,7 @@ fn rawset(vm: &mut Vm) -> NativeResult {
 }
 
 /// `select (n, ···)`
+#[cfg_attr(evermoon_small, optimize(speed))]
 fn select(vm: &mut Vm) -> NativeResult {
     let count = vm.slots() as i64;
     if let Some(s) = vm.arg(0).as_str()
@@ -140,7 +142,7 @@ fn select(vm: &mut Vm) -> NativeResult {
     if first < 1 {
         return Err(vm.arg_error(0, "index out of range"));
     }
-    Ok(Act::Return((count - first) as u32))
+    Ok(Act::returning((count - first) as u32))
 }
 
 /// `getmetatable (object)`
@@ -208,7 +210,8 @@ fn tonumber(vm: &mut Vm) -> NativeResult {
 // ---- text ----
 
 /// `v` as a string (`luaL_tolstring`), or `None` when the call of its `__tostring` has been pushed: then return
-/// `Act::Call { args: 1, results: 1 }`, and give the result to [`tostring_result`].
+/// `Act::calling(1, 1)`, and give the result to [`tostring_result`].
+#[cfg_attr(evermoon_small, optimize(speed))]
 pub fn to_string_value(vm: &mut Vm, v: Value) -> Result<Option<Value>, Throw> {
     let handler = vm.metamethod(v, Event::ToString);
     if !handler.is_nil() {
@@ -228,6 +231,7 @@ pub fn to_string_value(vm: &mut Vm, v: Value) -> Result<Option<Value>, Throw> {
 }
 
 /// What a `__tostring` has returned, checked to be a string; a number becomes one.
+#[cfg_attr(evermoon_small, optimize(speed))]
 pub fn tostring_result(vm: &mut Vm, v: Value) -> Result<Value, Throw> {
     match v.tag {
         tag::STR | tag::LONG_STR => Ok(v),
@@ -237,6 +241,7 @@ pub fn tostring_result(vm: &mut Vm, v: Value) -> Result<Value, Throw> {
 }
 
 /// `tostring (v)`
+#[cfg_attr(evermoon_small, optimize(speed))]
 fn tostring(vm: &mut Vm) -> NativeResult {
     if vm.state() != 0 {
         let v = vm.pop();
@@ -248,10 +253,7 @@ fn tostring(vm: &mut Vm) -> NativeResult {
         Some(s) => vm.ret(s),
         None => {
             vm.set_state(1);
-            Ok(Act::Call {
-                args: 1,
-                results: 1,
-            })
+            Ok(Act::calling(1, 1))
         }
     }
 }
@@ -280,10 +282,7 @@ fn print(vm: &mut Vm) -> NativeResult {
             vm.push(handler);
             vm.push(v);
             vm.set_state(i as u32);
-            return Ok(Act::Call {
-                args: 1,
-                results: 1,
-            });
+            return Ok(Act::calling(1, 1));
         }
     }
     let length = |i| vm.arg(i).as_str().map_or(16, |s| s.len());
@@ -324,7 +323,7 @@ fn print_long(vm: &mut Vm) -> NativeResult {
             vm.set_slot(count, Value::int(next as i64));
             vm.set_slot(count + 1, Value::int(done as i64));
             vm.give_scratch(out);
-            return Ok(Act::Again);
+            return Ok(Act::AGAIN);
         }
         let v = vm.arg(next);
         match v.as_str() {
@@ -380,6 +379,7 @@ fn warn(vm: &mut Vm) -> NativeResult {
 // ---- iteration ----
 
 /// `next (table [, index])`. State 1: slot 2 says from which position on the next entry is being looked for.
+#[cfg_attr(evermoon_small, optimize(speed))]
 fn next(vm: &mut Vm) -> NativeResult {
     let t = vm.check_table(0)?;
     let key = vm.arg(1);
@@ -388,7 +388,7 @@ fn next(vm: &mut Vm) -> NativeResult {
             Some((key, value)) => {
                 vm.push(key);
                 vm.push(value);
-                Ok(Act::Return(2))
+                Ok(Act::returning(2))
             }
             None => vm.ret(Value::NIL),
         };
@@ -410,7 +410,7 @@ fn next(vm: &mut Vm) -> NativeResult {
         if let Some((key, value)) = found {
             vm.push(key);
             vm.push(value);
-            return Ok(Act::Return(2));
+            return Ok(Act::returning(2));
         }
         if stopped - at < ENTRIES_AT_ONCE {
             return vm.ret(Value::NIL);
@@ -420,7 +420,7 @@ fn next(vm: &mut Vm) -> NativeResult {
             vm.set_slots(3)?;
             vm.set_slot(2, Value::int(at as i64));
             vm.set_state(1);
-            return Ok(Act::Again);
+            return Ok(Act::AGAIN);
         }
     }
 }
@@ -430,9 +430,10 @@ const ENTRIES_AT_ONCE: usize = 1 << 14;
 const ENTRIES_PER_FUEL: usize = 16;
 
 /// `pairs (t)`
+#[cfg_attr(evermoon_small, optimize(speed))]
 fn pairs(vm: &mut Vm) -> NativeResult {
     if vm.state() != 0 {
-        return Ok(Act::Return(3));
+        return Ok(Act::returning(3));
     }
     let v = vm.check_any(0)?;
     let handler = vm.metamethod(v, Event::Pairs);
@@ -440,15 +441,12 @@ fn pairs(vm: &mut Vm) -> NativeResult {
         vm.push(Value::native(NEXT));
         vm.push(v);
         vm.push(Value::NIL);
-        return Ok(Act::Return(3));
+        return Ok(Act::returning(3));
     }
     vm.set_state(1);
     vm.push(handler);
     vm.push(v);
-    Ok(Act::Call {
-        args: 1,
-        results: 3,
-    })
+    Ok(Act::calling(1, 3))
 }
 
 /// `ipairs (t)`
@@ -457,10 +455,11 @@ fn ipairs(vm: &mut Vm) -> NativeResult {
     vm.push(Value::native(IPAIRS_ITERATOR));
     vm.push(v);
     vm.push(Value::int(0));
-    Ok(Act::Return(3))
+    Ok(Act::returning(3))
 }
 
 /// What `ipairs` returns. In state 1 the value that `__index` has given is on top, the position below it.
+#[cfg_attr(evermoon_small, optimize(speed))]
 fn ipairs_iterator(vm: &mut Vm) -> NativeResult {
     if vm.state() == 0 {
         let at = vm.check_int(1)?.wrapping_add(1);
@@ -470,7 +469,7 @@ fn ipairs_iterator(vm: &mut Vm) -> NativeResult {
             let v = t.get_int(at);
             if !v.is_nil() {
                 vm.push(v);
-                return Ok(Act::Return(2));
+                return Ok(Act::returning(2));
             }
             if t.metatable.is_none() {
                 return vm.ret(Value::NIL);
@@ -480,15 +479,12 @@ fn ipairs_iterator(vm: &mut Vm) -> NativeResult {
             Some(v) => vm.push(v),
             None => {
                 vm.set_state(1);
-                return Ok(Act::Call {
-                    args: 2,
-                    results: 1,
-                });
+                return Ok(Act::calling(2, 1));
             }
         }
     }
     let v = vm.arg(vm.slots() - 1);
-    Ok(Act::Return(if v.is_nil() { 1 } else { 2 }))
+    Ok(Act::returning(if v.is_nil() { 1 } else { 2 }))
 }
 
 // ---- errors ----
@@ -524,6 +520,7 @@ fn raise(vm: &mut Vm, message: Value, level: i64) -> Throw {
 
 /// `pcall (f [, arg1, ···])`. The driver returns `false` and the error, or `true` and the results, by itself; only with hooks on
 /// does success come back here.
+#[cfg_attr(evermoon_small, optimize(speed))]
 fn pcall(vm: &mut Vm) -> NativeResult {
     if vm.state() != 0 {
         return vm.ret_with(Value::TRUE, 0);
@@ -531,10 +528,7 @@ fn pcall(vm: &mut Vm) -> NativeResult {
     vm.check_any(0)?;
     vm.protect(None);
     vm.set_state(PASSING);
-    Ok(Act::Call {
-        args: vm.slots() as u32 - 1,
-        results: -1,
-    })
+    Ok(Act::calling(vm.slots() as u32 - 1, -1))
 }
 
 /// `xpcall (f, msgh [, arg1, ···])`
@@ -550,10 +544,7 @@ fn xpcall(vm: &mut Vm) -> NativeResult {
     vm.set_slot(1, f);
     vm.protect(Some(0));
     vm.set_state(PASSING);
-    Ok(Act::Call {
-        args: vm.slots() as u32 - 2,
-        results: -1,
-    })
+    Ok(Act::calling(vm.slots() as u32 - 2, -1))
 }
 
 // ---- chunks ----
@@ -632,10 +623,7 @@ fn load_(vm: &mut Vm) -> NativeResult {
     vm.set_state(1);
     let reader = vm.arg(reading::READER);
     vm.push(reader);
-    Ok(Act::Call {
-        args: 0,
-        results: 1,
-    })
+    Ok(Act::calling(0, 1))
 }
 
 /// Compiling is one step, so it is paid before; when that has used up the slice, the host comes first: without fuel it does not begin.
@@ -643,7 +631,7 @@ fn pay_and_load(vm: &mut Vm, len: usize) -> NativeResult {
     vm.charge(load::price(len));
     vm.set_state(PAID);
     if vm.slice_used_up() {
-        return Ok(Act::Again);
+        return Ok(Act::AGAIN);
     }
     load_now(vm)
 }
@@ -701,7 +689,7 @@ fn fail_with_top(vm: &mut Vm) -> NativeResult {
     let message = vm.pop();
     vm.push(Value::NIL);
     vm.push(message);
-    Ok(Act::Return(2))
+    Ok(Act::returning(2))
 }
 
 /// `loadfile ([filename [, mode [, env]]])`
@@ -721,7 +709,7 @@ fn loadfile(vm: &mut Vm) -> NativeResult {
 /// `dofile ([filename])`
 fn dofile(vm: &mut Vm) -> NativeResult {
     if vm.state() != 0 {
-        return Ok(Act::Return(vm.slots() as u32 - 1));
+        return Ok(Act::returning(vm.slots() as u32 - 1));
     }
     let path = vm.opt_str(0)?;
     vm.set_slots(1)?;
@@ -730,10 +718,7 @@ fn dofile(vm: &mut Vm) -> NativeResult {
         Ok(function) => {
             vm.set_state(1);
             vm.push(function);
-            Ok(Act::Call {
-                args: 0,
-                results: -1,
-            })
+            Ok(Act::calling(0, -1))
         }
         Err(message) => Err(vm.throw_bytes(&message)),
     }
@@ -774,7 +759,7 @@ fn collect_all(vm: &mut Vm, then: u32) -> NativeResult {
     vm.set_slot(1, Value::int(then as i64));
     vm.set_state(COLLECTING);
     vm.heap.gc_hold();
-    Ok(Act::Again)
+    Ok(Act::AGAIN)
 }
 
 fn collect_on(vm: &mut Vm) -> NativeResult {
@@ -792,19 +777,19 @@ fn collect_on(vm: &mut Vm) -> NativeResult {
             vm.set_state(then);
             return finalize_all(vm);
         }
-        return Ok(Act::Rest);
+        return Ok(Act::REST);
     }
     match vm.collect_some() {
         Advance::Swept if cycles <= 0 => {
             vm.heap.gc_begin_release();
             vm.set_slot(0, Value::int(RELEASING));
-            return Ok(Act::Rest);
+            return Ok(Act::REST);
         }
         Advance::Marked => vm.set_slot(0, Value::int(cycles - 1)),
         _ => {}
     }
     vm.heap.gc_hold();
-    Ok(Act::Rest)
+    Ok(Act::REST)
 }
 
 /// `collectgarbage ([opt [, arg]])`. There is one collector, an incremental one: after "generational" each basic step is a whole cycle.
@@ -906,7 +891,7 @@ fn step(vm: &mut Vm, kilobytes: i64) -> bool {
 /// Calls the finalizers that are due, one after the other, then returns what the state says.
 fn finalize_all(vm: &mut Vm) -> NativeResult {
     if vm.call_finalizer()? {
-        return Ok(Act::Again);
+        return Ok(Act::AGAIN);
     }
     let result = match vm.state() {
         RETURN_TRUE => Value::TRUE,

@@ -5,7 +5,8 @@
 //! The reference checks the argument between the first two steps, so they are apart here too. Widths and precisions
 //! have at most two digits, so that no output is longer than its argument by more than a few hundred bytes.
 
-use crate::heap::number::{self, NUM_BUF, POW10};
+use crate::decimal::{Decimal, POW10};
+use crate::heap::number::{self, NUM_BUF};
 
 /// Why a format is refused. `Display` is the reference's wording.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -169,6 +170,7 @@ fn two_digits(rest: &mut &[u8]) -> Option<usize> {
 
 impl Spec {
     /// Appends `prefix` and `body`, filled to the width: with spaces outside, or with zeros between the two.
+    #[cfg_attr(evermoon_small, optimize(speed))]
     fn push_filled(&self, out: &mut Vec<u8>, prefix: &[u8], body: &[u8], zeros: bool) {
         let fill = self.width.saturating_sub(prefix.len() + body.len());
         let before = if self.left || zeros { 0 } else { fill };
@@ -192,6 +194,7 @@ impl Spec {
     }
 
     /// An integer's digits with the zeros that the precision asks for. With a precision, `0` no longer fills.
+    #[cfg_attr(evermoon_small, optimize(speed))]
     fn push_digits(&self, out: &mut Vec<u8>, prefix: &[u8], digits: &[u8]) {
         match self.precision {
             None => self.push_filled(out, prefix, digits, self.zero),
@@ -206,6 +209,7 @@ impl Spec {
 }
 
 /// `%d`, `%i`.
+#[cfg_attr(evermoon_small, optimize(speed))]
 pub fn push_int(out: &mut Vec<u8>, spec: &Spec, n: i64) {
     let mut buf = [0; NUM_BUF];
     let digits: &[u8] = if n == 0 && spec.precision == Some(0) {
@@ -279,6 +283,7 @@ pub fn push_char(out: &mut Vec<u8>, spec: &Spec, n: i64) {
 /// `%e`, `%f`, `%g`, `%a` and their capitals.
 ///
 /// A NaN has no sign here (see `number::float_text`).
+#[cfg_attr(evermoon_small, optimize(speed))]
 pub fn push_float(out: &mut Vec<u8>, spec: &Spec, f: f64) {
     let sign = spec.sign(f.is_sign_negative() && !f.is_nan());
     let capital = spec.conversion.is_ascii_uppercase();
@@ -368,14 +373,8 @@ impl Body {
     }
 }
 
-impl std::fmt::Write for Body {
-    fn write_str(&mut self, s: &str) -> std::fmt::Result {
-        self.push(s.as_bytes());
-        Ok(())
-    }
-}
-
 /// `%f` of a float that is not negative.
+#[cfg_attr(evermoon_small, optimize(speed))]
 fn fixed(body: &mut Body, f: f64, decimals: usize, point: bool) {
     match number::scaled_round(f, decimals as i32).filter(|_| decimals < POW10.len()) {
         // The usual sizes: one multiplication gives all digits as an integer.
@@ -393,9 +392,27 @@ fn fixed(body: &mut Body, f: f64, decimals: usize, point: bool) {
             }
         }
         None => {
-            let _ = std::fmt::Write::write_fmt(body, format_args!("{f:.decimals$}"));
-            if decimals == 0 && point {
+            let mut all = Decimal::of(f);
+            let count = (all.exponent + 1 + decimals as i32).max(0);
+            if count == 0 && all.exponent + 1 + (decimals as i32) < 0 {
+                all.digits.clear();
+            }
+            all.round(count as usize);
+            // The digit for 10^place.
+            let digit = |place: i32| {
+                let at = usize::try_from(all.exponent - place);
+                at.ok()
+                    .and_then(|at| all.digits.get(at))
+                    .map_or(b'0', |d| *d)
+            };
+            for place in (0..=all.exponent.max(0)).rev() {
+                body.push(&[digit(place)]);
+            }
+            if decimals > 0 || point {
                 body.push(b".");
+            }
+            for place in 1..=decimals as i32 {
+                body.push(&[digit(-place)]);
             }
         }
     }
@@ -410,6 +427,7 @@ struct Digits {
 
 impl Digits {
     /// The first digit of `f` and so many after it, rounded exactly. `f` is not negative.
+    #[cfg_attr(evermoon_small, optimize(speed))]
     fn of(f: f64, after: usize) -> Digits {
         let mut digits = Digits {
             text: [b'0'; 104],
@@ -426,29 +444,14 @@ impl Digits {
             digits.exponent = exponent;
             return digits;
         }
-        let mut shown = Body::new();
-        let _ = std::fmt::Write::write_fmt(&mut shown, format_args!("{f:.after$e}"));
-        let mut bytes = shown.text().iter();
-        let mut len = 0;
-        for &c in bytes.by_ref().take_while(|&&c| c != b'e') {
-            if c != b'.' {
-                digits.text[len] = c;
-                len += 1;
-            }
-        }
-        let mut below = false;
-        for &c in bytes {
-            match c {
-                b'-' => below = true,
-                _ => digits.exponent = digits.exponent * 10 + (c - b'0') as i32,
-            }
-        }
-        if below {
-            digits.exponent = -digits.exponent;
-        }
+        let mut all = Decimal::of(f);
+        all.round(after + 1);
+        digits.text[..all.digits.len()].copy_from_slice(&all.digits);
+        digits.exponent = all.exponent;
         digits
     }
 
+    #[cfg_attr(evermoon_small, optimize(speed))]
     fn strip_zeros(&mut self) {
         while self.len > 1 && self.text[self.len - 1] == b'0' {
             self.len -= 1;
@@ -476,6 +479,7 @@ impl Digits {
     }
 
     /// The digits with the point where it belongs.
+    #[cfg_attr(evermoon_small, optimize(speed))]
     fn positional(&self, body: &mut Body, point: bool) {
         let digits = &self.text[..self.len];
         if self.exponent < 0 {

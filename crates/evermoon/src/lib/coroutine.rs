@@ -48,18 +48,16 @@ fn create(vm: &mut Vm) -> NativeResult {
 }
 
 /// `coroutine.resume (co [, val1, ···])`
+#[cfg_attr(evermoon_small, optimize(speed))]
 fn resume(vm: &mut Vm) -> NativeResult {
-    let co = check_coroutine(vm, 0)?;
-    Ok(Act::Resume {
-        co,
-        args: vm.slots() as u32 - 1,
-        wrap: false,
-    })
+    check_coroutine(vm, 0)?;
+    Ok(Act::resuming(vm.slots() as u32 - 1))
 }
 
 /// `coroutine.yield (···)`
+#[cfg_attr(evermoon_small, optimize(speed))]
 fn yield_(vm: &mut Vm) -> NativeResult {
-    Ok(Act::Yield(vm.slots() as u32))
+    Ok(Act::yielding(vm.slots() as u32))
 }
 
 /// `coroutine.wrap (f)`
@@ -72,6 +70,7 @@ fn wrap(vm: &mut Vm) -> NativeResult {
 }
 
 /// What `wrap` returns: resumes its coroutine and passes errors on, with the caller's position before those that are strings.
+#[cfg_attr(evermoon_small, optimize(speed))]
 fn wrap_call(vm: &mut Vm) -> NativeResult {
     if vm.state() == WRAP_FAILED {
         let error = vm.pop();
@@ -80,14 +79,7 @@ fn wrap_call(vm: &mut Vm) -> NativeResult {
             None => vm.throw(error),
         });
     }
-    let Some(co) = vm.upval(0).as_coroutine() else {
-        return vm.ret_none();
-    };
-    Ok(Act::Resume {
-        co,
-        args: vm.slots() as u32,
-        wrap: true,
-    })
+    Ok(Act::resuming_wrapped(vm.slots() as u32))
 }
 
 fn status_name(status: Status) -> &'static str {
@@ -122,7 +114,7 @@ fn running(vm: &mut Vm) -> NativeResult {
     co.seen = true;
     vm.push(Value::coroutine(co));
     vm.push(Value::bool(co.resumer.is_none()));
-    Ok(Act::Return(2))
+    Ok(Act::returning(2))
 }
 
 /// `coroutine.close (co)`
@@ -133,11 +125,11 @@ fn close(vm: &mut Vm) -> NativeResult {
         if ok {
             vm.pop();
         }
-        return Ok(Act::Return(if ok { 1 } else { 2 }));
+        return Ok(Act::returning(if ok { 1 } else { 2 }));
     }
     let co = check_coroutine(vm, 0)?;
     match co.status {
-        Status::Suspended | Status::Dead => Ok(Act::CloseCoroutine { co }),
+        Status::Suspended | Status::Dead => Ok(Act::CLOSE_COROUTINE),
         status => Err(vm.fail(&format!("cannot close a {} coroutine", status_name(status)))),
     }
 }

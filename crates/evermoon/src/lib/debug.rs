@@ -244,7 +244,7 @@ fn getlocal(vm: &mut Vm) -> NativeResult {
     let name = vm.new_string(&name)?;
     vm.push(name);
     vm.push(value);
-    Ok(Act::Return(2))
+    Ok(Act::returning(2))
 }
 
 /// Whether a local may get this value. What natives keep in their slots is theirs, and the engine trusts the types of numbers that have
@@ -306,7 +306,7 @@ fn getupvalue(vm: &mut Vm) -> NativeResult {
     let name = vm.new_string(&name)?;
     vm.push(name);
     vm.push(value);
-    Ok(Act::Return(2))
+    Ok(Act::returning(2))
 }
 
 /// `debug.setupvalue (f, up, value)`
@@ -409,7 +409,7 @@ fn getuservalue(vm: &mut Vm) -> NativeResult {
         Some(value) => {
             vm.push(value);
             vm.push(Value::TRUE);
-            Ok(Act::Return(2))
+            Ok(Act::returning(2))
         }
         None => vm.ret(Value::NIL),
     }
@@ -489,7 +489,7 @@ fn gethook(vm: &mut Vm) -> NativeResult {
     vm.push(hook.function);
     vm.push(letters);
     vm.push(Value::int(hook.count as i64));
-    Ok(Act::Return(3))
+    Ok(Act::returning(3))
 }
 
 // ---- traceback, debug ----
@@ -544,10 +544,7 @@ fn debug(vm: &mut Vm) -> NativeResult {
                 vm.push(Value::native(pcall as u32));
                 vm.push(function);
                 vm.set_state(1);
-                return Ok(Act::Call {
-                    args: 1,
-                    results: 2,
-                });
+                return Ok(Act::calling(1, 2));
             }
             Err(message) => {
                 vm.host.report(&message);

@@ -148,7 +148,7 @@ fn range_next(vm: &mut Vm) -> NativeResult {
             vm.set_upval(upval::LEFT, Value::int((left - 1).max(-1)));
             vm.push(key);
             vm.push(value);
-            Ok(Act::Return(2))
+            Ok(Act::returning(2))
         }
         None => {
             vm.set_upval(upval::LEFT, Value::int(0));

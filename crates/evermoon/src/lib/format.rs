@@ -43,6 +43,7 @@ const JOINING: u32 = BETWEEN + 1;
 /// `string.format (formatstring, ···)`. State: 0, one of the two above, or the number of the argument whose `__tostring` is being called;
 /// then the position in the format and the call's result are behind the arguments. In `BETWEEN` that is: which walk, position, how
 /// much of a `%q` is done, argument, and the text so far.
+#[cfg_attr(evermoon_small, optimize(speed))]
 pub(super) fn format(vm: &mut Vm) -> NativeResult {
     let (mut walk, mut at, mut arg, mut quoted) = (Walk::First, 0, 0, 0);
     let mut text = None;
@@ -93,7 +94,7 @@ pub(super) fn format(vm: &mut Vm) -> NativeResult {
             }
             text.put_aside(vm)?;
             vm.set_state(BETWEEN);
-            return Ok(Act::Again);
+            return Ok(Act::AGAIN);
         }
         text.settle(vm)?;
         if rest[0] != b'%' {
@@ -126,10 +127,7 @@ pub(super) fn format(vm: &mut Vm) -> NativeResult {
                 vm.push(value);
                 vm.set_state(arg as u32);
                 vm.give_scratch(text.out);
-                return Ok(Act::Call {
-                    args: 1,
-                    results: 1,
-                });
+                return Ok(Act::calling(1, 1));
             }
         }
         if walk == Walk::Calls {
@@ -173,7 +171,7 @@ fn joined(vm: &mut Vm, made: Option<Value>) -> NativeResult {
         Some(made) => vm.ret(made),
         None => {
             vm.set_state(JOINING);
-            Ok(Act::Again)
+            Ok(Act::AGAIN)
         }
     }
 }
@@ -252,6 +250,7 @@ fn convert(
 }
 
 /// `%s` of a value whose `__tostring` has been called already if it has one.
+#[cfg_attr(evermoon_small, optimize(speed))]
 fn push_string(
     vm: &mut Vm,
     out: &mut Vec<u8>,
@@ -277,6 +276,7 @@ fn push_string(
     push_modified(vm, out, raw, arg, &text)
 }
 
+#[cfg_attr(evermoon_small, optimize(speed))]
 fn push_modified(
     vm: &mut Vm,
     out: &mut Vec<u8>,
@@ -293,6 +293,7 @@ fn push_modified(
 }
 
 /// `%q`: what a Lua program would say to get the value.
+#[cfg_attr(evermoon_small, optimize(speed))]
 fn push_literal(vm: &mut Vm, out: &mut Vec<u8>, arg: usize, value: Value) -> Result<(), Throw> {
     match value.tag {
         tag::STR | tag::LONG_STR => {

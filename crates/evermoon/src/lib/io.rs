@@ -13,7 +13,7 @@ use crate::heap::userdata::Userdata;
 use crate::heap::value::{Value, tag};
 use crate::vm::host::{Buffering, Ended, HostError, HostResult, Stream, Whence};
 use crate::vm::meta::num_value;
-use crate::vm::{Act, NativeFn, NativeResult, Throw, Vm};
+use crate::vm::{Act, NativeFn, NativeResult, Request, Throw, Vm};
 
 const FUNCTIONS: &[(&str, NativeFn)] = &[
     ("close", close),
@@ -431,7 +431,7 @@ pub(super) fn failure(vm: &mut Vm, e: &HostError, name: Option<&[u8]>) -> Native
     for v in [Value::NIL, text, Value::int(e.code as i64)] {
         vm.push(v);
     }
-    Ok(Act::Return(3))
+    Ok(Act::returning(3))
 }
 
 /// `true`, or the failure.
@@ -457,7 +457,7 @@ pub(super) fn process_result(vm: &mut Vm, ended: Ended) -> NativeResult {
     for v in [good, how, Value::int(number as i64)] {
         vm.push(v);
     }
-    Ok(Act::Return(3))
+    Ok(Act::returning(3))
 }
 
 /// A host's stream as a file, or the failure.
@@ -671,7 +671,7 @@ fn read_formats(vm: &mut Vm, mut object: Gc<Userdata>, first: usize, count: usiz
         }
         Err(e) => return failure(vm, &e, None),
     }
-    Ok(Act::Return(results))
+    Ok(Act::returning(results))
 }
 
 /// Pushes what format `i` reads; false when there was nothing to read. The inner error is the stream's.
@@ -802,13 +802,13 @@ fn make_lines(vm: &mut Vm, closing: bool) -> NativeResult {
     let closure = vm.heap.native_closure(iterator.bits as u32, &upvals)?;
     vm.push(Value::native_closure(closure));
     if !closing {
-        return Ok(Act::Return(1));
+        return Ok(Act::returning(1));
     }
     // The loop closes the file too when it is left early (manual 3.3.5).
     for v in [Value::NIL, Value::NIL, file] {
         vm.push(v);
     }
-    Ok(Act::Return(4))
+    Ok(Act::returning(4))
 }
 
 /// The iterator that `lines` returns.
@@ -827,12 +827,12 @@ fn next_line(vm: &mut Vm) -> NativeResult {
         let format = vm.upval(2 + i);
         vm.push(format);
     }
-    let Act::Return(count) = read_formats(vm, object, 1, formats)? else {
+    let Request::Return(count) = read_formats(vm, object, 1, formats)?.request() else {
         return vm.ret_none();
     };
     let results = vm.slots() - count as usize;
     if vm.arg(results).is_truthy() {
-        return Ok(Act::Return(count));
+        return Ok(Act::returning(count));
     }
     if count > 1 {
         // nil and a message: a for loop would take it for the end.

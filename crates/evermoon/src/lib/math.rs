@@ -66,6 +66,7 @@ fn abs(vm: &mut Vm) -> NativeResult {
 }
 
 /// `math.floor (x)`
+#[cfg_attr(evermoon_small, optimize(speed))]
 fn floor(vm: &mut Vm) -> NativeResult {
     let v = vm.arg(0);
     if v.is_int() {
@@ -91,6 +92,7 @@ fn ceil(vm: &mut Vm) -> NativeResult {
 }
 
 /// `math.sqrt (x)`
+#[cfg_attr(evermoon_small, optimize(speed))]
 fn sqrt(vm: &mut Vm) -> NativeResult {
     let f = vm.check_float(0)?;
     vm.ret(Value::float(f.sqrt()))
@@ -178,7 +180,7 @@ fn modf(vm: &mut Vm) -> NativeResult {
     };
     vm.push(whole);
     vm.push(Value::float(fraction));
-    Ok(Act::Return(2))
+    Ok(Act::returning(2))
 }
 
 /// `math.tointeger (x)`
@@ -220,7 +222,7 @@ const COMPARED: u32 = 1;
 
 /// The first argument that no later one beats. `order` says which of candidate and best must be the smaller one for the candidate to win.
 /// Like the reference, this compares whatever it is given, with metamethods.
-#[inline(always)]
+#[inline]
 fn extreme(vm: &mut Vm, order: fn(Value, Value) -> (Value, Value)) -> NativeResult {
     if vm.state() == COMPARED {
         return extreme_general(vm, order);
@@ -272,10 +274,7 @@ fn extreme_general(vm: &mut Vm, order: fn(Value, Value) -> (Value, Value)) -> Na
         answer = vm.less_than(a, b)?;
         if answer.is_none() {
             vm.set_state(COMPARED);
-            return Ok(Act::Call {
-                args: 2,
-                results: 1,
-            });
+            return Ok(Act::calling(2, 1));
         }
     }
 }
@@ -325,5 +324,5 @@ fn randomseed(vm: &mut Vm) -> NativeResult {
     super::seed(vm, a as u64, b as u64);
     vm.push(Value::int(a));
     vm.push(Value::int(b));
-    Ok(Act::Return(2))
+    Ok(Act::returning(2))
 }

@@ -175,10 +175,7 @@ fn time(vm: &mut Vm) -> NativeResult {
             Some(v) => time_field(vm, v)?,
             None => {
                 vm.set_state(FIELD_READ);
-                return Ok(Act::Call {
-                    args: 2,
-                    results: 1,
-                });
+                return Ok(Act::calling(2, 1));
             }
         }
     }
@@ -255,13 +252,10 @@ fn store_fields(vm: &mut Vm) -> NativeResult {
         let (table, key) = (vm.arg(0), vm.new_string(name.as_bytes())?);
         if !vm.set_index(table, key, v)? {
             vm.set_state(FIELD_WRITTEN);
-            return Ok(Act::Call {
-                args: 3,
-                results: 0,
-            });
+            return Ok(Act::calling(3, 0));
         }
     }
-    Ok(Act::Return(1))
+    Ok(Act::returning(1))
 }
 
 // ---- the rest ----
@@ -291,7 +285,7 @@ fn exit(vm: &mut Vm) -> NativeResult {
     let close = vm.arg(1).is_truthy();
     vm.exit_requested = Some(ExitRequest { code, close });
     vm.set_state(1);
-    Ok(Act::HostCall)
+    Ok(Act::HOST_CALL)
 }
 
 /// `os.getenv (varname)`

@@ -103,7 +103,7 @@ fn joined(vm: &mut Vm, made: Option<Value>) -> NativeResult {
         Some(made) => vm.ret(made),
         None => {
             vm.set_state(JOINING);
-            Ok(Act::Again)
+            Ok(Act::AGAIN)
         }
     }
 }
@@ -177,5 +177,5 @@ pub(super) fn unpack(vm: &mut Vm) -> NativeResult {
         count += 1;
     }
     vm.push(Value::int(at as i64 + 1));
-    Ok(Act::Return(count + 1))
+    Ok(Act::returning(count + 1))
 }

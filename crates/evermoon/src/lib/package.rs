@@ -141,10 +141,7 @@ fn get_loaded(vm: &mut Vm, state: u32, name: Value) -> NativeResult {
                 require_result(vm)
             }
         }
-        None => Ok(Act::Call {
-            args: 2,
-            results: 1,
-        }),
+        None => Ok(Act::calling(2, 1)),
     }
 }
 
@@ -159,10 +156,7 @@ fn set_loaded(vm: &mut Vm, state: u32, value: Value) -> NativeResult {
             require_end(vm, value)
         };
     }
-    Ok(Act::Call {
-        args: 3,
-        results: 0,
-    })
+    Ok(Act::calling(3, 0))
 }
 
 /// The entry of `package.loaded` is on top.
@@ -204,10 +198,7 @@ fn ask_next(vm: &mut Vm) -> NativeResult {
     vm.set_state(SEARCHED);
     vm.push(searcher);
     vm.push(name);
-    Ok(Act::Call {
-        args: 1,
-        results: 2,
-    })
+    Ok(Act::calling(1, 2))
 }
 
 /// A searcher's two results are on top.
@@ -221,10 +212,7 @@ fn require_searched(vm: &mut Vm) -> NativeResult {
         vm.push(name);
         vm.push(data);
         vm.set_state(LOADER_RETURNED);
-        return Ok(Act::Call {
-            args: 2,
-            results: 1,
-        });
+        return Ok(Act::calling(2, 1));
     }
     if loader.is_string() {
         let mut text = Vec::new();
@@ -257,7 +245,7 @@ fn require_end(vm: &mut Vm, module: Value) -> NativeResult {
     let data = vm.arg(slot::DATA);
     vm.push(module);
     vm.push(data);
-    Ok(Act::Return(2))
+    Ok(Act::returning(2))
 }
 
 // ---- searchers ----
@@ -280,7 +268,7 @@ fn searcher_preload(vm: &mut Vm) -> NativeResult {
     vm.push(loader);
     let data = vm.new_string(b":preload:")?;
     vm.push(data);
-    Ok(Act::Return(2))
+    Ok(Act::returning(2))
 }
 
 /// A string field of `package`.
@@ -304,7 +292,7 @@ fn searcher_lua(vm: &mut Vm) -> NativeResult {
             vm.push(loader);
             let file = vm.new_string(&file)?;
             vm.push(file);
-            Ok(Act::Return(2))
+            Ok(Act::returning(2))
         }
         Err(message) => Err(load_error(vm, name.as_bytes(), &file, &message)),
     }
@@ -413,7 +401,7 @@ fn searchpath(vm: &mut Vm) -> NativeResult {
             let message = vm.new_string(&message)?;
             vm.push(Value::NIL);
             vm.push(message);
-            Ok(Act::Return(2))
+            Ok(Act::returning(2))
         }
     }
 }
@@ -427,5 +415,5 @@ fn loadlib(vm: &mut Vm) -> NativeResult {
         let text = vm.new_string(text.as_bytes())?;
         vm.push(text);
     }
-    Ok(Act::Return(3))
+    Ok(Act::returning(3))
 }

@@ -41,6 +41,7 @@ pub enum PatternError {
 }
 
 impl fmt::Display for PatternError {
+    #[cfg_attr(evermoon_small, optimize(speed))]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             PatternError::OutOfBudget => "out of budget",
@@ -77,11 +78,13 @@ const SPECIALS: u128 = {
 };
 
 /// Whether a pattern has any character that means something: if not, it is plain text, and `find_plain` finds it.
+#[cfg_attr(evermoon_small, optimize(speed))]
 pub fn has_specials(pattern: &[u8]) -> bool {
     pattern.iter().any(|&c| c < 128 && SPECIALS >> c & 1 == 1)
 }
 
 /// Takes the `^` off an anchored pattern. (`gmatch` has no anchors: it passes the pattern whole.)
+#[cfg_attr(evermoon_small, optimize(speed))]
 pub fn split_anchor(pattern: &[u8]) -> (bool, &[u8]) {
     match pattern {
         [b'^', rest @ ..] => (true, rest),
@@ -140,6 +143,7 @@ static KIND: [u8; 256] = {
 
 /// The classes that a letter behind `%` stands for; a capital is the complement. `None`: the letter is itself.
 #[inline]
+#[cfg_attr(evermoon_small, optimize(speed))]
 fn class(letter: u8) -> Option<(u8, bool)> {
     let mask = match letter | 0x20 {
         b'a' => LOWER | UPPER,
@@ -164,6 +168,7 @@ fn class(letter: u8) -> Option<(u8, bool)> {
 type Set = [u64; 4];
 
 #[inline]
+#[cfg_attr(evermoon_small, optimize(speed))]
 fn in_set(set: &Set, c: u8) -> bool {
     set[(c >> 6) as usize] >> (c & 63) & 1 == 1
 }
@@ -186,6 +191,7 @@ static KIND_SETS: [Set; 8] = {
 };
 
 /// The set that stands between brackets. `body` is what is between them, a leading `^` included.
+#[cfg_attr(evermoon_small, optimize(speed))]
 fn compile_set(body: &[u8]) -> Set {
     let (complement, body) = match body {
         [b'^', rest @ ..] => (true, rest),
@@ -311,16 +317,19 @@ struct BackStack {
 
 impl BackStack {
     #[inline]
+    #[cfg_attr(evermoon_small, optimize(speed))]
     fn clear(&mut self) {
         self.len = 0;
         self.more.clear();
     }
     /// Whether there is room for one more.
     #[inline]
+    #[cfg_attr(evermoon_small, optimize(speed))]
     fn has_room(&self) -> bool {
         self.len < MAX_DEPTH as usize - 1
     }
     #[inline]
+    #[cfg_attr(evermoon_small, optimize(speed))]
     fn push(&mut self, entry: Back) -> Result<(), PatternError> {
         if !self.has_room() {
             return Err(PatternError::TooComplex);
@@ -333,6 +342,7 @@ impl BackStack {
         Ok(())
     }
     #[inline]
+    #[cfg_attr(evermoon_small, optimize(speed))]
     fn pop(&mut self) -> Option<Back> {
         self.len = self.len.checked_sub(1)?;
         match self.inline.get(self.len) {
@@ -340,6 +350,7 @@ impl BackStack {
             None => self.more.pop(),
         }
     }
+    #[cfg_attr(evermoon_small, optimize(speed))]
     fn iter(&self) -> impl Iterator<Item = &Back> {
         self.inline[..self.len.min(BACK_INLINE)]
             .iter()
@@ -398,7 +409,8 @@ pub struct Matcher<'a> {
 
 impl<'a> Matcher<'a> {
     /// `pat` comes without its anchor; an anchored search makes one attempt only. Neither is longer than a Lua string can be.
-    #[inline(always)]
+    #[inline]
+    #[cfg_attr(evermoon_small, optimize(speed))]
     pub fn new(src: &'a [u8], pat: &'a [u8], anchored: bool, budget: i64) -> Matcher<'a> {
         // Nothing is done with it here, so that it is made where it stays: it is large.
         Matcher {
@@ -430,6 +442,7 @@ impl<'a> Matcher<'a> {
     /// The first match that begins at or behind `init` (at `init`, if anchored), which is at most the subject's length. One that
     /// ends at `not_ending_at` does not count: so `gmatch` and `gsub` avoid an empty match right behind the last one.
     #[inline]
+    #[cfg_attr(evermoon_small, optimize(speed))]
     pub fn find(&mut self, init: usize, not_ending_at: Option<usize>) -> Found {
         self.start = init;
         self.suspended = Suspended::No;
@@ -437,6 +450,7 @@ impl<'a> Matcher<'a> {
     }
 
     /// Goes on after `OutOfBudget`, with the same `not_ending_at`. The caller has filled the budget.
+    #[cfg_attr(evermoon_small, optimize(speed))]
     pub fn resume(&mut self, not_ending_at: Option<usize>) -> Found {
         if !self.first_known {
             self.first = self.first_item();
@@ -467,6 +481,7 @@ impl<'a> Matcher<'a> {
 
     /// Goes to where the first item is met next.
     #[inline]
+    #[cfg_attr(evermoon_small, optimize(speed))]
     fn skip_to(&mut self, first: Single) -> Result<(), PatternError> {
         loop {
             let skipped = self.scan_to(first, self.start);
@@ -482,17 +497,20 @@ impl<'a> Matcher<'a> {
     }
 
     /// How many values a successful match yields: its captures, or the whole match if it has none.
+    #[cfg_attr(evermoon_small, optimize(speed))]
     pub fn value_count(&self) -> usize {
         self.level.max(1)
     }
 
     /// How many captures the pattern made.
+    #[cfg_attr(evermoon_small, optimize(speed))]
     pub fn capture_count(&self) -> usize {
         self.level
     }
 
     /// Capture `i` (from 0) of the match from `start` to `end`; the whole match as capture 0 of a pattern without any.
     #[inline]
+    #[cfg_attr(evermoon_small, optimize(speed))]
     pub fn capture(&self, i: usize, start: usize, end: usize) -> Result<Capture, PatternError> {
         if i >= self.level {
             return match i {
@@ -517,6 +535,7 @@ impl<'a> Matcher<'a> {
 
     /// Appends `gsub`'s replacement string for the match from `start` to `end`, its `%0` to `%9` filled in. `out` may
     /// not become longer than `limit`.
+    #[cfg_attr(evermoon_small, optimize(speed))]
     pub fn push_replacement(
         &self,
         out: &mut Vec<u8>,
@@ -558,6 +577,7 @@ impl<'a> Matcher<'a> {
     // -- A match under way as bytes
 
     /// The suspended state, for `restore`.
+    #[cfg_attr(evermoon_small, optimize(speed))]
     pub fn save(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(24 + 8 * self.level + 16 * self.back.len);
         let mut put = |words: &[u32]| {
@@ -591,11 +611,13 @@ impl<'a> Matcher<'a> {
 
     /// Takes over a state that was saved for the same subject and pattern; then `resume`. Total: other bytes give false, or a state
     /// that finds something else, but never one that goes out of bounds.
+    #[cfg_attr(evermoon_small, optimize(speed))]
     pub fn restore(&mut self, saved: &[u8]) -> bool {
         self.back.clear();
         self.try_restore(saved).is_some()
     }
 
+    #[cfg_attr(evermoon_small, optimize(speed))]
     fn try_restore(&mut self, saved: &[u8]) -> Option<()> {
         let words = saved.as_chunks::<4>().0.iter();
         let mut words = words.map(|w| u32::from_le_bytes(*w) as usize);
@@ -659,6 +681,7 @@ impl<'a> Matcher<'a> {
 
     /// Where the single-byte item at `p` ends. There is one: `p` is inside the pattern.
     #[inline]
+    #[cfg_attr(evermoon_small, optimize(speed))]
     fn item_end(&self, p: usize) -> Result<usize, PatternError> {
         match self.pat[p] {
             b'%' if p + 1 == self.pat.len() => Err(PatternError::EndsWithPercent),
@@ -669,6 +692,7 @@ impl<'a> Matcher<'a> {
     }
 
     /// Where the set whose bracket is at `p` ends. A `]` that comes first is a member.
+    #[cfg_attr(evermoon_small, optimize(speed))]
     fn set_end(&self, p: usize) -> Result<usize, PatternError> {
         if let Some(&(_, end)) = self.set_at[..self.set_count]
             .iter()
@@ -694,6 +718,7 @@ impl<'a> Matcher<'a> {
 
     /// The item from `p` to `end`, which `item_end` found.
     #[inline]
+    #[cfg_attr(evermoon_small, optimize(speed))]
     fn single(&mut self, p: usize, end: usize) -> Single {
         match self.pat[p] {
             b'.' => Single::Any,
@@ -706,6 +731,7 @@ impl<'a> Matcher<'a> {
         }
     }
 
+    #[cfg_attr(evermoon_small, optimize(speed))]
     fn set(&mut self, p: usize, end: usize) -> Single {
         if let Some(i) = self.set_at[..self.set_count]
             .iter()
@@ -725,6 +751,7 @@ impl<'a> Matcher<'a> {
 
     /// A set that is not kept.
     #[cold]
+    #[cfg_attr(evermoon_small, optimize(speed))]
     fn uncached(&self, open: u32) -> Set {
         let open = open as usize;
         match self.set_end(open) {
@@ -734,6 +761,7 @@ impl<'a> Matcher<'a> {
     }
 
     #[inline]
+    #[cfg_attr(evermoon_small, optimize(speed))]
     fn matches(&self, single: Single, c: u8) -> bool {
         match single {
             Single::Any => true,
@@ -745,7 +773,8 @@ impl<'a> Matcher<'a> {
     }
 
     /// What may be scanned from `s` on.
-    #[inline(always)]
+    #[inline]
+    #[cfg_attr(evermoon_small, optimize(speed))]
     fn scan_range(&self, s: usize) -> &'a [u8] {
         let rest = &self.src[s..];
         &rest[..rest.len().min(SCAN)]
@@ -753,6 +782,7 @@ impl<'a> Matcher<'a> {
 
     /// How many bytes from `s` on are of the kind; `SCAN` may mean that there are more.
     #[inline]
+    #[cfg_attr(evermoon_small, optimize(speed))]
     fn scan_over(&self, single: Single, s: usize) -> usize {
         let rest = self.scan_range(s);
         let end = match single {
@@ -780,6 +810,7 @@ impl<'a> Matcher<'a> {
 
     /// How many bytes from `s` on are *not* of the kind; `SCAN` may mean that there are more.
     #[inline]
+    #[cfg_attr(evermoon_small, optimize(speed))]
     fn scan_to(&self, single: Single, s: usize) -> usize {
         let rest = self.scan_range(s);
         match single {
@@ -807,6 +838,7 @@ impl<'a> Matcher<'a> {
 
     /// The item that the first byte of every match must be, if there is one. Looks through a few opening parentheses.
     /// Reports nothing: what is malformed here, matching meets first of all.
+    #[cfg_attr(evermoon_small, optimize(speed))]
     fn first_item(&mut self) -> Option<Single> {
         let mut p = 0;
         while p < 4 && self.pat.get(p) == Some(&b'(') {
@@ -838,6 +870,7 @@ impl<'a> Matcher<'a> {
     /// The byte that must come next if the pattern from `p` on is to match, where that is plain to see. Behind a
     /// repetition it tells hopeless attempts from others without making them.
     #[inline]
+    #[cfg_attr(evermoon_small, optimize(speed))]
     fn next_byte(&self, p: usize) -> Option<u8> {
         let &c = self.pat.get(p)?;
         let special = matches!(c, b'(' | b')' | b'$' | b'%' | b'[' | b'.');
@@ -851,6 +884,7 @@ impl<'a> Matcher<'a> {
     /// Stops in the middle of the item at `p`, which will be met again from `s`: it has gone over `ahead` bytes. The step that it cost is
     /// paid then.
     #[cold]
+    #[cfg_attr(evermoon_small, optimize(speed))]
     fn suspend_item(&mut self, s: usize, p: usize, ahead: usize) -> PatternError {
         self.budget += 1;
         (self.s, self.p, self.ahead) = (s, p, ahead);
@@ -859,6 +893,7 @@ impl<'a> Matcher<'a> {
     }
 
     /// Goes on at `self.s` and `self.p`, or with what is on the stack, until the pattern's end or until nothing is left to try.
+    #[cfg_attr(evermoon_small, optimize(speed))]
     fn run(&mut self, mut back_first: bool) -> Outcome {
         let (mut s, mut p) = (self.s, self.p);
         loop {
@@ -874,6 +909,7 @@ impl<'a> Matcher<'a> {
     }
 
     /// Matches items one after the other; the pattern's end gives the match's end, the first item that fails gives `None`.
+    #[cfg_attr(evermoon_small, optimize(speed))]
     fn items(&mut self, mut s: usize, mut p: usize) -> Outcome {
         loop {
             let Some(&c) = self.pat.get(p) else {
@@ -984,6 +1020,7 @@ impl<'a> Matcher<'a> {
     }
 
     /// Undoes what failed, back to the last place where something else can be tried: where that goes on.
+    #[cfg_attr(evermoon_small, optimize(speed))]
     fn backtrack(&mut self) -> Result<Option<(usize, usize)>, PatternError> {
         while let Some(entry) = self.back.pop() {
             match entry {
@@ -1016,6 +1053,7 @@ impl<'a> Matcher<'a> {
 
     /// As many of the item as there are, for now: where the rest, from `p` on, is to go on.
     #[inline]
+    #[cfg_attr(evermoon_small, optimize(speed))]
     fn longest(
         &mut self,
         s: usize,
@@ -1045,6 +1083,7 @@ impl<'a> Matcher<'a> {
     /// How many of the item there are from `s` on, when there are many.
     #[cold]
     #[inline(never)]
+    #[cfg_attr(evermoon_small, optimize(speed))]
     fn longest_scan(
         &mut self,
         s: usize,
@@ -1067,6 +1106,7 @@ impl<'a> Matcher<'a> {
 
     /// `count` of a repetition's bytes from `s` on, or as many fewer, but `least`, as the rest may match behind.
     #[inline]
+    #[cfg_attr(evermoon_small, optimize(speed))]
     fn take(&mut self, s: usize, mut count: usize, p: usize, least: usize) -> Outcome {
         if count < least {
             return Ok(None);
@@ -1100,6 +1140,7 @@ impl<'a> Matcher<'a> {
     /// The most of `count` behind which the byte comes that must come next, when there are many.
     #[cold]
     #[inline(never)]
+    #[cfg_attr(evermoon_small, optimize(speed))]
     fn take_scan(
         &mut self,
         s: usize,
@@ -1138,6 +1179,7 @@ impl<'a> Matcher<'a> {
 
     /// As few of the item as the rest, from `p` on, may match behind.
     #[inline]
+    #[cfg_attr(evermoon_small, optimize(speed))]
     fn shortest(&mut self, mut s: usize, single: Single, item: usize, p: usize) -> Outcome {
         if let Some(byte) = self.next_byte(p) {
             let rest = self.scan_range(s);
@@ -1178,6 +1220,7 @@ impl<'a> Matcher<'a> {
     /// How many bytes a short repetition takes to come to `byte`, when that is far.
     #[cold]
     #[inline(never)]
+    #[cfg_attr(evermoon_small, optimize(speed))]
     fn shortest_scan(&mut self, s: usize, single: Single, item: usize, byte: u8) -> Outcome {
         let mut ahead = std::mem::take(&mut self.ahead).min(self.src.len() - s);
         loop {
@@ -1206,6 +1249,7 @@ impl<'a> Matcher<'a> {
 
     /// `%bxy`, which is at `p`.
     #[inline(never)]
+    #[cfg_attr(evermoon_small, optimize(speed))]
     fn balance(&mut self, s: usize, p: usize) -> Outcome {
         let Some(&[open, close]) = self.pat.get(p + 2..p + 4) else {
             return Err(PatternError::MissingBalanceArguments);
@@ -1242,6 +1286,7 @@ impl<'a> Matcher<'a> {
 
     /// `%1` to `%9`, at `p`: the same bytes as the capture's. A position is no bytes' equal.
     #[inline(never)]
+    #[cfg_attr(evermoon_small, optimize(speed))]
     fn back_reference(&mut self, s: usize, p: usize, digit: u8) -> Outcome {
         let error = PatternError::InvalidCaptureIndex((digit - b'0') as u32);
         let i = digit.checked_sub(b'1').ok_or(error)? as usize;
@@ -1279,6 +1324,7 @@ const BLOCK: usize = 32;
 
 /// Whether any byte pair `(a[i], b[i])` is `(x, y)`.
 #[inline]
+#[cfg_attr(evermoon_small, optimize(speed))]
 fn any_pair(a: &[u8; BLOCK], x: u8, b: &[u8; BLOCK], y: u8) -> bool {
     if cfg!(target_arch = "wasm32") {
         any_pair_by_words(a, x, b, y)
@@ -1290,6 +1336,7 @@ fn any_pair(a: &[u8; BLOCK], x: u8, b: &[u8; BLOCK], y: u8) -> bool {
 
 /// The same for WebAssembly, which has no vectors unless asked for: eight bytes in a word.
 #[inline]
+#[cfg_attr(evermoon_small, optimize(speed))]
 fn any_pair_by_words(a: &[u8; BLOCK], x: u8, b: &[u8; BLOCK], y: u8) -> bool {
     const ONES: u64 = u64::MAX / 255;
     let (x, y) = (ONES * x as u64, ONES * y as u64);
@@ -1303,6 +1350,7 @@ fn any_pair_by_words(a: &[u8; BLOCK], x: u8, b: &[u8; BLOCK], y: u8) -> bool {
 
 /// The index of the first `byte`.
 #[inline]
+#[cfg_attr(evermoon_small, optimize(speed))]
 pub fn position(hay: &[u8], byte: u8) -> Option<usize> {
     let (blocks, _) = hay.as_chunks::<BLOCK>();
     let mut at = 0;
@@ -1317,6 +1365,7 @@ pub fn position(hay: &[u8], byte: u8) -> Option<usize> {
 
 /// The index at or behind `from` where `needle` first stands in `hay`. Takes time linear in what it goes over and in
 /// the needle's length, whatever the two are.
+#[cfg_attr(evermoon_small, optimize(speed))]
 pub fn find_plain(hay: &[u8], needle: &[u8], from: usize) -> Option<usize> {
     let rest = hay.get(from..)?;
     let (&first, &last) = match needle {
@@ -1359,6 +1408,7 @@ pub fn find_plain(hay: &[u8], needle: &[u8], from: usize) -> Option<usize> {
 
 /// Crochemore and Perrin's two-way search: linear time, constant space. The needle is cut where its period is the same
 /// on both sides; the right part is compared first, forwards, and a mismatch there shifts past what was compared.
+#[cfg_attr(evermoon_small, optimize(speed))]
 fn two_way(hay: &[u8], needle: &[u8], from: usize) -> Option<usize> {
     let (a, b) = (
         greatest_suffix(needle, false),
@@ -1390,6 +1440,7 @@ fn two_way(hay: &[u8], needle: &[u8], from: usize) -> Option<usize> {
 }
 
 /// Where the lexicographically greatest suffix begins (in the alphabet's order or its reverse), and its period.
+#[cfg_attr(evermoon_small, optimize(speed))]
 fn greatest_suffix(s: &[u8], reverse: bool) -> (usize, usize) {
     let (mut best, mut other, mut same, mut period) = (0, 1, 0, 1);
     while let Some(&b) = s.get(other + same) {

@@ -38,10 +38,10 @@ pub(super) fn begin_fill(vm: &mut Vm, len: usize) -> Result<(), Throw> {
 }
 
 /// Goes on filling the string whose slots are the last ones: `part` fills the text from one position to another. True when it is done,
-/// and the string is the last slot; else return [`Act::Again`].
+/// and the string is the last slot; else return [`Act::AGAIN`].
 pub(super) fn fill(
     vm: &mut Vm,
-    mut part: impl FnMut(&mut [u8], usize, usize),
+    part: &mut dyn FnMut(&mut [u8], usize, usize),
 ) -> Result<bool, Throw> {
     let base = vm.slots() - FILL_SLOTS;
     let Some(target) = vm.arg(base).as_str() else {
@@ -83,7 +83,7 @@ fn begin_join(vm: &mut Vm, total: usize) -> Result<(), Throw> {
     Ok(())
 }
 
-/// Goes on joining with the slots that are the last ones; `piece` gives the pieces by their numbers from 0. `None`: return [`Act::Again`].
+/// Goes on joining with the slots that are the last ones; `piece` gives the pieces by their numbers from 0. `None`: return [`Act::AGAIN`].
 fn join<'a>(
     vm: &mut Vm,
     piece: impl Fn(&Vm, usize) -> Option<&'a [u8]>,
@@ -175,7 +175,7 @@ impl Pieces {
     }
 
     /// The length so far.
-    #[inline(always)]
+    #[inline]
     pub fn len(&self) -> usize {
         self.listed + self.out.len()
     }
@@ -199,6 +199,7 @@ impl Pieces {
         Ok(list)
     }
 
+    #[cfg_attr(evermoon_small, optimize(speed))]
     fn push(&mut self, vm: &mut Vm, piece: Value, len: usize) -> Result<(), Throw> {
         let list = self.listing(vm)?;
         vm.raw_set_int(list, list.border() as i64 + 1, piece)?;
@@ -207,6 +208,7 @@ impl Pieces {
     }
 
     /// Makes a piece of the end.
+    #[cfg_attr(evermoon_small, optimize(speed))]
     pub fn flush(&mut self, vm: &mut Vm) -> Result<(), Throw> {
         if self.out.is_empty() {
             return Ok(());
@@ -218,7 +220,7 @@ impl Pieces {
     }
 
     /// Keeps the end from growing without bound.
-    #[inline(always)]
+    #[inline]
     pub fn settle(&mut self, vm: &mut Vm) -> Result<(), Throw> {
         if self.out.len() > STEP {
             return self.flush(vm);
@@ -237,7 +239,8 @@ impl Pieces {
     }
 
     /// Adds a string: a long one as it is.
-    #[inline(always)]
+    #[inline]
+    #[cfg_attr(evermoon_small, optimize(speed))]
     pub fn add(&mut self, vm: &mut Vm, s: Gc<Str>) -> Result<(), Throw> {
         if s.len() >= LARGE_PIECE {
             return self.add_large(vm, s);
@@ -253,13 +256,14 @@ impl Pieces {
     }
 
     /// Adds a string as a piece of its own, whatever its length.
+    #[cfg_attr(evermoon_small, optimize(speed))]
     pub fn add_piece(&mut self, vm: &mut Vm, s: Gc<Str>) -> Result<(), Throw> {
         self.flush(vm)?;
         self.push(vm, Value::string(s), s.len())
     }
 
     /// Adds a part of the subject: a long one without copying it, or any if it is `alone`.
-    #[inline(always)]
+    #[inline]
     pub fn add_part(
         &mut self,
         vm: &mut Vm,
@@ -279,7 +283,7 @@ impl Pieces {
     }
 
     /// The whole text, as the last slot; then it is [`Pieces::go_on`]'s result too. `subject` is a string or nil. `None`: return
-    /// [`Act::Again`], and go on with [`Pieces::go_on`].
+    /// [`Act::AGAIN`], and go on with [`Pieces::go_on`].
     pub fn finish(mut self, vm: &mut Vm, subject: Value) -> Result<Option<Value>, Throw> {
         if self.list.is_none() {
             vm.charge(self.out.len() as u64 >> 8);
@@ -344,7 +348,7 @@ fn join_arguments(vm: &mut Vm) -> NativeResult {
     })?;
     match made {
         Some(made) => vm.ret(made),
-        None => Ok(Act::Again),
+        None => Ok(Act::AGAIN),
     }
 }
 
@@ -361,7 +365,7 @@ fn compare(vm: &mut Vm, decide: fn(Ordering) -> bool) -> NativeResult {
     while at < both {
         if vm.slice_used_up() {
             vm.set_slot(2, Value::int(at as i64));
-            return Ok(Act::Again);
+            return Ok(Act::AGAIN);
         }
         let end = (at + STEP).min(both);
         let order = a[at..end].cmp(&b[at..end]);

@@ -200,18 +200,18 @@ fn finish(vm: &mut Vm, length: i64) -> NativeResult {
     begin_copied(vm)
 }
 
-#[inline(always)]
+#[inline]
 fn pack(a: u32, b: u32) -> Value {
     Value::int(((a as u64) << 32 | b as u64) as i64)
 }
 
-#[inline(always)]
+#[inline]
 fn unpack(v: Value) -> (u32, u32) {
     ((v.bits >> 32) as u32, v.bits as u32)
 }
 
 /// `a < b` by the comparator or by Lua's rules: `None` when a call has been pushed.
-#[inline(always)]
+#[inline]
 fn less(vm: &mut Vm, comparator: Value, a: Value, b: Value) -> Result<Option<bool>, Throw> {
     if comparator.is_nil() {
         return vm.less_than(a, b);
@@ -230,6 +230,7 @@ fn swap(vm: &mut Vm, t: Gc<Table>, a: u32, b: u32) -> Result<(), Throw> {
 }
 
 /// Goes on with the answer to a question, or with the question if it has none yet, until the next one must be asked outside.
+#[cfg_attr(evermoon_small, optimize(speed))]
 fn steps(vm: &mut Vm, step: Step, answer: Option<bool>) -> NativeResult {
     let Some(t) = vm.arg(WORK).as_table() else {
         return vm.ret_none();
@@ -351,7 +352,7 @@ fn steps(vm: &mut Vm, step: Step, answer: Option<bool>) -> NativeResult {
             if vm.slice_used_up() {
                 vm.set_slot(CURSOR, pack(i, j));
                 vm.set_state(step as u32 + AGAIN);
-                return Ok(Act::Again);
+                return Ok(Act::AGAIN);
             }
         }
         answer = match less(vm, comparator, a, b)? {
@@ -422,7 +423,7 @@ const PARTITION_CHUNK: usize = 1 << 13;
 
 impl Kind {
     /// What an element is, if it can be sorted simply at all.
-    #[inline(always)]
+    #[inline]
     fn of(v: &Value) -> Option<Kind> {
         match v.tag {
             tag::INT => Some(Kind::Ints),
@@ -436,7 +437,7 @@ impl Kind {
         }
     }
     /// What a list is that has elements of both kinds.
-    #[inline(always)]
+    #[inline]
     fn with(self, other: Kind) -> Option<Kind> {
         match (self, other) {
             (a, b) if a == b => Some(a),
@@ -480,6 +481,7 @@ impl Kind {
 }
 
 /// Looks whether the elements can be sorted simply; `i` is the next to be looked at.
+#[cfg_attr(evermoon_small, optimize(speed))]
 fn look(vm: &mut Vm) -> NativeResult {
     let length = vm.arg(LENGTH).raw_int();
     let (mut next, _) = unpack(vm.arg(CURSOR));
@@ -505,12 +507,13 @@ fn look(vm: &mut Vm) -> NativeResult {
         }
         if vm.slice_used_up() {
             vm.set_state(LOOKING);
-            return Ok(Act::Again);
+            return Ok(Act::AGAIN);
         }
     }
 }
 
 /// Sorts by partitions until ranges are small.
+#[cfg_attr(evermoon_small, optimize(speed))]
 fn simple(vm: &mut Vm) -> NativeResult {
     let length = vm.arg(LENGTH).raw_int();
     let (Some(mut t), Some(kind)) = (vm.arg(WORK).as_table(), Kind::from_value(vm.arg(RANDOM)))
@@ -520,7 +523,7 @@ fn simple(vm: &mut Vm) -> NativeResult {
     loop {
         if vm.slice_used_up() {
             vm.set_state(SIMPLE);
-            return Ok(Act::Again);
+            return Ok(Act::AGAIN);
         }
         let (lo, up) = unpack(vm.arg(RANGE));
         if t.array().len() < length as usize || lo == 0 || up as i64 > length {
@@ -593,7 +596,7 @@ fn simple(vm: &mut Vm) -> NativeResult {
 
 /// Hoare's partition of `slice[i..j]` for a while: how far it has come, and what is left of the chunk. It is done when `i >= j`: then
 /// what is below `j` is not above the pivot, and what is from `i` on not below it.
-#[inline(always)]
+#[inline]
 fn partition(
     slice: &mut [Value],
     ends: (usize, usize),
@@ -707,6 +710,7 @@ fn prefix(v: Value) -> u64 {
 }
 
 /// Sorts by keys that are kept beside the values, and by `tie` where those are equal. Plain function pointers: the sort exists once.
+#[cfg_attr(evermoon_small, optimize(speed))]
 fn sort_keyed(slice: &mut [Value], key: fn(Value) -> u64, tie: fn(Value, Value) -> Ordering) {
     let mut keyed: Vec<(u64, Value)> = slice.iter().map(|v| (key(*v), *v)).collect();
     keyed.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| tie(a.1, b.1)));

@@ -49,6 +49,7 @@ pub fn open(vm: &mut Vm) -> Result<(), Throw> {
 
 /// Where a range begins: negative positions count from the end, and those before the string are 1.
 #[inline]
+#[cfg_attr(evermoon_small, optimize(speed))]
 pub(super) fn start_position(position: i64, len: usize) -> u64 {
     if position > 0 {
         position as u64
@@ -61,6 +62,7 @@ pub(super) fn start_position(position: i64, len: usize) -> u64 {
 
 /// Where a range ends, the last byte included: positions before the string are 0, those behind it its length.
 #[inline]
+#[cfg_attr(evermoon_small, optimize(speed))]
 pub(super) fn end_position(position: i64, len: usize) -> u64 {
     if position > len as i64 {
         len as u64
@@ -73,6 +75,7 @@ pub(super) fn end_position(position: i64, len: usize) -> u64 {
 
 /// The part of `s` from one position to another.
 #[inline]
+#[cfg_attr(evermoon_small, optimize(speed))]
 fn slice(s: &[u8], first: i64, last: i64) -> &[u8] {
     let start = start_position(first, s.len());
     let end = end_position(last, s.len());
@@ -101,7 +104,7 @@ fn ret_filled(
     vm: &mut Vm,
     args: usize,
     len: usize,
-    part: impl FnMut(&mut [u8], usize, usize),
+    part: &mut dyn FnMut(&mut [u8], usize, usize),
 ) -> NativeResult {
     if vm.state() != FILLING {
         vm.set_state(FILLING);
@@ -109,9 +112,9 @@ fn ret_filled(
         pieces::begin_fill(vm, len)?;
     }
     Ok(if pieces::fill(vm, part)? {
-        Act::Return(1)
+        Act::returning(1)
     } else {
-        Act::Again
+        Act::AGAIN
     })
 }
 
@@ -120,11 +123,11 @@ fn ret_same_length(
     vm: &mut Vm,
     s: Gc<Str>,
     backwards: bool,
-    change: impl Fn(&mut [u8]),
+    change: fn(&mut [u8]),
 ) -> NativeResult {
     let text = s.as_bytes();
     if text.len() > pieces::AT_ONCE {
-        return ret_filled(vm, 1, text.len(), |made, from, to| {
+        return ret_filled(vm, 1, text.len(), &mut |made, from, to| {
             let source = if backwards {
                 &text[text.len() - to..text.len() - from]
             } else {
@@ -135,7 +138,7 @@ fn ret_same_length(
         });
     }
     vm.charge(s.len() as u64 >> 8);
-    let made = vm.heap.string_filled(s.len(), |made| {
+    let made = vm.heap.string_filled(s.len(), &mut |made| {
         made.copy_from_slice(text);
         change(made);
     })?;
@@ -143,6 +146,7 @@ fn ret_same_length(
 }
 
 /// `string.byte (s [, i [, j]])`
+#[cfg_attr(evermoon_small, optimize(speed))]
 fn byte(vm: &mut Vm) -> NativeResult {
     let s = vm.check_str(0)?;
     let first = vm.opt_int(1, 1)?;
@@ -159,7 +163,7 @@ fn byte(vm: &mut Vm) -> NativeResult {
             for &byte in bytes {
                 vm.push(Value::int(byte as i64));
             }
-            Ok(Act::Return(bytes.len() as u32))
+            Ok(Act::returning(bytes.len() as u32))
         }
     }
 }
@@ -173,6 +177,7 @@ pub(super) fn ensure_results(vm: &mut Vm, count: usize, message: &str) -> Result
 }
 
 /// `string.char (···)`
+#[cfg_attr(evermoon_small, optimize(speed))]
 fn char(vm: &mut Vm) -> NativeResult {
     let count = vm.slots();
     let mut short = [0u8; 32];
@@ -194,6 +199,7 @@ fn char(vm: &mut Vm) -> NativeResult {
 }
 
 #[inline]
+#[cfg_attr(evermoon_small, optimize(speed))]
 fn char_argument(vm: &mut Vm, i: usize) -> Result<u8, Throw> {
     let code = vm.check_int(i)?;
     u8::try_from(code).map_err(|_| vm.arg_error(i, "value out of range"))
@@ -264,14 +270,14 @@ fn rep(vm: &mut Vm) -> NativeResult {
         return vm.ret(Value::string(s));
     }
     if total > pieces::AT_ONCE {
-        return ret_filled(vm, 3, total, |out, from, to| {
+        return ret_filled(vm, 3, total, &mut |out, from, to| {
             repeat(out, text, sep, from, to);
         });
     }
     vm.charge(total as u64 >> 8);
     let made = vm
         .heap
-        .string_filled(total, |out| repeat(out, text, sep, 0, total))?;
+        .string_filled(total, &mut |out| repeat(out, text, sep, 0, total))?;
     vm.ret(Value::string(made))
 }
 
@@ -306,6 +312,7 @@ fn repeat(out: &mut [u8], text: &[u8], sep: &[u8], from: usize, to: usize) {
 }
 
 /// `string.sub (s, i [, j])`
+#[cfg_attr(evermoon_small, optimize(speed))]
 fn sub(vm: &mut Vm) -> NativeResult {
     let s = vm.check_str(0)?;
     let first = vm.check_int(1)?;
@@ -315,7 +322,7 @@ fn sub(vm: &mut Vm) -> NativeResult {
         return vm.ret(Value::string(s));
     }
     if part.len() > pieces::AT_ONCE {
-        return ret_filled(vm, 3, part.len(), |made, from, to| {
+        return ret_filled(vm, 3, part.len(), &mut |made, from, to| {
             made[from..to].copy_from_slice(&part[from..to]);
         });
     }

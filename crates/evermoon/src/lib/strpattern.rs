@@ -27,7 +27,7 @@ struct Metered<'a> {
 }
 
 impl<'a> Metered<'a> {
-    #[inline(always)]
+    #[inline]
     fn new(vm: &Vm, src: &'a [u8], pat: &'a [u8], anchored: bool) -> Metered<'a> {
         let given = Self::budget(vm);
         Metered {
@@ -99,6 +99,7 @@ fn check_pattern(vm: &mut Vm, pat: &[u8]) -> Result<(), Throw> {
 
 /// A capture as a value.
 #[inline]
+#[cfg_attr(evermoon_small, optimize(speed))]
 fn capture_value(
     vm: &mut Vm,
     matcher: &Matcher,
@@ -120,6 +121,7 @@ fn capture_value(
 
 /// Pushes captures, `count` of them, and makes room before.
 #[inline]
+#[cfg_attr(evermoon_small, optimize(speed))]
 fn push_captures(
     vm: &mut Vm,
     matcher: &Matcher,
@@ -138,6 +140,7 @@ fn push_captures(
 }
 
 /// `string.find (s, pattern [, init [, plain]])`
+#[cfg_attr(evermoon_small, optimize(speed))]
 pub(super) fn find(vm: &mut Vm) -> NativeResult {
     find_or_match(vm, true)
 }
@@ -153,7 +156,8 @@ const MATCHING: u32 = 1;
 const LOOKING: u32 = 2;
 const COPYING: u32 = 3;
 
-#[inline(always)]
+#[inline]
+#[cfg_attr(evermoon_small, optimize(speed))]
 fn find_or_match(vm: &mut Vm, find: bool) -> NativeResult {
     let subject = vm.check_str(0)?;
     let (src, pat) = (subject.as_bytes(), vm.check_str(1)?.as_bytes());
@@ -193,10 +197,10 @@ fn find_or_match(vm: &mut Vm, find: bool) -> NativeResult {
                 vm.push(Value::int(found.0 as i64 + 1));
                 vm.push(Value::int(found.1 as i64));
                 push_captures(vm, m, src, found, count)?;
-                Ok(Act::Return(2 + count as u32))
+                Ok(Act::returning(2 + count as u32))
             } else {
                 push_captures(vm, m, src, found, count)?;
-                Ok(Act::Return(count as u32))
+                Ok(Act::returning(count as u32))
             }
         }
         Ok(None) => {
@@ -207,7 +211,7 @@ fn find_or_match(vm: &mut Vm, find: bool) -> NativeResult {
             vm.set_slots(4)?;
             metered.save(vm)?;
             vm.set_state(MATCHING);
-            Ok(Act::Again)
+            Ok(Act::AGAIN)
         }
         Err(e) => {
             metered.charge(vm);
@@ -218,6 +222,7 @@ fn find_or_match(vm: &mut Vm, find: bool) -> NativeResult {
 
 /// Looks for plain text, from `init` on or where it has come to.
 #[inline]
+#[cfg_attr(evermoon_small, optimize(speed))]
 fn look(vm: &mut Vm, src: &[u8], needle: &[u8], init: usize) -> NativeResult {
     let mut from = init;
     if vm.state() == LOOKING {
@@ -232,7 +237,7 @@ fn look(vm: &mut Vm, src: &[u8], needle: &[u8], init: usize) -> NativeResult {
         if let Some(at) = at {
             vm.push(Value::int(at as i64 + 1));
             vm.push(Value::int((at + needle.len()) as i64));
-            return Ok(Act::Return(2));
+            return Ok(Act::returning(2));
         }
         if end == src.len() {
             return vm.ret(Value::NIL);
@@ -242,7 +247,7 @@ fn look(vm: &mut Vm, src: &[u8], needle: &[u8], init: usize) -> NativeResult {
             vm.set_slots(4)?;
             vm.push(Value::int(from as i64));
             vm.set_state(LOOKING);
-            return Ok(Act::Again);
+            return Ok(Act::AGAIN);
         }
     }
 }
@@ -326,7 +331,7 @@ fn copy_captures(vm: &mut Vm, src: &[u8], args: usize) -> NativeResult {
                 if vm.slice_used_up() {
                     vm.set_slot(behind + 1, Value::int(at as i64));
                     vm.set_slot(behind + 2, Value::int(done as i64));
-                    return Ok(Act::Again);
+                    return Ok(Act::AGAIN);
                 }
                 let end = (done + pieces::STEP).min(text.len());
                 if let Some(part) = src.get(start + done..start + end) {
@@ -339,7 +344,7 @@ fn copy_captures(vm: &mut Vm, src: &[u8], args: usize) -> NativeResult {
         (at, done) = (at + 1, 0);
     }
     vm.set_slots(behind)?;
-    Ok(Act::Return(results as u32))
+    Ok(Act::returning(results as u32))
 }
 
 /// `string.gmatch (s, pattern [, init])`. The iterator is a closure of this same native: its upvalues are subject, pattern, where to
@@ -364,6 +369,7 @@ pub(super) fn gmatch(vm: &mut Vm) -> NativeResult {
 }
 
 /// A match under way is in slots 0 and 1; captures that are being copied have the subject in slot 0 before them.
+#[cfg_attr(evermoon_small, optimize(speed))]
 fn gmatch_next(vm: &mut Vm) -> NativeResult {
     let Some(closure) = vm.callee() else {
         return vm.ret_none();
@@ -404,7 +410,7 @@ fn gmatch_next(vm: &mut Vm) -> NativeResult {
                 return begin_captures(vm, &metered.matcher, src, found, count, false);
             }
             push_captures(vm, &metered.matcher, src, found, count)?;
-            Ok(Act::Return(count as u32))
+            Ok(Act::returning(count as u32))
         }
         Ok(None) => {
             metered.charge(vm);
@@ -414,7 +420,7 @@ fn gmatch_next(vm: &mut Vm) -> NativeResult {
             vm.set_slots(0)?;
             metered.save(vm)?;
             vm.set_state(MATCHING);
-            Ok(Act::Again)
+            Ok(Act::AGAIN)
         }
         Err(e) => {
             metered.charge(vm);
@@ -468,6 +474,7 @@ struct Gsub<'a> {
 }
 
 /// `string.gsub (s, pattern, repl [, n])`
+#[cfg_attr(evermoon_small, optimize(speed))]
 pub(super) fn gsub(vm: &mut Vm) -> NativeResult {
     let src = vm.check_str(slot::SRC)?.as_bytes();
     let pat = vm.check_str(slot::PAT)?.as_bytes();
@@ -577,10 +584,7 @@ pub(super) fn gsub(vm: &mut Vm) -> NativeResult {
                     Some(v) => value = v,
                     None => {
                         vm.set_state(CALLED);
-                        return Ok(Act::Call {
-                            args: 2,
-                            results: 1,
-                        });
+                        return Ok(Act::calling(2, 1));
                     }
                 }
                 metered.given = metered.matcher.budget;
@@ -595,10 +599,7 @@ pub(super) fn gsub(vm: &mut Vm) -> NativeResult {
             push_captures(vm, &metered.matcher, src, (start, end), count)?;
             vm.charge(1);
             vm.set_state(CALLED);
-            return Ok(Act::Call {
-                args: count as u32,
-                results: 1,
-            });
+            return Ok(Act::calling(count as u32, 1));
         }
     }
     metered.charge(vm);
@@ -624,6 +625,7 @@ impl Gsub<'_> {
     }
 
     /// Puts everything into the slots, and settles the bill.
+    #[cfg_attr(evermoon_small, optimize(speed))]
     fn store(&mut self, vm: &mut Vm, start: usize, metered: &Metered) -> Result<(), Throw> {
         let carried = metered.charge(vm);
         if !self.stored {
@@ -655,16 +657,18 @@ impl Gsub<'_> {
             vm.set_slot(slot::MATCH, Value::string(saved));
         }
         vm.set_state(SEARCHING);
-        Ok(Act::Again)
+        Ok(Act::AGAIN)
     }
 
     /// Adds the subject as it is, up to `end`.
+    #[cfg_attr(evermoon_small, optimize(speed))]
     fn append_source(&mut self, vm: &mut Vm, end: usize) -> Result<(), Throw> {
         self.text.add_part(vm, self.src, self.copied, end, false)
     }
 
     /// Adds a replacement string with its `%0` to `%9` filled in, long captures as parts of the subject.
     #[cold]
+    #[cfg_attr(evermoon_small, optimize(speed))]
     fn append_replacement(
         &mut self,
         vm: &mut Vm,
@@ -700,6 +704,7 @@ impl Gsub<'_> {
     }
 
     /// Takes the value of a table or function as the replacement of the match from `start` to `self.at`.
+    #[cfg_attr(evermoon_small, optimize(speed))]
     fn replace(&mut self, vm: &mut Vm, start: usize, value: Value) -> Result<(), Throw> {
         if !value.is_truthy() {
             return Ok(()); // what matched stays, and is copied with what follows
@@ -733,7 +738,7 @@ impl Gsub<'_> {
             let unchanged = vm.arg(slot::SRC); // nothing was replaced
             vm.push(unchanged);
             vm.push(Value::int(self.count));
-            return Ok(Act::Return(2));
+            return Ok(Act::returning(2));
         }
         self.append_source(vm, self.src.len())?;
         check_size(vm, self.text.len())?;
@@ -741,7 +746,7 @@ impl Gsub<'_> {
             let made = self.text.finish(vm, Value::NIL)?.unwrap_or(Value::NIL);
             vm.push(made);
             vm.push(Value::int(self.count));
-            return Ok(Act::Return(2));
+            return Ok(Act::returning(2));
         }
         // It is put together from the list, which may take a while.
         vm.set_slots(slot::SLOTS)?;
@@ -754,11 +759,11 @@ impl Gsub<'_> {
     fn joined(vm: &mut Vm, made: Option<Value>) -> NativeResult {
         let Some(made) = made else {
             vm.set_state(JOINING);
-            return Ok(Act::Again);
+            return Ok(Act::AGAIN);
         };
         let count = vm.arg(slot::COUNT);
         vm.push(made);
         vm.push(count);
-        Ok(Act::Return(2))
+        Ok(Act::returning(2))
     }
 }

@@ -58,7 +58,7 @@ fn check_tabular(vm: &mut Vm, i: usize, needs: &[Event]) -> Result<(), Throw> {
 }
 
 /// A value that is a table without a metatable.
-#[inline(always)]
+#[inline]
 pub(super) fn plain(v: Value) -> Option<Gc<Table>> {
     v.as_table().filter(|t| t.metatable.is_none())
 }
@@ -97,14 +97,8 @@ fn integer_length(vm: &mut Vm, v: Value) -> Result<i64, Throw> {
 }
 
 /// Calls of metamethods: arguments and results.
-pub(super) const CALL_2_1: NativeResult = Ok(Act::Call {
-    args: 2,
-    results: 1,
-});
-const CALL_3_0: NativeResult = Ok(Act::Call {
-    args: 3,
-    results: 0,
-});
+pub(super) const CALL_2_1: NativeResult = Ok(Act::calling(2, 1));
+const CALL_3_0: NativeResult = Ok(Act::calling(3, 0));
 
 // ---- copying ----
 
@@ -155,7 +149,7 @@ pub(super) fn copy(vm: &mut Vm, first: u32) -> Result<Option<Act>, Throw> {
         if vm.slice_used_up() && element.is_none() {
             save_copy(vm, base, from, to, left);
             vm.set_state(first);
-            return Ok(Some(Act::Again));
+            return Ok(Some(Act::AGAIN));
         }
         if let (Some((s, d)), None) = (raw, element) {
             let mut count = 0;
@@ -238,7 +232,7 @@ fn save_copy(vm: &mut Vm, base: usize, from: i64, to: i64, left: u64) {
 /// `t[key] = v` as the last thing a function does, which then returns its top `results` slots.
 fn store_last(vm: &mut Vm, t: Value, key: i64, v: Value, results: u32) -> NativeResult {
     if vm.set_index(t, Value::int(key), v)? {
-        return Ok(Act::Return(results));
+        return Ok(Act::returning(results));
     }
     vm.set_state(STORED);
     CALL_3_0
@@ -250,6 +244,7 @@ const STORED: u32 = 10;
 // ---- insert and remove ----
 
 /// `table.insert (list, [pos,] value)`
+#[cfg_attr(evermoon_small, optimize(speed))]
 fn insert(vm: &mut Vm) -> NativeResult {
     let size = match vm.state() {
         0 => {
@@ -259,7 +254,7 @@ fn insert(vm: &mut Vm) -> NativeResult {
             {
                 let v = vm.arg(1);
                 vm.raw_set_int(t, t.border() as i64 + 1, v)?;
-                return Ok(Act::Return(0));
+                return Ok(Act::returning(0));
             }
             match length(vm, ALL)? {
                 Some(n) => n,
@@ -306,6 +301,7 @@ fn insert(vm: &mut Vm) -> NativeResult {
 }
 
 /// Moves the tail of an array part up in one go. False when the elements do not all lie there.
+#[cfg_attr(evermoon_small, optimize(speed))]
 fn insert_plain(
     vm: &mut Vm,
     mut t: Gc<Table>,
@@ -339,6 +335,7 @@ fn insert_shifted(vm: &mut Vm) -> NativeResult {
 }
 
 /// `table.remove (list [, pos])`
+#[cfg_attr(evermoon_small, optimize(speed))]
 fn remove(vm: &mut Vm) -> NativeResult {
     match vm.state() {
         0 => {
@@ -353,11 +350,12 @@ fn remove(vm: &mut Vm) -> NativeResult {
             remove_at(vm, size)
         }
         state::ELEMENT => remove_shift(vm),
-        STORED => Ok(Act::Return(1)),
+        STORED => Ok(Act::returning(1)),
         _ => remove_shifted(vm),
     }
 }
 
+#[cfg_attr(evermoon_small, optimize(speed))]
 fn remove_at(vm: &mut Vm, size: i64) -> NativeResult {
     let at = vm.opt_int(1, size)?;
     // One behind the end is allowed, and so is 0 when the list is empty.
@@ -454,7 +452,7 @@ fn move_(vm: &mut Vm) -> NativeResult {
             }
         }
     }
-    Ok(Act::Return(1))
+    Ok(Act::returning(1))
 }
 
 fn move_elements(vm: &mut Vm, same: bool) -> NativeResult {
@@ -473,7 +471,7 @@ fn move_elements(vm: &mut Vm, same: bool) -> NativeResult {
 fn move_done(vm: &mut Vm) -> NativeResult {
     match copy(vm, state::COPY)? {
         Some(act) => Ok(act),
-        None => Ok(Act::Return(1)),
+        None => Ok(Act::returning(1)),
     }
 }
 
@@ -520,10 +518,11 @@ fn unpack(vm: &mut Vm) -> NativeResult {
     }
 }
 
+#[cfg_attr(evermoon_small, optimize(speed))]
 fn unpack_range(vm: &mut Vm, last: i64) -> NativeResult {
     let first = vm.opt_int(1, 1)?;
     if first > last {
-        return Ok(Act::Return(0));
+        return Ok(Act::returning(0));
     }
     let count = last.wrapping_sub(first) as u64;
     if count >= vm.limits.stack_max as u64 || vm.exec.top + count as usize + 8 > vm.limits.stack_max
@@ -544,7 +543,7 @@ fn unpack_range(vm: &mut Vm, last: i64) -> NativeResult {
                 vm.push(t.get_int(first.wrapping_add(i as i64)));
             }
         }
-        return Ok(Act::Return(count as u32));
+        return Ok(Act::returning(count as u32));
     }
     vm.set_slot(1, Value::int(first));
     vm.set_slot(2, Value::int(last));
@@ -558,11 +557,11 @@ fn unpack_elements(vm: &mut Vm) -> NativeResult {
         let done = vm.slots() - 3;
         let key = first.wrapping_add(done as i64);
         if done as u64 > last.wrapping_sub(first) as u64 {
-            return Ok(Act::Return(done as u32));
+            return Ok(Act::returning(done as u32));
         }
         if vm.slice_used_up() {
             vm.set_state(state::ELEMENT);
-            return Ok(Act::Again);
+            return Ok(Act::AGAIN);
         }
         vm.charge(1);
         match vm.index(list, Value::int(key))? {
@@ -635,6 +634,7 @@ fn concat_slots(vm: &mut Vm, table: Value, next: i64, last: i64) -> Result<(), T
 /// Elements between two looks at the slice.
 const CONCAT_CHUNK: i64 = 256;
 
+#[cfg_attr(evermoon_small, optimize(speed))]
 fn concat_plain(vm: &mut Vm, mut text: Pieces) -> NativeResult {
     let Some(t) = vm.arg(4).as_table() else {
         return vm.ret_none();
@@ -682,7 +682,7 @@ fn concat_plain(vm: &mut Vm, mut text: Pieces) -> NativeResult {
             vm.set_slot(5, Value::int(i));
             text.put_aside(vm)?;
             vm.set_state(PLAIN);
-            return Ok(Act::Again);
+            return Ok(Act::AGAIN);
         }
     }
     let made = text.finish(vm, Value::NIL)?;
@@ -694,7 +694,7 @@ fn concat_joined(vm: &mut Vm, made: Option<Value>) -> NativeResult {
         Some(text) => vm.ret(text),
         None => {
             vm.set_state(JOINING);
-            Ok(Act::Again)
+            Ok(Act::AGAIN)
         }
     }
 }
@@ -738,7 +738,7 @@ fn concat_general(vm: &mut Vm, element: Option<Value>) -> NativeResult {
         vm.set_slot(5, Value::int(next + 1));
         if vm.slice_used_up() {
             vm.set_state(GENERAL);
-            return Ok(Act::Again);
+            return Ok(Act::AGAIN);
         }
     }
 }

@@ -87,7 +87,7 @@ fn codepoint(vm: &mut Vm) -> NativeResult {
         at += size;
         count += 1;
     }
-    Ok(Act::Return(count))
+    Ok(Act::returning(count))
 }
 
 /// `utf8.len (s [, i [, j [, lax]]])`
@@ -117,7 +117,7 @@ fn len(vm: &mut Vm) -> NativeResult {
             vm.set_slot(4, Value::int(at as i64));
             vm.set_slot(5, Value::int(count));
             vm.set_state(1);
-            return Ok(Act::Again);
+            return Ok(Act::AGAIN);
         }
         let stop = (last as usize - 1).min(at + STEP - 1);
         match utf8core::count_part(s, at, stop, strict) {
@@ -129,7 +129,7 @@ fn len(vm: &mut Vm) -> NativeResult {
             Err(at) => {
                 vm.push(Value::NIL);
                 vm.push(Value::int(at as i64 + 1));
-                return Ok(Act::Return(2));
+                return Ok(Act::returning(2));
             }
         }
     }
@@ -157,7 +157,7 @@ fn offset(vm: &mut Vm) -> NativeResult {
             vm.set_slot(3, Value::int(left));
             vm.set_slot(4, Value::int(at as i64));
             vm.set_state(1);
-            return Ok(Act::Again);
+            return Ok(Act::AGAIN);
         }
         // The last part comes to the character itself; the others to one that is so many characters nearer.
         const PART: i64 = STEP as i64;
@@ -192,7 +192,7 @@ fn codes(vm: &mut Vm) -> NativeResult {
     vm.push(Value::native(next));
     vm.push(Value::string(s));
     vm.push(Value::int(0));
-    Ok(Act::Return(3))
+    Ok(Act::returning(3))
 }
 
 fn next_strict(vm: &mut Vm) -> NativeResult {
@@ -223,7 +223,7 @@ fn next(vm: &mut Vm, strict: bool) -> NativeResult {
         {
             vm.push(Value::int(at as i64 + 1));
             vm.push(Value::int(code as i64));
-            Ok(Act::Return(2))
+            Ok(Act::returning(2))
         }
         _ => Err(vm.fail("invalid UTF-8 code")),
     }

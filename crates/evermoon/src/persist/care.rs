@@ -68,14 +68,14 @@ impl Walk {
             (&meta.globals, "_G"),
         ];
         for mt in &meta.type_metatables {
-            walk.meet_value(mt, || "(a type's metatable)".into());
+            walk.meet_value(mt, &|| "(a type's metatable)".into());
         }
         for (_, v) in &meta.roots {
-            walk.meet_value(v, || "(root)".into());
+            walk.meet_value(v, &|| "(root)".into());
         }
         for task in meta.tasks.iter().flatten() {
-            walk.meet(task.root, || "(program)".into());
-            walk.meet(task.current, || "(program)".into());
+            walk.meet(task.root, &|| "(program)".into());
+            walk.meet(task.current, &|| "(program)".into());
         }
         let mut from = super::bytes::Reader::new(finalizers);
         while from.left() > 0 {
@@ -83,11 +83,11 @@ impl Walk {
             for _ in 0..count {
                 from.byte("finalizers").map_err(bad)?;
                 let id = from.u32("finalizers").map_err(bad)?;
-                walk.meet(id, || "(finalizers)".into());
+                walk.meet(id, &|| "(finalizers)".into());
             }
         }
         for (v, name) in roots {
-            walk.meet_value(v, || name.into());
+            walk.meet_value(v, &|| name.into());
         }
         Ok(walk)
     }
@@ -121,14 +121,14 @@ impl Walk {
         new
     }
 
-    fn meet(&mut self, id: u32, name: impl FnOnce() -> String) {
+    fn meet(&mut self, id: u32, name: &dyn Fn() -> String) {
         if self.mark(id) {
             let name = if self.names { name() } else { String::new() };
             self.queue.push((id, name));
         }
     }
 
-    fn meet_value(&mut self, v: &Stored<'_>, name: impl FnOnce() -> String) {
+    fn meet_value(&mut self, v: &Stored<'_>, name: &dyn Fn() -> String) {
         if let Some(id) = v.object() {
             self.meet(id, name);
         }
@@ -320,7 +320,7 @@ impl Walk {
         let mut all = Vec::new();
         record.each_reference(&mut |id| all.push(*id));
         for id in all {
-            self.meet(id, || format!("(something in {path})"));
+            self.meet(id, &|| format!("(something in {path})"));
         }
         Ok(())
     }
@@ -340,12 +340,12 @@ impl Walk {
         };
         let slots = |walk: &mut Walk, values: &[Stored<'_>]| {
             for (i, v) in values.iter().enumerate() {
-                walk.meet_value(v, || format!("{path}[{}]", first + i + 1));
+                walk.meet_value(v, &|| format!("{path}[{}]", first + i + 1));
             }
         };
         let pairs = |walk: &mut Walk, pairs: &[(Stored<'_>, Stored<'_>)]| {
             for (k, v) in pairs {
-                walk.meet_value(v, || field(k));
+                walk.meet_value(v, &|| field(k));
             }
         };
         match body {
@@ -359,7 +359,7 @@ impl Walk {
             }
             Body::Slots(values) => slots(self, values),
             Body::Pairs(entries) => pairs(self, entries),
-            Body::Closed(v) => self.meet_value(v, || path.to_owned()),
+            Body::Closed(v) => self.meet_value(v, &|| path.to_owned()),
             _ => {}
         }
     }

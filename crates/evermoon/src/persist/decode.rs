@@ -17,9 +17,9 @@ use crate::heap::object::{Gc, Header};
 use crate::heap::table::Table;
 use crate::heap::userdata::Userdata;
 use crate::heap::value::{Value, tag};
+use crate::ordered::Map;
 use crate::vm::Vm;
 use crate::vm::hook::Hook;
-use std::collections::BTreeMap;
 
 /// Why an object cannot be loaded now.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -98,7 +98,7 @@ impl World {
         result
     }
 
-    fn fetch(&mut self, key: &[u8], what: impl Fn() -> String) -> Loaded<Vec<u8>> {
+    fn fetch(&mut self, key: &[u8], what: &dyn Fn() -> String) -> Loaded<Vec<u8>> {
         self.faults += 1;
         match self.backing.get(key) {
             Fetch::Found(bytes) => Ok(bytes),
@@ -124,7 +124,7 @@ impl World {
         let id = object.meta;
         self.tried.push(id);
         let name = || format!("object {id}");
-        let bytes = self.fetch(&key::object(id), name)?;
+        let bytes = self.fetch(&key::object(id), &name)?;
         let record = Record::read(salt(id, None), &bytes).map_err(|bad| damaged(&name(), bad))?;
         let wrong = |what: &str| LoadError::Damaged(format!("object {id}: {what}"));
         match record.body {
@@ -266,13 +266,13 @@ impl World {
             _ => return Err(LoadError::Damaged(format!("object {id}: segments"))),
         };
         let mut late = false;
-        let mut digests = BTreeMap::new();
+        let mut digests = Map::new();
         let mut segments = Vec::new();
         let array = (0..slots.div_ceil(SEGMENT_SLOTS) as u32).collect::<Vec<_>>();
         let hash = (0..pairs.div_ceil(SEGMENT_PAIRS) as u32).map(|n| n + key::ENTRY_SEGMENTS);
         for index in array.into_iter().chain(hash) {
             let name = || format!("segment {index} of object {id}");
-            match self.fetch(&key::segment(id, index), name) {
+            match self.fetch(&key::segment(id, index), &name) {
                 Ok(bytes) => {
                     digests.insert(index, segment_digest(&bytes));
                     segments.push((index, bytes));
@@ -432,7 +432,7 @@ impl World {
 
     fn blob(&mut self, vm: &mut Vm, hash: ContentHash, len: u64) -> Loaded<Value> {
         let name = || "a long string".to_owned();
-        let bytes = self.fetch(&key::blob(&hash), name)?;
+        let bytes = self.fetch(&key::blob(&hash), &name)?;
         if bytes.len() as u64 != len || content_hash(&bytes) != hash {
             return Err(LoadError::Damaged(
                 "a long string's bytes are not what its hash says".into(),
@@ -454,7 +454,7 @@ impl World {
             return Ok(proto);
         }
         let name = || "a function's code".to_owned();
-        let bytes = self.fetch(&key::proto(hash), name)?;
+        let bytes = self.fetch(&key::proto(hash), &name)?;
         if content_hash(&bytes) != *hash {
             return Err(LoadError::Damaged(
                 "a function's code is not what its hash says".into(),

@@ -18,8 +18,9 @@ use crate::heap::string::hash_bytes;
 use crate::heap::table::Table;
 use crate::heap::userdata::Userdata;
 use crate::heap::value::{Value, tag};
+use crate::ordered::Map;
 use crate::vm::Vm;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 /// What cannot be stored, and why.
 pub(super) struct Unstorable {
@@ -42,7 +43,7 @@ pub(super) struct Encoder<'a> {
     /// External tables written, and whether some row refers to an object.
     pub externals: Vec<(Gc<Table>, bool)>,
     /// Objects on stacks by address, for keys that only a suspended loop still knows; found when first needed.
-    pub on_stacks: Option<BTreeMap<usize, Value>>,
+    pub on_stacks: Option<Map<usize, Value>>,
 }
 
 type Encoded<T> = Result<T, Unstorable>;
@@ -320,9 +321,9 @@ impl<'a> Encoder<'a> {
         Ok(pairs)
     }
 
-    fn stack_objects(&mut self) -> &BTreeMap<usize, Value> {
+    fn stack_objects(&mut self) -> &Map<usize, Value> {
         if self.on_stacks.is_none() {
-            let mut found = BTreeMap::new();
+            let mut found = Map::new();
             for co in self.vm.heap.coroutines() {
                 let exec = &co.exec;
                 for slot in 0..exec.live_end() {
@@ -334,14 +335,14 @@ impl<'a> Encoder<'a> {
             }
             self.on_stacks = Some(found);
         }
-        self.on_stacks.get_or_insert_with(BTreeMap::new)
+        self.on_stacks.get_or_insert_with(Map::new)
     }
 
     /// Writes those segments of a large table that are not in the store as they are.
     fn segments(&mut self, t: Gc<Table>) -> Encoded<()> {
         let id = t.header.meta;
         let old = self.world.segments.remove(&id).unwrap_or_default();
-        let mut new = BTreeMap::new();
+        let mut new = Map::new();
         for (n, values) in t.array().chunks(SEGMENT_SLOTS).enumerate() {
             let body = Body::Slots(self.values(values)?);
             self.segment(id, n as u32, body, &old, &mut new);
@@ -365,8 +366,8 @@ impl<'a> Encoder<'a> {
         id: u32,
         index: u32,
         body: Body<'_>,
-        old: &BTreeMap<u32, u64>,
-        new: &mut BTreeMap<u32, u64>,
+        old: &Map<u32, u64>,
+        new: &mut Map<u32, u64>,
     ) {
         let mut out = Vec::new();
         let record = Record {

@@ -396,7 +396,7 @@ impl<'a> Record<'a> {
     }
 
     /// Calls `f` for every number of another object, to read or to change it.
-    pub fn each_reference(&mut self, f: &mut impl FnMut(&mut u32)) {
+    pub fn each_reference(&mut self, f: &mut dyn FnMut(&mut u32)) {
         match &mut self.body {
             Body::Table {
                 metatable,
@@ -443,7 +443,7 @@ impl<'a> Record<'a> {
     }
 
     /// Calls `f` for every content hash: `true` for a prototype's, `false` for a long string's.
-    pub fn each_content(&self, f: &mut impl FnMut(bool, &ContentHash)) {
+    pub fn each_content(&self, f: &mut dyn FnMut(bool, &ContentHash)) {
         let mut value = |v: &Stored<'_>| {
             if let Stored::Blob(hash, _) = v {
                 f(false, hash)
@@ -496,7 +496,7 @@ impl<'a> Record<'a> {
     }
 }
 
-pub(super) fn refer(v: &mut Stored<'_>, f: &mut impl FnMut(&mut u32)) {
+pub(super) fn refer(v: &mut Stored<'_>, f: &mut dyn FnMut(&mut u32)) {
     match v {
         Stored::Table(id)
         | Stored::Closure(id, _)
@@ -507,7 +507,7 @@ pub(super) fn refer(v: &mut Stored<'_>, f: &mut impl FnMut(&mut u32)) {
     }
 }
 
-fn refer_pairs(pairs: &mut [(Stored<'_>, Stored<'_>)], f: &mut impl FnMut(&mut u32)) {
+fn refer_pairs(pairs: &mut [(Stored<'_>, Stored<'_>)], f: &mut dyn FnMut(&mut u32)) {
     for (k, v) in pairs {
         refer(k, f);
         refer(v, f);

@@ -11,16 +11,17 @@ use super::value::Stored;
 use super::{Backing, Fetch, Scanned, key, row};
 use crate::heap::Heap;
 use crate::heap::coroutine::Coroutine;
-use crate::heap::hollow::{ContentHash, IdHasher};
+use crate::heap::hollow::{ContentHash, IdHasher, sort_by_number};
 use crate::heap::object::{Gc, Header};
 use crate::heap::table::Table;
 use crate::heap::userdata::Userdata;
 use crate::heap::value::{TYPE_COUNT, Value, tag};
+use crate::ordered::Map;
 use crate::vm::fault::{Loader, Rows};
 use crate::vm::task::{Stage, Task};
-use crate::vm::{Throw, Vm};
+use crate::vm::{Throw, Thrown, Vm};
 use std::any::Any;
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{HashSet, VecDeque};
 use std::hash::BuildHasherDefault;
 use std::rc::Rc;
 
@@ -108,7 +109,7 @@ pub struct Statistics {
 #[derive(Default)]
 pub(super) struct Names {
     natives: Vec<Box<[u8]>>,
-    permanents: BTreeMap<(u32, u64), Box<[u8]>>,
+    permanents: Map<(u32, u64), Box<[u8]>>,
 }
 
 impl Names {
@@ -128,12 +129,12 @@ pub struct World {
     pub(super) backing: Box<dyn Backing>,
     pub(super) next_id: u32,
     /// Digests of large tables' segments as the store has them.
-    pub(super) segments: BTreeMap<u32, BTreeMap<u32, u64>>,
+    pub(super) segments: Map<u32, Map<u32, u64>>,
     /// Contents that the store has, as far as this engine knows.
     contents: HashSet<ContentHash, BuildHasherDefault<IdHasher>>,
     codecs: Vec<Codec>,
     /// The numbers of natives by name.
-    natives: BTreeMap<Box<[u8]>, u32>,
+    natives: Map<Box<[u8]>, u32>,
     natives_known: usize,
     /// The meta record and the list of finalizers as they were committed last.
     meta: Vec<u8>,
@@ -157,8 +158,8 @@ impl Loader for World {
     fn load(&mut self, vm: &mut Vm, object: Gc<Header>) -> Result<(), Throw> {
         match self.load_all(vm, object) {
             Ok(()) => Ok(()),
-            Err(LoadError::Later) => Err(Throw::Fault),
-            Err(LoadError::Memory) => Err(Throw::Memory(crate::heap::OutOfMemory::new(0))),
+            Err(LoadError::Later) => Err(vm.raise(Thrown::Fault)),
+            Err(LoadError::Memory) => Err(vm.raise(Thrown::Memory)),
             Err(e) => Err(vm.fail(&e.to_string())),
         }
     }
@@ -199,12 +200,20 @@ impl Loader for World {
         // The functions that run in coroutines which are still here stay too (`heap/hollow.rs`, invariant 4).
         let running = vm.heap.running_closures(&vm.exec);
         for &object in objects.iter().filter(|o| is_closure(o)) {
-            if vm.heap.may_hollow(object) && !running.contains(&object.address()) {
+            if vm.heap.may_hollow(object) && !running.contains_key(&object.address()) {
                 vm.heap.hollow_out(object);
             }
         }
-        self.segments
-            .retain(|id, _| vm.heap.object_by_id(*id).is_some_and(|o| !o.is_hollow()));
+        let mut here = |id| vm.heap.object_by_id(id).is_some_and(|o| !o.is_hollow());
+        let gone: Vec<u32> = self
+            .segments
+            .keys()
+            .copied()
+            .filter(|id| !here(*id))
+            .collect();
+        for id in gone {
+            self.segments.remove(&id);
+        }
     }
     fn row(&mut self, vm: &mut Vm, t: Gc<Table>, encoded: &[u8]) -> Result<Value, Throw> {
         let id = t.header.meta;
@@ -215,7 +224,7 @@ impl Loader for World {
             Fetch::Missing => Ok(Value::NIL),
             Fetch::Later => {
                 self.wanted.push(key);
-                Err(Throw::Fault)
+                Err(vm.raise(Thrown::Fault))
             }
             Fetch::Failed(e) => Err(vm.fail(&LoadError::Store(e).to_string())),
         }
@@ -240,7 +249,7 @@ impl Loader for World {
                 }
                 Ok(entries)
             }
-            Scanned::Later => Err(Throw::Fault),
+            Scanned::Later => Err(vm.raise(Thrown::Fault)),
             Scanned::Failed(e) => Err(vm.fail(&LoadError::Store(e).to_string())),
             Scanned::Cannot => Err(vm.fail(NO_SCANS)),
         }
@@ -258,8 +267,8 @@ impl Loader for World {
             .and_then(|stored| self.value(vm, &stored));
         match value {
             Ok(v) => Ok(v),
-            Err(LoadError::Later) => Err(Throw::Fault),
-            Err(LoadError::Memory) => Err(Throw::Memory(crate::heap::OutOfMemory::new(0))),
+            Err(LoadError::Later) => Err(vm.raise(Thrown::Fault)),
+            Err(LoadError::Memory) => Err(vm.raise(Thrown::Memory)),
             Err(e) => Err(vm.fail(&e.to_string())),
         }
     }
@@ -276,10 +285,10 @@ impl World {
         World {
             backing,
             next_id: 1,
-            segments: BTreeMap::new(),
+            segments: Map::new(),
             contents: HashSet::default(),
             codecs: Vec::new(),
-            natives: BTreeMap::new(),
+            natives: Map::new(),
             natives_known: 0,
             meta: Vec::new(),
             finalizers: Vec::new(),
@@ -340,7 +349,8 @@ impl World {
     fn know_natives(&mut self, vm: &Vm) {
         for number in self.natives_known..vm.natives.len() {
             let name = vm.natives[number].full_name().into_bytes();
-            self.natives.entry(name.into()).or_insert(number as u32);
+            self.natives
+                .get_or_insert_with(name.into(), || number as u32);
         }
         self.natives_known = vm.natives.len();
     }
@@ -413,7 +423,7 @@ impl World {
                 .natives
                 .push(if own { name.into() } else { [].into() });
         }
-        for (name, v) in &vm.permanents {
+        for (name, v) in vm.permanents.iter() {
             names
                 .permanents
                 .insert((v.tag, v.bits), name.as_bytes().into());
@@ -729,12 +739,12 @@ impl Vm {
 
     /// The keys whose values are wanted from a store that answers later. The list is given once.
     pub fn take_wanted(&mut self) -> Vec<Vec<u8>> {
-        let mut wanted = self
-            .with_world(|world, _| std::mem::take(&mut world.wanted))
-            .unwrap_or_default();
-        wanted.sort();
-        wanted.dedup();
-        wanted
+        let wanted = self.with_world(|world, _| std::mem::take(&mut world.wanted));
+        let mut once = Map::new();
+        for key in wanted.unwrap_or_default() {
+            once.insert(key, ());
+        }
+        once.keys().cloned().collect()
     }
 
     /// The backing, for a host that supplies what was wanted.
@@ -897,7 +907,7 @@ impl World {
         let names = self.names(vm);
         let next_id = self.next_id;
         let mut changed = std::mem::take(&mut vm.heap.world.changed);
-        changed.sort_unstable_by_key(|o| o.meta);
+        sort_by_number(&mut changed);
         let dead = std::mem::take(&mut vm.heap.world.dead);
         let dead_externals = std::mem::take(&mut vm.heap.world.dead_externals);
         let mut encoder = Encoder {
@@ -1046,7 +1056,10 @@ impl World {
             self.manifest_written = true;
             return Ok(());
         }
-        let known: HashSet<&[u8]> = old.split(|&b| b == b'\n').collect();
+        let mut known = Map::new();
+        for name in old.split(|&b| b == b'\n') {
+            known.insert(name, ());
+        }
         let mut additions = Vec::new();
         for e in fresh.entries() {
             if is_new(vm, &known, e.value()) {
@@ -1087,12 +1100,12 @@ impl World {
     }
 }
 
-fn is_new(vm: &Vm, known: &HashSet<&[u8]>, v: Value) -> bool {
+fn is_new(vm: &Vm, known: &Map<&[u8], ()>, v: Value) -> bool {
     v.tag == tag::NATIVE
         && vm
             .natives
             .get(v.bits as usize)
-            .is_some_and(|native| !known.contains(native.full_name().as_bytes()))
+            .is_some_and(|native| !known.contains_key(native.full_name().as_bytes()))
 }
 
 impl Encoder<'_> {
@@ -1130,7 +1143,7 @@ impl Encoder<'_> {
 /// Where an object is, from the globals, as a person would write it. Looks at what is loaded.
 fn path_to(vm: &Vm, wanted: Gc<Header>) -> String {
     const LOOK_AT_MOST: usize = 1_000_000;
-    let mut seen = HashSet::new();
+    let mut seen = Map::new();
     let mut queue = VecDeque::from([(Value::table(vm.globals), String::new())]);
     for task in vm.tasks.iter().flatten() {
         queue.push_back((Value::coroutine(task.current), "(the program)".to_owned()));
@@ -1143,7 +1156,10 @@ fn path_to(vm: &Vm, wanted: Gc<Header>) -> String {
         if object == wanted {
             return path;
         }
-        if object.is_hollow() || !seen.insert(object.address()) || seen.len() > LOOK_AT_MOST {
+        if object.is_hollow()
+            || seen.insert(object.address(), ()).is_some()
+            || seen.len() > LOOK_AT_MOST
+        {
             continue;
         }
         let mut go = |v: Value, step: String| {

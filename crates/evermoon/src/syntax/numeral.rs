@@ -1,6 +1,8 @@
 //! Text to number, by the rules of the manual's section 3.1 for numerals and of `tonumber` for strings: both accept the
 //! same forms. Every conversion is exact: the nearest double, ties to even.
 
+use crate::decimal;
+
 /// A number of either subtype.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Number {
@@ -27,7 +29,7 @@ pub fn parse_number(text: &[u8]) -> Option<Number> {
     if !is_decimal_float(digits) {
         return None;
     }
-    let float: f64 = std::str::from_utf8(digits).ok()?.parse().ok()?;
+    let float = decimal::parse(digits);
     Some(Number::Float(if negative { -float } else { float }))
 }
 
@@ -145,7 +147,7 @@ fn parse_hex(text: &[u8], negative: bool) -> Option<Number> {
         }
         _ => return None,
     }
-    let float = scale(mantissa, sticky, exponent);
+    let float = decimal::compose(mantissa, sticky, exponent);
     Some(Number::Float(if negative { -float } else { float }))
 }
 
@@ -159,45 +161,6 @@ fn parse_exponent(digits: &[u8]) -> Option<i64> {
         byte.is_ascii_digit()
             .then(|| (value * 10 + i64::from(byte - b'0')).min(BOUND))
     })
-}
-
-/// `mantissa * 2^exponent`, rounded once to the nearest double, ties to even. `sticky` says that the exact mantissa is a
-/// little more than the one given.
-fn scale(mantissa: u64, sticky: bool, exponent: i64) -> f64 {
-    if mantissa == 0 {
-        return 0.0;
-    }
-    let shift = mantissa.leading_zeros();
-    let mantissa = mantissa << shift | u64::from(sticky);
-    // The value is 1.xxx * 2^exponent from here on, the leading one being bit 63 of the mantissa.
-    let exponent = exponent - i64::from(shift) + 63;
-    if exponent > 1023 {
-        return f64::INFINITY;
-    }
-    // A double keeps 53 of the 64 bits, and fewer below 2^-1022.
-    let dropped = 11 + (-1022 - exponent).max(0);
-    if dropped > 64 {
-        return 0.0;
-    }
-    let (kept, rest, half) = if dropped == 64 {
-        (0, u128::from(mantissa), 1u128 << 63)
-    } else {
-        let rest = mantissa & ((1 << dropped) - 1);
-        (
-            mantissa >> dropped,
-            u128::from(rest),
-            1u128 << (dropped - 1),
-        )
-    };
-    let round_up = rest > half || rest == half && kept & 1 == 1;
-    let kept = kept + u64::from(round_up);
-    // Adding carries a full mantissa over into the exponent field, from the subnormals and into infinity too.
-    let bits = if exponent >= -1022 {
-        (((exponent + 1022) as u64) << 52) + kept
-    } else {
-        kept
-    };
-    f64::from_bits(bits)
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@
 
 use super::error::UNWINDING;
 use super::meta::{Event, Outcome};
-use super::native::{Act, Throw};
+use super::native::{Act, Request, Throw};
 use super::{Exit, Vm};
 use crate::bytecode::instr::Instr;
 use crate::bytecode::op::Op;
@@ -88,6 +88,7 @@ impl Vm {
     }
 
     #[inline]
+    #[cfg_attr(evermoon_small, optimize(speed))]
     pub(crate) fn push_frame(&mut self, frame: Frame) -> Result<(), Throw> {
         if self.exec.frame_count == self.exec.frame_cap {
             self.grow_frames()?;
@@ -159,6 +160,7 @@ impl Vm {
 
     /// Pushes the frame of a call whose function is at `func` and whose arguments end at `top`. Natives do not run yet:
     /// [`Vm::drive`] runs them.
+    #[cfg_attr(evermoon_small, optimize(speed))]
     pub(crate) fn begin_call(
         &mut self,
         func: usize,
@@ -210,6 +212,7 @@ impl Vm {
         }
     }
 
+    #[cfg_attr(evermoon_small, optimize(speed))]
     fn begin_lua(
         &mut self,
         func: usize,
@@ -259,6 +262,7 @@ impl Vm {
     }
 
     /// Ends the top frame: its `count` results from `first` on go where its caller wants them.
+    #[cfg_attr(evermoon_small, optimize(speed))]
     pub(crate) fn complete(&mut self, first: usize, count: usize) {
         self.charge(count as u64 >> 6);
         let frame = *self.exec.frame();
@@ -306,6 +310,7 @@ impl Vm {
         saved.raw_int() as usize
     }
 
+    #[cfg_attr(evermoon_small, optimize(speed))]
     fn complete_special(&mut self, frame: &Frame, first: usize, count: usize) {
         self.exec.top = if frame.flags & frame_flag::HANDLER != 0 {
             frame.func as usize
@@ -328,6 +333,7 @@ impl Vm {
     }
 
     /// Lets natives and pending steps run until a Lua frame is on top or the interpreter must be left.
+    #[cfg_attr(evermoon_small, optimize(speed))]
     pub(crate) fn drive(&mut self) -> Exit {
         self.drive_on(false)
     }
@@ -338,6 +344,7 @@ impl Vm {
         self.drive_on(self.exec.frame().kind == kind::LUA)
     }
 
+    #[cfg_attr(evermoon_small, optimize(speed))]
     fn drive_on(&mut self, mut collected: bool) -> Exit {
         loop {
             if self.handler_returned {
@@ -402,6 +409,7 @@ impl Vm {
     }
 
     /// Runs the native of the top frame, and does what it asks for.
+    #[cfg_attr(evermoon_small, optimize(speed))]
     pub(crate) fn run_native(&mut self) -> Result<Option<Exit>, Throw> {
         if self.may_fault {
             self.prepare_native()?;
@@ -420,7 +428,7 @@ impl Vm {
         }
         let act = function(self)?;
         if self.tracing
-            && let Act::Return(n) = act
+            && let Request::Return(n) = act.request()
         {
             self.keep_function_slot(callee, n as usize)?;
         }
@@ -441,6 +449,7 @@ impl Vm {
     }
 
     /// The native of the top frame returns its top `n` slots, which others have put there: what it yielded for, or what it resumed.
+    #[cfg_attr(evermoon_small, optimize(speed))]
     pub(crate) fn native_ends(&mut self, n: usize) -> Result<(), Throw> {
         if self.tracing && self.hook_native_return(n as u32)? {
             return Ok(());
@@ -450,6 +459,7 @@ impl Vm {
     }
 
     /// The native of the top frame returns its top `n` slots.
+    #[cfg_attr(evermoon_small, optimize(speed))]
     fn native_returns(&mut self, n: usize) -> Result<(), Throw> {
         self.complete(self.exec.top - n, n);
         if self.heap.debt > 0 {
@@ -459,19 +469,20 @@ impl Vm {
     }
 
     /// Does what the native of the top frame asks for.
+    #[cfg_attr(evermoon_small, optimize(speed))]
     pub(crate) fn act(&mut self, act: Act) -> Result<Option<Exit>, Throw> {
-        match act {
-            Act::Return(n) => {
+        match act.request() {
+            Request::Return(n) => {
                 if self.tracing && self.hook_native_return(n)? {
                     return Ok(None);
                 }
                 self.native_returns(n as usize)?;
             }
-            Act::Call { args, results } => {
+            Request::Call { args, results } => {
                 let func = self.exec.top - args as usize - 1;
                 self.begin_call(func, args as usize, results, 0)?;
             }
-            Act::TailCall { args } => {
+            Request::TailCall { args } => {
                 // The callee's results become ours: call it for all, and return them.
                 let func = self.exec.top - args as usize - 1;
                 let frame = *self.exec.frame();
@@ -487,14 +498,26 @@ impl Vm {
                     frame.flags & !frame_flag::PROTECTED,
                 )?;
             }
-            Act::Yield(n) => return self.yield_now(n as usize),
-            Act::Resume { co, args, wrap } => self.resume(co, args as usize, wrap)?,
-            Act::CloseCoroutine { co } => self.close_coroutine(co)?,
-            Act::HostCall => return Ok(Some(Exit::HostCall)),
+            Request::Yield(n) => return self.yield_now(n as usize),
+            Request::Resume { args, wrap } => {
+                let co = if wrap { self.upval(0) } else { self.arg(0) };
+                match co.as_coroutine() {
+                    Some(co) => self.resume(co, args as usize, wrap)?,
+                    None => return Err(self.type_error(co, "resume")),
+                }
+            }
+            Request::CloseCoroutine => {
+                let co = self.arg(0);
+                match co.as_coroutine() {
+                    Some(co) => self.close_coroutine(co)?,
+                    None => return Err(self.type_error(co, "close")),
+                }
+            }
+            Request::HostCall => return Ok(Some(Exit::HostCall)),
             // Also when only the slice is over: the host may want to interrupt.
-            Act::Again if self.ticks <= 0 => return self.slice_over_in_call(),
-            Act::Again => {}
-            Act::Rest => return self.slice_over_in_call(),
+            Request::Again if self.ticks <= 0 => return self.slice_over_in_call(),
+            Request::Again => {}
+            Request::Rest => return self.slice_over_in_call(),
         }
         Ok(None)
     }
@@ -553,6 +576,7 @@ impl Vm {
     }
 
     /// Goes on behind a conditional instruction whose condition came out as `answer` (`op.rs`, note 1).
+    #[cfg_attr(evermoon_small, optimize(speed))]
     pub(crate) fn finish_test(&mut self, answer: bool) {
         let i = self.current_instr();
         let frame = *self.exec.frame();
@@ -570,6 +594,7 @@ impl Vm {
     }
 
     /// A metamethod called by an instruction has returned with its result at `slot`: what the instruction still has to do.
+    #[cfg_attr(evermoon_small, optimize(speed))]
     fn finish_instruction(&mut self, slot: usize) {
         let i = self.current_instr();
         let v = self.exec.get(slot);
@@ -637,6 +662,7 @@ impl Vm {
     // ---- upvalues and to-be-closed variables ----
 
     /// The open upvalue of a slot, made if there is none.
+    #[cfg_attr(evermoon_small, optimize(speed))]
     pub(crate) fn find_upvalue(&mut self, slot: usize) -> Result<Gc<Upvalue>, Throw> {
         let address = self.exec.stack.wrapping_add(slot);
         let mut at = self.exec.open.len();
@@ -658,6 +684,7 @@ impl Vm {
 
     /// Closes the upvalues of all slots from `level` on.
     #[inline]
+    #[cfg_attr(evermoon_small, optimize(speed))]
     pub(crate) fn close_upvalues(&mut self, level: usize) {
         let address = self.exec.stack.wrapping_add(level);
         while let Some(&up) = self.exec.open.last() {
@@ -709,6 +736,7 @@ impl Vm {
 
     /// Closes what a Lua frame has open from `level` on, one `__close` call at a time: true when a call was made and the
     /// instruction must be executed again; `top` is what the frame needs back then.
+    #[cfg_attr(evermoon_small, optimize(speed))]
     pub(crate) fn close_some(&mut self, level: usize, top: usize) -> Result<bool, Throw> {
         if let Some(&slot) = self.exec.tbc.last()
             && slot as usize >= level
@@ -765,6 +793,7 @@ impl Vm {
         Ok(co)
     }
 
+    #[cfg_attr(evermoon_small, optimize(speed))]
     pub(crate) fn switch_to(&mut self, mut co: Gc<Coroutine>) {
         let mut from = self.current;
         self.heap.touch(from.header());
@@ -776,6 +805,7 @@ impl Vm {
     }
 
     /// Back to the resumer; the current coroutine gets this status.
+    #[cfg_attr(evermoon_small, optimize(speed))]
     pub(crate) fn switch_back(&mut self, status: Status) {
         let mut co = self.current;
         co.status = status;
@@ -785,6 +815,7 @@ impl Vm {
         }
     }
 
+    #[cfg_attr(evermoon_small, optimize(speed))]
     fn resume(&mut self, mut co: Gc<Coroutine>, args: usize, wrap: bool) -> Result<(), Throw> {
         self.exec.frame_mut().top = wrap as u32;
         if co.status != Status::Suspended {
@@ -848,6 +879,7 @@ impl Vm {
     }
 
     /// Ends a `resume` or `wrap` native, which is the top frame again, with `true` and values from the stack of the coroutine that it resumed.
+    #[cfg_attr(evermoon_small, optimize(speed))]
     fn resume_succeeded(
         &mut self,
         co: Gc<Coroutine>,
@@ -879,6 +911,7 @@ impl Vm {
         self.native_ends(2)
     }
 
+    #[cfg_attr(evermoon_small, optimize(speed))]
     fn yield_now(&mut self, n: usize) -> Result<Option<Exit>, Throw> {
         let mut co = self.current;
         if co.resumer.is_none() {
@@ -911,6 +944,7 @@ impl Vm {
     }
 
     /// The function of the current coroutine has returned to its bottom frame.
+    #[cfg_attr(evermoon_small, optimize(speed))]
     fn coroutine_returned(&mut self) -> Result<Option<Exit>, Throw> {
         let mut co = self.current;
         self.coroutine_depth -= 1;

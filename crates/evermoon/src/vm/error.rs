@@ -4,7 +4,7 @@
 //! Lua and be suspended; so it is a state of that frame ([`UNWINDING`]), not a loop on the host's stack.
 
 use super::meta::Event;
-use super::native::{CATCH, CAUGHT, Throw};
+use super::native::{CATCH, CAUGHT, Throw, Thrown};
 use super::{Exit, Vm};
 use crate::heap::coroutine::{Frame, STACK_ERROR_EXTRA, Status, frame_flag, kind};
 use crate::heap::value::{Value, tag};
@@ -46,7 +46,7 @@ impl Vm {
     pub fn throw_bytes(&mut self, text: &[u8]) -> Throw {
         match self.heap.string(text) {
             Ok(s) => self.throw(Value::string(s)),
-            Err(e) => Throw::Memory(e),
+            Err(e) => e.into(),
         }
     }
 
@@ -54,7 +54,7 @@ impl Vm {
     #[cold]
     pub fn throw(&mut self, value: Value) -> Throw {
         self.error = value;
-        Throw::Error
+        self.raise(Thrown::Error)
     }
 
     /// The frame whose position an error names: the top one if it is Lua's, else the one below.
@@ -194,9 +194,9 @@ impl Vm {
         if self.handlers_active() > 0 {
             self.handler_overflows += 1;
             let throw = self.throw_bytes(b"error in error handling");
-            return match throw {
-                Throw::Error => Throw::ErrorUnhandled,
-                other => other,
+            return match self.thrown() {
+                Thrown::Error => self.raise(Thrown::ErrorUnhandled),
+                _ => throw,
             };
         }
         self.fail("stack overflow")
@@ -217,16 +217,17 @@ impl Vm {
 
     /// Goes on after an error: calls the message handler, or unwinds to the nearest frame that catches. `Exit` when nobody does.
     #[cold]
-    pub(crate) fn unwind(&mut self, throw: Throw) -> Exit {
-        let handled = match throw {
-            Throw::Error => false,
-            Throw::ErrorUnhandled => true,
-            Throw::Fault => {
+    #[cfg_attr(evermoon_small, optimize(speed))]
+    pub(crate) fn unwind(&mut self, _: Throw) -> Exit {
+        let handled = match self.thrown() {
+            Thrown::Error => false,
+            Thrown::ErrorUnhandled => true,
+            Thrown::Fault => {
                 self.step_again();
                 return Exit::Fault;
             }
-            Throw::Memory(e) => {
-                if self.retry_after_collection(e) {
+            Thrown::Memory => {
+                if self.retry_after_collection() {
                     return Exit::Continue;
                 }
                 self.error = Value::string(self.memory_message);
@@ -250,7 +251,8 @@ impl Vm {
                 Ok(()) => Exit::Continue,
                 Err(_) => {
                     self.throw_bytes(b"error in error handling");
-                    self.unwind(Throw::ErrorUnhandled)
+                    let throw = self.raise(Thrown::ErrorUnhandled);
+                    self.unwind(throw)
                 }
             };
         }
@@ -259,20 +261,18 @@ impl Vm {
 
     /// Collects everything when an allocation has failed. True when the failing instruction of a Lua function can then be executed
     /// again: instructions allocate before their first side effect. Each gets one more try.
-    fn retry_after_collection(&mut self, e: crate::heap::OutOfMemory) -> bool {
+    fn retry_after_collection(&mut self) -> bool {
         if self.heap.gc.suspended {
             return false;
         }
+        let asked = self.heap.refused().unwrap_or(0);
         if self.may_fault && self.exec.frame().kind == kind::LUA {
             self.evict_for_room();
         }
         self.collect_here();
         let frame = *self.exec.frame();
         let at = (self.exec.frame_count, frame.pc as usize);
-        if frame.kind != kind::LUA
-            || self.memory_retry == at
-            || self.heap.reserve(e.asked()).is_err()
-        {
+        if frame.kind != kind::LUA || self.memory_retry == at || self.heap.reserve(asked).is_err() {
             return false;
         }
         self.memory_retry = at;
@@ -317,6 +317,7 @@ impl Vm {
     }
 
     /// Drops frames down to the one that catches and starts closing its variables. `Continue` means: drive on.
+    #[cfg_attr(evermoon_small, optimize(speed))]
     pub(crate) fn unwind_to_catcher(&mut self) -> Exit {
         {
             let Some(index) = self.exec.frames().iter().rposition(|f| {
@@ -375,6 +376,7 @@ impl Vm {
     }
 
     /// One more step of a protected frame that is closing variables; called whenever that frame is on top.
+    #[cfg_attr(evermoon_small, optimize(speed))]
     pub(crate) fn continue_unwinding(&mut self) -> Result<Option<Exit>, Throw> {
         let frame = *self.exec.frame();
         // What was there when the frame was entered stays: its own slots begin at `base`.

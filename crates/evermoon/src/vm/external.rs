@@ -1,7 +1,7 @@
 //! External tables (`heap/external.rs`) as programs use them: a row is looked up in memory first, then in the store; rows in order are those of
 //! the store with memory's own laid over them.
 //!
-//! Everything here may have to wait for the store ([`Throw::Fault`]): it is called before its caller has had an effect. What a program sees does
+//! Everything here may have to wait for the store ([`Thrown::Fault`](super::native::Thrown::Fault)): it is called before its caller has had an effect. What a program sees does
 //! not depend on what is in memory.
 
 use super::Vm;
@@ -78,7 +78,7 @@ impl Vm {
         };
         self.heap.barrier(t);
         let put = self.heap.external_put(t, key, encoded, value);
-        put.map_err(Throw::Memory)
+        Ok(put?)
     }
 
     /// Raw `#t`: the largest integer key above 0. (Which border it is must not depend on what is in memory.)

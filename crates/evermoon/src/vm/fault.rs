@@ -3,7 +3,7 @@
 //!
 //! Rules. Instructions touch their operands in their cold functions, before any side effect; then they can be executed again. Natives find all
 //! their slots and upvalues loaded when they are entered. What they look up beyond that (a field of a field) they touch themselves. A
-//! loaded object's metatable is loaded. Loading may have to wait for a store ([`Throw::Fault`]): then the run comes back with
+//! loaded object's metatable is loaded. Loading may have to wait for a store ([`Thrown::Fault`](super::native::Thrown::Fault)): then the run comes back with
 //! [`Exit::Fault`](super::Exit), and the instruction or the native's step is executed again when it is resumed.
 
 use super::Vm;
@@ -63,7 +63,7 @@ pub struct Retry {
 
 impl Vm {
     /// Has the value's object loaded if it is hollow.
-    #[inline(always)]
+    #[inline]
     pub(crate) fn touch(&mut self, v: Value) -> Result<(), Throw> {
         match v.as_object() {
             Some(object) if object.is_hollow() => self.load_object(object),
@@ -71,7 +71,7 @@ impl Vm {
         }
     }
 
-    #[inline(always)]
+    #[inline]
     pub(crate) fn touch_table(&mut self, t: Gc<Table>) -> Result<(), Throw> {
         if t.header.is_hollow() {
             self.load_object(t.header())

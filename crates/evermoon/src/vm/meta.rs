@@ -100,7 +100,8 @@ pub enum Outcome {
 
 impl Vm {
     /// A metatable's field for an event.
-    #[inline(always)]
+    #[inline]
+    #[cfg_attr(evermoon_small, optimize(speed))]
     pub(crate) fn event_of(&self, mut mt: Gc<Table>, event: Event) -> Value {
         let bit = if (event as u8) < 8 {
             1u16 << event as u8
@@ -119,6 +120,7 @@ impl Vm {
 
     /// Pushes a call above the live part of the top frame.
     #[inline]
+    #[cfg_attr(evermoon_small, optimize(speed))]
     pub(crate) fn push_call(&mut self, values: &[Value]) -> Outcome {
         // `SLACK` slots are always there (`coroutine.rs`, invariant 2).
         self.open_top();
@@ -128,6 +130,7 @@ impl Vm {
         Outcome::Call(values.len() as u32 - 1)
     }
 
+    #[cfg_attr(evermoon_small, optimize(speed))]
     pub(crate) fn index_value(&mut self, object: Value, key: Value) -> Result<Outcome, Throw> {
         // A row in memory, the usual case of an external table, before anything else is asked.
         if let Some(t) = object.as_table()
@@ -172,6 +175,7 @@ impl Vm {
         Err(self.fail("'__index' chain too long; possible loop"))
     }
 
+    #[cfg_attr(evermoon_small, optimize(speed))]
     pub(crate) fn set_index_value(
         &mut self,
         object: Value,
@@ -224,6 +228,7 @@ impl Vm {
     }
 
     /// Arithmetic and bitwise operations by event, with string coercion (manual 3.4.1 to 3.4.3).
+    #[cfg_attr(evermoon_small, optimize(speed))]
     pub(crate) fn arith(&mut self, event: Event, a: Value, b: Value) -> Result<Outcome, Throw> {
         if a.is_number()
             && b.is_number()
@@ -262,6 +267,7 @@ impl Vm {
     }
 
     /// The operation on two numbers; `None` when a bitwise one meets a float without an integer value.
+    #[cfg_attr(evermoon_small, optimize(speed))]
     pub(crate) fn arith_numbers(
         &mut self,
         event: Event,
@@ -315,6 +321,7 @@ impl Vm {
     }
 
     /// `a < b` or `a <= b`.
+    #[cfg_attr(evermoon_small, optimize(speed))]
     pub(crate) fn compare(&mut self, event: Event, a: Value, b: Value) -> Result<Outcome, Throw> {
         let answer = if a.is_number() && b.is_number() {
             if event == Event::Lt {
@@ -365,6 +372,7 @@ impl Vm {
         Ok(Outcome::Done(Value::bool(answer)))
     }
 
+    #[cfg_attr(evermoon_small, optimize(speed))]
     pub(crate) fn equal_value(&mut self, a: Value, b: Value) -> Result<Outcome, Throw> {
         if a.tag == tag::LONG_STR
             && b.tag == tag::LONG_STR
@@ -431,6 +439,7 @@ impl Vm {
 
     /// Concatenates the `count` values that end at `top`, from the right (manual 3.4.6). `Done` when slot `top - count` holds the result;
     /// else a call is pushed, and slot `top - 2` waits for its result (`CONCAT` is then executed again for one value fewer).
+    #[cfg_attr(evermoon_small, optimize(speed))]
     pub(crate) fn concat(
         &mut self,
         first: usize,
@@ -493,6 +502,7 @@ impl Vm {
     }
 
     /// The strings and numbers in `count` slots as one string. `None`: they are all strings now, but too long to be joined at once.
+    #[cfg_attr(evermoon_small, optimize(speed))]
     fn join(&mut self, first: usize, count: usize) -> Result<Option<Value>, Throw> {
         let mut total = 0usize;
         for at in first..first + count {
@@ -552,7 +562,7 @@ fn zero_division(event: Event) -> &'static str {
     }
 }
 
-#[inline(always)]
+#[inline]
 pub(crate) fn float_of(v: Value) -> f64 {
     if v.is_int() {
         v.raw_int() as f64

@@ -30,7 +30,7 @@ use crate::heap::string::Str;
 use crate::heap::table::Table;
 use crate::heap::value::{TYPE_COUNT, Type, Value};
 use meta::Event;
-pub use native::{Act, NativeFn, NativeResult, Throw};
+pub use native::{Act, NativeFn, NativeResult, Request, Throw, Thrown};
 use std::borrow::Cow;
 
 /// Why the interpreter returned.
@@ -136,7 +136,8 @@ pub struct LongStrings {
 /// Strings longer than this are joined and compared in parts.
 pub const LONG_WORK: usize = 8 << 20;
 
-/// The state of one engine.
+/// The state of one engine. What is used most comes first: small offsets make small code.
+#[repr(C)]
 pub struct Vm {
     /// The running coroutine's stacks; its object holds empty ones meanwhile.
     pub(crate) exec: Exec,
@@ -144,24 +145,30 @@ pub struct Vm {
     pub(crate) ticks: i32,
     /// Hooks are on: the tracing loop runs.
     pub(crate) tracing: bool,
-    pub heap: Heap,
+    /// There is a loader; natives' slots are looked through.
+    pub(crate) may_fault: bool,
+    /// Warnings are on (manual: `warn`).
+    pub warn_on: bool,
     pub current: Gc<Coroutine>,
+    pub natives: Vec<Native>,
+    pub globals: Gc<Table>,
+    /// Where the host and the libraries keep values by name or number.
+    pub registry: Gc<Table>,
+    /// The value of the error under way.
+    pub error: Value,
+    pub heap: Heap,
     /// The root of the task that has it (`task.rs`).
     pub main: Gc<Coroutine>,
     /// What is current while no task is; it has no stack.
     pub(crate) outside: Gc<Coroutine>,
-    pub natives: Vec<Native>,
     /// Metamethod names by [`Event`].
     pub(crate) events: [Gc<Str>; meta::EVENT_COUNT],
     /// The basic types' names as strings, by [`Type`](crate::heap::value::Type).
     pub(crate) type_names: [Value; TYPE_COUNT],
     /// Metatables of the basic types; tables and userdata have their own.
     pub type_metatables: [Option<Gc<Table>>; TYPE_COUNT],
-    /// Where the host and the libraries keep values by name or number.
-    pub registry: Gc<Table>,
-    pub globals: Gc<Table>,
-    /// The value of the error under way.
-    pub error: Value,
+    /// The kind of it, unless it is a lack of memory.
+    thrown: Thrown,
     /// "not enough memory", made in advance.
     pub(crate) memory_message: Gc<Str>,
     pub limits: Limits,
@@ -182,8 +189,6 @@ pub struct Vm {
     pub host: Box<dyn host::Host>,
     /// State of `math.random`.
     pub random: [u64; 4],
-    /// Warnings are on (manual: `warn`).
-    pub warn_on: bool,
     /// The host is to be asked in before the run goes on.
     pub(crate) pause_requested: bool,
     /// A finalizer is running.
@@ -214,13 +219,11 @@ pub struct Vm {
     pub(crate) coroutine_depth: u32,
     /// Who loads hollow objects.
     pub(crate) loader: Option<Box<dyn fault::Loader>>,
-    /// There is a loader; natives' slots are looked through.
-    pub(crate) may_fault: bool,
     /// The loader's store may answer later.
     pub(crate) may_wait: bool,
     pub(crate) retry: fault::Retry,
     /// Values that records refer to by name: what the host gives to its worlds.
-    pub(crate) permanents: std::collections::BTreeMap<Box<str>, Value>,
+    pub(crate) permanents: crate::ordered::Map<Box<str>, Value>,
 }
 
 impl Vm {
@@ -258,6 +261,7 @@ impl Vm {
             registry,
             globals,
             error: Value::NIL,
+            thrown: Thrown::Error,
             memory_message,
             limits,
             fuel: None,
@@ -471,7 +475,7 @@ impl Vm {
         ended
     }
 
-    /// A part of a full collection: for natives that come back to the host in between ([`Act::Rest`]).
+    /// A part of a full collection: for natives that come back to the host in between ([`Act::REST`]).
     pub(crate) fn collect_some(&mut self) -> crate::heap::gc::Advance {
         // What the sweep frees is settled.
         if self.may_fault && self.heap.gc_phase() != crate::heap::gc::Phase::Sweep {
@@ -485,7 +489,7 @@ impl Vm {
     }
 
     /// What is left of the slice: not more than the fuel that is left.
-    #[inline(always)]
+    #[inline]
     pub fn slice_left(&self) -> u32 {
         self.ticks.max(0) as u32
     }
@@ -502,8 +506,8 @@ impl Vm {
         self.slice_start = 0;
     }
 
-    /// Whether a native that has more to do is to return [`Act::Again`] now: what it has charged has used up the slice.
-    #[inline(always)]
+    /// Whether a native that has more to do is to return [`Act::AGAIN`] now: what it has charged has used up the slice.
+    #[inline]
     pub fn slice_used_up(&self) -> bool {
         self.ticks <= 0
     }

@@ -9,58 +9,159 @@
 use super::Vm;
 use super::meta::{Event, Outcome};
 use crate::heap::OutOfMemory;
-use crate::heap::coroutine::{Coroutine, frame_flag};
+use crate::heap::coroutine::frame_flag;
 use crate::heap::function::NativeClosure;
 use crate::heap::number::{self, Num};
 use crate::heap::object::Gc;
 use crate::heap::string::Str;
 use crate::heap::table::{StoreError, Table};
 use crate::heap::value::{Value, tag};
+use std::num::NonZeroU64;
 
-/// What a native wants done next.
+/// What a native wants done next: a [`Request`], packed so that a native's result comes back in a register, on wasm too.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Act(NonZeroU64);
+
+/// An [`Act`], unpacked.
 #[derive(Clone, Copy)]
-pub enum Act {
-    /// Return the top `n` slots.
+pub enum Request {
     Return(u32),
-    /// Call the function below the top `args` slots; its results (`results` of them, or all for -1) replace function and arguments,
-    /// and the native is entered again. Set the state before.
     Call { args: u32, results: i16 },
-    /// Return whatever the function below the top `args` slots returns.
     TailCall { args: u32 },
-    /// Suspend the coroutine, handing out the top `n` slots. The values of the resume become the native's results.
     Yield(u32),
-    /// Resume the coroutine in slot 0 with the top `args` slots. `wrap`: errors propagate, and no status comes first.
-    Resume {
-        co: Gc<Coroutine>,
-        args: u32,
-        wrap: bool,
-    },
-    /// Close a suspended or dead coroutine; results `true`, or `false` and the error, are pushed and the native is entered again.
-    CloseCoroutine { co: Gc<Coroutine> },
-    /// Leave the interpreter so that the host can answer (`task.rs`); the native is entered again afterwards.
+    Resume { args: u32, wrap: bool },
+    CloseCoroutine,
     HostCall,
-    /// Enter the native again after the slice's safe point (for long work that has been charged).
     Again,
-    /// The same, but the host gets its chance in any case (for long work that is not charged as it is done).
     Rest,
 }
 
-/// Why a native failed.
+impl Act {
+    const RETURN: u8 = 1;
+    const CALL: u8 = 2;
+    const TAIL_CALL: u8 = 3;
+    const YIELD: u8 = 4;
+    const RESUME: u8 = 5;
+    const WRAP_RESUME: u8 = 6;
+    const CLOSE: u8 = 7;
+    const HOST: u8 = 8;
+    const LATER: u8 = 9;
+
+    const fn packed(what: u8, count: u32, results: i16) -> Act {
+        let bits = what as u64 | (results as u16 as u64) << 16 | (count as u64) << 32;
+        match NonZeroU64::new(bits) {
+            Some(bits) => Act(bits),
+            None => unreachable!(),
+        }
+    }
+
+    /// Return the top `n` slots.
+    #[inline]
+    pub const fn returning(n: u32) -> Act {
+        Act::packed(Act::RETURN, n, 0)
+    }
+    /// Call the function below the top `args` slots; its results (`results` of them, or all for -1) replace function and arguments,
+    /// and the native is entered again. Set the state before.
+    #[inline]
+    pub const fn calling(args: u32, results: i16) -> Act {
+        Act::packed(Act::CALL, args, results)
+    }
+    /// Return whatever the function below the top `args` slots returns.
+    pub const fn tail_calling(args: u32) -> Act {
+        Act::packed(Act::TAIL_CALL, args, 0)
+    }
+    /// Suspend the coroutine, handing out the top `n` slots. The values of the resume become the native's results.
+    pub const fn yielding(n: u32) -> Act {
+        Act::packed(Act::YIELD, n, 0)
+    }
+    /// Resume the coroutine in slot 0 with the top `args` slots.
+    pub const fn resuming(args: u32) -> Act {
+        Act::packed(Act::RESUME, args, 0)
+    }
+    /// The same with the coroutine in upvalue 0: errors propagate, and no status comes first.
+    pub const fn resuming_wrapped(args: u32) -> Act {
+        Act::packed(Act::WRAP_RESUME, args, 0)
+    }
+    /// Close the suspended or dead coroutine in slot 0; results `true`, or `false` and the error, are pushed and the native is entered again.
+    pub const CLOSE_COROUTINE: Act = Act::packed(Act::CLOSE, 0, 0);
+    /// Leave the interpreter so that the host can answer (`task.rs`); the native is entered again afterwards.
+    pub const HOST_CALL: Act = Act::packed(Act::HOST, 0, 0);
+    /// Enter the native again after the slice's safe point (for long work that has been charged).
+    pub const AGAIN: Act = Act::packed(Act::LATER, 0, 0);
+    /// The same, but the host gets its chance in any case (for long work that is not charged as it is done).
+    pub const REST: Act = Act::packed(Act::LATER, 1, 0);
+
+    #[inline]
+    pub fn request(self) -> Request {
+        let bits = self.0.get();
+        let count = (bits >> 32) as u32;
+        match bits as u8 {
+            Act::RETURN => Request::Return(count),
+            Act::CALL => Request::Call {
+                args: count,
+                results: (bits >> 16) as i16,
+            },
+            Act::TAIL_CALL => Request::TailCall { args: count },
+            Act::YIELD => Request::Yield(count),
+            Act::RESUME => Request::Resume {
+                args: count,
+                wrap: false,
+            },
+            Act::WRAP_RESUME => Request::Resume {
+                args: count,
+                wrap: true,
+            },
+            Act::CLOSE => Request::CloseCoroutine,
+            Act::HOST => Request::HostCall,
+            _ if count == 0 => Request::Again,
+            _ => Request::Rest,
+        }
+    }
+}
+
+/// An error is under way: [`Vm::thrown`] says of what kind. It holds nothing itself, so that what may fail returns no more than what cannot.
 #[derive(Clone, Copy, Debug)]
-pub enum Throw {
+pub struct Throw(());
+
+/// Why a native failed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Thrown {
     /// The error value is in `Vm::error`.
     Error,
     /// The same, past every message handler ("error in error handling").
     ErrorUnhandled,
-    /// The memory cap was reached.
-    Memory(OutOfMemory),
+    /// The memory cap was reached: [`Heap::refused`](crate::heap::Heap::refused).
+    Memory,
     /// Contents are wanted that a store will give later ([`super::fault`]).
     Fault,
 }
 
 impl From<OutOfMemory> for Throw {
-    fn from(e: OutOfMemory) -> Self {
-        Throw::Memory(e)
+    fn from(_: OutOfMemory) -> Self {
+        Throw(())
+    }
+}
+
+impl Vm {
+    /// Begins an error of this kind.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn raise(&mut self, kind: Thrown) -> Throw {
+        if kind != Thrown::Memory {
+            self.heap.clear_refused();
+            self.thrown = kind;
+        } else if self.heap.refused().is_none() {
+            return self.heap.refuse(0).into();
+        }
+        Throw(())
+    }
+
+    /// The kind of the error under way.
+    pub fn thrown(&self) -> Thrown {
+        match self.heap.refused() {
+            Some(_) => Thrown::Memory,
+            None => self.thrown,
+        }
     }
 }
 
@@ -70,25 +171,24 @@ pub const CAUGHT: u32 = u32::MAX - 5;
 pub(crate) const CATCH: u32 = u32::MAX;
 
 pub type NativeResult = Result<Act, Throw>;
-// It comes back in two registers.
-#[cfg(target_pointer_width = "64")]
-const _: () = assert!(size_of::<NativeResult>() == 16);
+// It comes back in a register.
+const _: () = assert!(size_of::<NativeResult>() == 8);
 pub type NativeFn = fn(&mut Vm) -> NativeResult;
 
 /// Arguments and slots.
 impl Vm {
-    #[inline(always)]
+    #[inline]
     fn native_base(&self) -> usize {
         self.exec.frame().base as usize
     }
 
     /// How many slots the native has: on entry (state 0), the number of arguments.
-    #[inline(always)]
+    #[inline]
     pub fn slots(&self) -> usize {
         self.exec.top - self.native_base()
     }
     /// Slot `i` from 0, nil beyond the last.
-    #[inline(always)]
+    #[inline]
     pub fn arg(&self, i: usize) -> Value {
         let at = self.native_base() + i;
         if at < self.exec.top {
@@ -98,18 +198,19 @@ impl Vm {
         }
     }
     /// Whether there is a slot `i` (an argument was given, even nil).
-    #[inline(always)]
+    #[inline]
     pub fn has_arg(&self, i: usize) -> bool {
         self.native_base() + i < self.exec.top
     }
     /// Writes slot `i`, which exists.
-    #[inline(always)]
+    #[inline]
     pub fn set_slot(&mut self, i: usize, v: Value) {
         let at = self.native_base() + i;
         debug_assert!(at < self.exec.top);
         self.exec.set(at, v);
     }
     /// Cuts or fills (with nil) the slots to `n`.
+    #[cfg_attr(evermoon_small, optimize(speed))]
     pub fn set_slots(&mut self, n: usize) -> Result<(), Throw> {
         let base = self.native_base();
         let top = self.exec.top;
@@ -123,23 +224,23 @@ impl Vm {
         Ok(())
     }
     /// Adds a slot. Natives have room for 16 beyond their arguments; more needs `ensure_stack`.
-    #[inline(always)]
+    #[inline]
     pub fn push(&mut self, v: Value) {
         self.exec.push(v);
     }
     /// Takes the last slot.
-    #[inline(always)]
+    #[inline]
     pub fn pop(&mut self) -> Value {
         debug_assert!(self.exec.top > self.native_base());
         self.exec.top -= 1;
         self.exec.get(self.exec.top)
     }
     /// The native's state: 0 when it is entered first.
-    #[inline(always)]
+    #[inline]
     pub fn state(&self) -> u32 {
         self.exec.frame().state
     }
-    #[inline(always)]
+    #[inline]
     pub fn set_state(&mut self, state: u32) {
         self.exec.frame_mut().state = state;
     }
@@ -198,17 +299,17 @@ impl Vm {
     pub fn ret_with(&mut self, v: Value, first: usize) -> NativeResult {
         let at = self.native_base() + first - 1;
         self.exec.set(at, v);
-        Ok(Act::Return((self.exec.top - at) as u32))
+        Ok(Act::returning((self.exec.top - at) as u32))
     }
 
     /// Returns one value.
-    #[inline(always)]
+    #[inline]
     pub fn ret(&mut self, v: Value) -> NativeResult {
         self.exec.push(v);
-        Ok(Act::Return(1))
+        Ok(Act::returning(1))
     }
     pub fn ret_none(&mut self) -> NativeResult {
-        Ok(Act::Return(0))
+        Ok(Act::returning(0))
     }
     pub fn ret_bytes(&mut self, bytes: &[u8]) -> NativeResult {
         let s = self.new_string(bytes)?;
@@ -219,7 +320,7 @@ impl Vm {
         let s = self.new_string(message.as_bytes())?;
         self.push(Value::NIL);
         self.push(s);
-        Ok(Act::Return(2))
+        Ok(Act::returning(2))
     }
 }
 
@@ -240,6 +341,7 @@ impl Vm {
         }
     }
     #[inline]
+    #[cfg_attr(evermoon_small, optimize(speed))]
     pub fn check_int(&mut self, i: usize) -> Result<i64, Throw> {
         let v = self.arg(i);
         if v.is_int() {
@@ -257,6 +359,7 @@ impl Vm {
             None => Err(self.arg_type_error(i, "number")),
         }
     }
+    #[cfg_attr(evermoon_small, optimize(speed))]
     pub fn opt_int(&mut self, i: usize, default: i64) -> Result<i64, Throw> {
         if self.arg(i).is_nil() {
             Ok(default)
@@ -271,6 +374,7 @@ impl Vm {
             Num::Float(f) => Ok(f),
         }
     }
+    #[cfg_attr(evermoon_small, optimize(speed))]
     pub fn check_number(&mut self, i: usize) -> Result<Num, Throw> {
         let v = self.arg(i);
         match self.to_number(v) {
@@ -280,6 +384,7 @@ impl Vm {
     }
     /// A string, or a number converted to one.
     #[inline]
+    #[cfg_attr(evermoon_small, optimize(speed))]
     pub fn check_str(&mut self, i: usize) -> Result<Gc<Str>, Throw> {
         match self.arg(i).as_str() {
             Some(s) => Ok(s),
@@ -380,6 +485,7 @@ impl Vm {
 /// Values.
 impl Vm {
     #[inline]
+    #[cfg_attr(evermoon_small, optimize(speed))]
     pub fn new_string(&mut self, bytes: &[u8]) -> Result<Value, Throw> {
         if bytes.len() > self.limits.string_max {
             return Err(self.fail("resulting string too large"));
@@ -390,6 +496,7 @@ impl Vm {
         Ok(self.heap.table()?)
     }
     /// Raw store with barrier. Errors: nil or NaN key, memory.
+    #[cfg_attr(evermoon_small, optimize(speed))]
     pub fn raw_set(&mut self, t: Gc<Table>, key: Value, value: Value) -> Result<(), Throw> {
         self.touch_table(t)?;
         if t.header.is_external() {
@@ -399,6 +506,7 @@ impl Vm {
         let done = self.heap.table_set(t, key, value);
         done.map_err(|e| self.store_error(e))
     }
+    #[cfg_attr(evermoon_small, optimize(speed))]
     pub fn raw_set_int(&mut self, t: Gc<Table>, key: i64, value: Value) -> Result<(), Throw> {
         self.touch_table(t)?;
         if t.header.is_external() {
@@ -431,6 +539,7 @@ impl Vm {
         }
     }
     /// The entry after a key as `next` has it, of a table that has been touched; `hint` as in [`Table::next`].
+    #[cfg_attr(evermoon_small, optimize(speed))]
     pub fn raw_next(
         &mut self,
         t: Gc<Table>,
@@ -451,7 +560,7 @@ impl Vm {
             StoreError::NilKey => self.fail_here("table index is nil"),
             StoreError::NanKey => self.fail_here("table index is NaN"),
             StoreError::TooLarge => self.fail_here("table overflow"),
-            StoreError::Memory(e) => Throw::Memory(e),
+            StoreError::Memory => self.raise(Thrown::Memory),
         }
     }
 
@@ -469,6 +578,7 @@ impl Vm {
     }
     /// Number by Lua's conversions: strings convert.
     #[inline]
+    #[cfg_attr(evermoon_small, optimize(speed))]
     pub fn to_number(&self, v: Value) -> Option<Num> {
         match v.tag {
             tag::INT => Some(Num::Int(v.raw_int())),
@@ -478,6 +588,7 @@ impl Vm {
         }
     }
     /// A number's string.
+    #[cfg_attr(evermoon_small, optimize(speed))]
     pub fn number_string(&mut self, v: Value) -> Result<Gc<Str>, Throw> {
         let mut buffer = [0; number::NUM_BUF];
         let text = if v.is_int() {
@@ -490,6 +601,7 @@ impl Vm {
 
     /// The metatable of any value.
     #[inline]
+    #[cfg_attr(evermoon_small, optimize(speed))]
     pub fn metatable_of(&self, v: Value) -> Option<Gc<Table>> {
         match v.tag {
             tag::TABLE => v.as_table().and_then(|t| {
@@ -520,7 +632,7 @@ impl Vm {
     }
 
     /// `object[key]` with metamethods: the value, or `None` when a call has been pushed (function and 2 arguments): then
-    /// return `Act::Call { args: 2, results: 1 }` and find the value on top.
+    /// return `Act::calling(2, 1)` and find the value on top.
     pub fn index(&mut self, object: Value, key: Value) -> Result<Option<Value>, Throw> {
         match self.index_value(object, key)? {
             Outcome::Done(v) => Ok(Some(v)),

@@ -17,7 +17,7 @@
 use super::call::ALL;
 use super::checked::Bounds;
 use super::meta::{Event, Outcome};
-use super::native::{Act, Throw};
+use super::native::{Request, Throw, Thrown};
 use super::{Exit, Vm};
 use crate::bytecode::instr::Instr;
 use crate::bytecode::op::Op;
@@ -31,6 +31,7 @@ use crate::heap::value::{Value, tag};
 
 impl Vm {
     /// Runs until the interpreter must be left. Enter again after [`Exit::Slice`].
+    #[cfg_attr(evermoon_small, optimize(speed))]
     pub(crate) fn run(&mut self) -> Exit {
         self.begin_slice();
         let exit = self.run_unchecked();
@@ -38,6 +39,7 @@ impl Vm {
         exit
     }
 
+    #[cfg_attr(evermoon_small, optimize(speed))]
     fn run_unchecked(&mut self) -> Exit {
         // Natives may be on top (after a host call, or when the entry's function is one).
         match self.drive_entered() {
@@ -92,7 +94,9 @@ unsafe fn as_float(v: *const Value) -> Option<f64> {
     }
 }
 
-/// The loop. `TRACE` looks at hooks before each instruction; it returns `Continue` when hooks were switched on or off.
+/// The loop. `TRACE` looks at hooks before each instruction; it returns `Continue` when hooks were switched on or off. It leaves the fast cases
+/// to the cold functions, which know them too: a second copy would be a fiftieth of the wasm module.
+#[cfg_attr(evermoon_small, optimize(speed))]
 fn run_loop<const TRACE: bool>(vm: &mut Vm) -> Exit {
     let vm: *mut Vm = vm;
     // SAFETY: see the head of this file.
@@ -221,6 +225,8 @@ fn run_loop<const TRACE: bool>(vm: &mut Vm) -> Exit {
             }
             macro_rules! arith {
                 ($x:expr, $y:expr, $int:ident, $op:tt) => {{
+    if TRACE { cold!(arith(&mut *vm, i)); }
+
                     let (x, y) = ($x, $y);
                     if (*x).tag == tag::INT && (*y).tag == tag::INT {
                         Value::int((*x).raw_int().$int((*y).raw_int())).store(a!());
@@ -235,6 +241,10 @@ fn run_loop<const TRACE: bool>(vm: &mut Vm) -> Exit {
             }
             macro_rules! float_arith {
                 ($x:expr, $y:expr, $f:expr) => {{
+                    if TRACE {
+                        cold!(arith(&mut *vm, i));
+                    }
+
                     if let (Some(x), Some(y)) = (as_float($x), as_float($y)) {
                         let f: fn(f64, f64) -> f64 = $f;
                         Value::float(f(x, y)).store(a!());
@@ -245,6 +255,10 @@ fn run_loop<const TRACE: bool>(vm: &mut Vm) -> Exit {
             }
             macro_rules! bits {
                 ($x:expr, $y:expr, $f:expr) => {{
+                    if TRACE {
+                        cold!(arith(&mut *vm, i));
+                    }
+
                     let (x, y) = ($x, $y);
                     if (*x).tag == tag::INT && (*y).tag == tag::INT {
                         let f: fn(i64, i64) -> i64 = $f;
@@ -257,6 +271,8 @@ fn run_loop<const TRACE: bool>(vm: &mut Vm) -> Exit {
             // Integer division and modulo: a divisor of 0 or -1 goes the cold way.
             macro_rules! modulo {
                 ($x:expr, $y:expr) => {{
+    if TRACE { cold!(arith(&mut *vm, i)); }
+
                     let (x, y) = ($x, $y);
                     if (*x).tag == tag::INT && (*y).tag == tag::INT && (*y).raw_int() > 0 {
                         let (n, d) = ((*x).raw_int(), (*y).raw_int());
@@ -277,6 +293,10 @@ fn run_loop<const TRACE: bool>(vm: &mut Vm) -> Exit {
             }
             macro_rules! floor_div {
                 ($x:expr, $y:expr) => {{
+                    if TRACE {
+                        cold!(arith(&mut *vm, i));
+                    }
+
                     let (x, y) = ($x, $y);
                     if (*x).tag == tag::INT && (*y).tag == tag::INT && (*y).raw_int() > 0 {
                         let (n, d) = ((*x).raw_int(), (*y).raw_int());
@@ -297,6 +317,8 @@ fn run_loop<const TRACE: bool>(vm: &mut Vm) -> Exit {
             }
             macro_rules! compare {
                 ($op:tt) => {{
+    if TRACE { cold!(compare(&mut *vm, i)); }
+
                     let (x, y) = (a!(), b!());
                     if (*x).tag == tag::INT && (*y).tag == tag::INT {
                         test!((*x).raw_int() $op (*y).raw_int());
@@ -309,6 +331,8 @@ fn run_loop<const TRACE: bool>(vm: &mut Vm) -> Exit {
             }
             macro_rules! compare_imm {
                 ($op:tt) => {{
+    if TRACE { cold!(compare(&mut *vm, i)); }
+
                     let x = a!();
                     if (*x).tag == tag::INT {
                         test!((*x).raw_int() $op sb!());
@@ -322,6 +346,10 @@ fn run_loop<const TRACE: bool>(vm: &mut Vm) -> Exit {
             // Reads a field by an interned name, by the position cached beside the instruction.
             macro_rules! get_name {
                 ($object:expr, $name:expr, $to:expr) => {{
+                    if TRACE {
+                        cold!(get_name(&mut *vm, i));
+                    }
+
                     let object: *const Value = $object;
                     if (*object).tag == tag::TABLE {
                         let t = (*object).bits as usize as *const Table;
@@ -346,6 +374,10 @@ fn run_loop<const TRACE: bool>(vm: &mut Vm) -> Exit {
             }
             macro_rules! set_name {
                 ($object:expr, $name:expr, $value:expr) => {{
+                    if TRACE {
+                        cold!(set_name(&mut *vm, i));
+                    }
+
                     let object: *const Value = $object;
                     if (*object).tag == tag::TABLE {
                         let t = (*object).bits as usize as *mut Table;
@@ -410,6 +442,10 @@ fn run_loop<const TRACE: bool>(vm: &mut Vm) -> Exit {
                 }
                 Op::GETFIELD => get_name!(b!(), kc!(), a!()),
                 Op::SELF => {
+                    if TRACE {
+                        cold!(self_(&mut *vm, i));
+                    }
+
                     let object = b!();
                     let to = a!();
                     if (*object).tag == tag::TABLE {
@@ -431,6 +467,10 @@ fn run_loop<const TRACE: bool>(vm: &mut Vm) -> Exit {
                     cold!(self_(&mut *vm, i));
                 }
                 Op::GETTABLE => {
+                    if TRACE {
+                        cold!(get_table(&mut *vm, i));
+                    }
+
                     let (object, key) = (b!(), c!());
                     if (*object).tag == tag::TABLE {
                         let t = (*object).bits as usize as *const Table;
@@ -463,6 +503,10 @@ fn run_loop<const TRACE: bool>(vm: &mut Vm) -> Exit {
                     cold!(get_table(&mut *vm, i));
                 }
                 Op::GETI => {
+                    if TRACE {
+                        cold!(get_table(&mut *vm, i));
+                    }
+
                     let object = b!();
                     if (*object).tag == tag::TABLE {
                         let t = (*object).bits as usize as *const Table;
@@ -488,6 +532,10 @@ fn run_loop<const TRACE: bool>(vm: &mut Vm) -> Exit {
                 Op::SETFIELD => set_name!(a!(), kb!(), c!()),
                 Op::SETFIELDK => set_name!(a!(), kb!(), kc!()),
                 Op::SETTABLE | Op::SETTABLEK | Op::SETI | Op::SETIK => {
+                    if TRACE {
+                        cold!(set_table(&mut *vm, i));
+                    }
+
                     let op = i as u8;
                     let object = a!();
                     let value: *const Value = if op == Op::SETTABLEK as u8 || op == Op::SETIK as u8
@@ -558,6 +606,10 @@ fn run_loop<const TRACE: bool>(vm: &mut Vm) -> Exit {
                 }
 
                 Op::ADDI => {
+                    if TRACE {
+                        cold!(arith(&mut *vm, i));
+                    }
+
                     let x = b!();
                     if (*x).tag == tag::INT {
                         Value::int((*x).raw_int().wrapping_add(sc!())).store(a!());
@@ -568,6 +620,10 @@ fn run_loop<const TRACE: bool>(vm: &mut Vm) -> Exit {
                     }
                 }
                 Op::SUBI => {
+                    if TRACE {
+                        cold!(arith(&mut *vm, i));
+                    }
+
                     let x = b!();
                     if (*x).tag == tag::INT {
                         Value::int((*x).raw_int().wrapping_sub(sc!())).store(a!());
@@ -578,6 +634,10 @@ fn run_loop<const TRACE: bool>(vm: &mut Vm) -> Exit {
                     }
                 }
                 Op::SHLI => {
+                    if TRACE {
+                        cold!(arith(&mut *vm, i));
+                    }
+
                     let x = b!();
                     if (*x).tag == tag::INT {
                         Value::int(number::shl(sc!(), (*x).raw_int())).store(a!());
@@ -586,6 +646,10 @@ fn run_loop<const TRACE: bool>(vm: &mut Vm) -> Exit {
                     }
                 }
                 Op::SHRI => {
+                    if TRACE {
+                        cold!(arith(&mut *vm, i));
+                    }
+
                     let x = b!();
                     if (*x).tag == tag::INT {
                         Value::int(number::shr((*x).raw_int(), sc!())).store(a!());
@@ -594,6 +658,10 @@ fn run_loop<const TRACE: bool>(vm: &mut Vm) -> Exit {
                     }
                 }
                 Op::SHLIR => {
+                    if TRACE {
+                        cold!(arith(&mut *vm, i));
+                    }
+
                     let x = b!();
                     if (*x).tag == tag::INT {
                         Value::int(number::shl((*x).raw_int(), sc!())).store(a!());
@@ -626,6 +694,10 @@ fn run_loop<const TRACE: bool>(vm: &mut Vm) -> Exit {
                 Op::SHL => bits!(b!(), c!(), number::shl),
                 Op::SHR => bits!(b!(), c!(), number::shr),
                 Op::UNM => {
+                    if TRACE {
+                        cold!(arith(&mut *vm, i));
+                    }
+
                     let x = b!();
                     if (*x).tag == tag::INT {
                         Value::int(0i64.wrapping_sub((*x).raw_int())).store(a!());
@@ -636,6 +708,10 @@ fn run_loop<const TRACE: bool>(vm: &mut Vm) -> Exit {
                     }
                 }
                 Op::BNOT => {
+                    if TRACE {
+                        cold!(arith(&mut *vm, i));
+                    }
+
                     let x = b!();
                     if (*x).tag == tag::INT {
                         Value::int(!(*x).raw_int()).store(a!());
@@ -645,6 +721,10 @@ fn run_loop<const TRACE: bool>(vm: &mut Vm) -> Exit {
                 }
                 Op::NOT => Value::bool((*b!()).tag <= tag::FALSE).store(a!()),
                 Op::LEN => {
+                    if TRACE {
+                        cold!(length(&mut *vm, i));
+                    }
+
                     let x = b!();
                     if (*x).tag == tag::TABLE {
                         let t = (*x).bits as usize as *const Table;
@@ -668,6 +748,10 @@ fn run_loop<const TRACE: bool>(vm: &mut Vm) -> Exit {
                 }
 
                 Op::EQ => {
+                    if TRACE {
+                        cold!(equal(&mut *vm, i));
+                    }
+
                     let (x, y) = (a!(), b!());
                     if (*x).tag == (*y).tag
                         && (*x).tag != tag::FLOAT
@@ -975,6 +1059,7 @@ unsafe fn upval(frame: *mut Frame, n: u32) -> *mut Upvalue {
 
 /// Looks a name up in a table's own entries, stores the value and remembers the position.
 #[inline(never)]
+#[cfg_attr(evermoon_small, optimize(speed))]
 unsafe fn find_name(t: *const Table, name: u64, insn: *mut Insn, to: *mut Value) -> bool {
     // SAFETY: a live table; an interned string's address; the instruction that is being executed.
     unsafe {
@@ -1084,6 +1169,7 @@ pub(super) fn event_of_op(op: Op) -> Event {
 }
 
 #[inline(never)]
+#[cfg_attr(evermoon_small, optimize(speed))]
 fn arith(vm: &mut Vm, word: u32) -> Exit {
     let i = Instr(word);
     let Some(op) = i.op() else {
@@ -1121,6 +1207,7 @@ fn arith(vm: &mut Vm, word: u32) -> Exit {
 }
 
 #[inline(never)]
+#[cfg_attr(evermoon_small, optimize(speed))]
 fn compare(vm: &mut Vm, word: u32) -> Exit {
     let i = Instr(word);
     let (a, imm) = (vm.reg(i.a()), Value::int(i.sb() as i64));
@@ -1137,6 +1224,7 @@ fn compare(vm: &mut Vm, word: u32) -> Exit {
 }
 
 #[inline(never)]
+#[cfg_attr(evermoon_small, optimize(speed))]
 fn equal(vm: &mut Vm, word: u32) -> Exit {
     let i = Instr(word);
     let (x, y) = (vm.reg(i.a()), vm.reg(i.b()));
@@ -1154,6 +1242,7 @@ fn equal_constant(vm: &mut Vm, word: u32) -> Exit {
 }
 
 #[inline(always)]
+#[cfg_attr(evermoon_small, optimize(speed))]
 fn finish_condition(vm: &mut Vm, outcome: Result<Outcome, Throw>) -> Exit {
     match outcome {
         Ok(Outcome::Done(v)) => {
@@ -1170,6 +1259,7 @@ fn finish_condition(vm: &mut Vm, outcome: Result<Outcome, Throw>) -> Exit {
 
 /// A field found along a chain of `__index` tables, without calls; `None` when it takes more than that.
 #[inline]
+#[cfg_attr(evermoon_small, optimize(speed))]
 fn inherited(vm: &Vm, mut t: Gc<Table>, name: Gc<Str>) -> Option<Value> {
     for _ in 0..100 {
         if t.header.is_hollow() {
@@ -1195,6 +1285,7 @@ fn inherited(vm: &Vm, mut t: Gc<Table>, name: Gc<Str>) -> Option<Value> {
 }
 
 #[inline(never)]
+#[cfg_attr(evermoon_small, optimize(speed))]
 fn get_name(vm: &mut Vm, word: u32) -> Exit {
     let i = Instr(word);
     let key = vm.constant(i.c() as u32);
@@ -1213,6 +1304,7 @@ fn get_name(vm: &mut Vm, word: u32) -> Exit {
 }
 
 #[inline(never)]
+#[cfg_attr(evermoon_small, optimize(speed))]
 fn self_(vm: &mut Vm, word: u32) -> Exit {
     let i = Instr(word);
     let object = vm.reg(i.b());
@@ -1251,6 +1343,7 @@ fn self_(vm: &mut Vm, word: u32) -> Exit {
 }
 
 #[inline(never)]
+#[cfg_attr(evermoon_small, optimize(speed))]
 fn get_table(vm: &mut Vm, word: u32) -> Exit {
     let i = Instr(word);
     let object = vm.reg(i.b());
@@ -1270,11 +1363,13 @@ fn get_table(vm: &mut Vm, word: u32) -> Exit {
     get(vm, i, object, key)
 }
 
+#[cfg_attr(evermoon_small, optimize(speed))]
 fn get(vm: &mut Vm, i: Instr, object: Value, key: Value) -> Exit {
     let outcome = vm.index_value(object, key);
     finish_get(vm, i, outcome)
 }
 
+#[cfg_attr(evermoon_small, optimize(speed))]
 fn finish_get(vm: &mut Vm, i: Instr, outcome: Result<Outcome, Throw>) -> Exit {
     match outcome {
         Ok(Outcome::Done(v)) => {
@@ -1290,6 +1385,7 @@ fn finish_get(vm: &mut Vm, i: Instr, outcome: Result<Outcome, Throw>) -> Exit {
 }
 
 #[inline(never)]
+#[cfg_attr(evermoon_small, optimize(speed))]
 fn set_name(vm: &mut Vm, word: u32) -> Exit {
     let i = Instr(word);
     let op = i.op();
@@ -1324,6 +1420,7 @@ fn set_name(vm: &mut Vm, word: u32) -> Exit {
 }
 
 #[inline(never)]
+#[cfg_attr(evermoon_small, optimize(speed))]
 fn set_table(vm: &mut Vm, word: u32) -> Exit {
     let i = Instr(word);
     let object = vm.reg(i.a());
@@ -1342,6 +1439,7 @@ fn set_table(vm: &mut Vm, word: u32) -> Exit {
     set(vm, object, key, value)
 }
 
+#[cfg_attr(evermoon_small, optimize(speed))]
 fn set(vm: &mut Vm, object: Value, key: Value, value: Value) -> Exit {
     if let Some(t) = object.as_table()
         && t.metatable.is_none()
@@ -1370,6 +1468,7 @@ fn set(vm: &mut Vm, object: Value, key: Value, value: Value) -> Exit {
 }
 
 #[inline(never)]
+#[cfg_attr(evermoon_small, optimize(speed))]
 fn length(vm: &mut Vm, word: u32) -> Exit {
     let i = Instr(word);
     let v = vm.reg(i.b());
@@ -1378,6 +1477,7 @@ fn length(vm: &mut Vm, word: u32) -> Exit {
 }
 
 #[inline(never)]
+#[cfg_attr(evermoon_small, optimize(speed))]
 fn concat(vm: &mut Vm, word: u32) -> Exit {
     let i = Instr(word);
     let frame = vm.exec.frame();
@@ -1428,6 +1528,7 @@ fn tbc(vm: &mut Vm, word: u32) -> Exit {
 
 /// Calls that the loop does not make itself: natives, vararg functions, `__call`, a stack that must grow.
 #[inline(never)]
+#[cfg_attr(evermoon_small, optimize(speed))]
 fn call(vm: &mut Vm, word: u32) -> Exit {
     let i = Instr(word);
     let func = vm.exec.frame().base as usize + i.a() as usize;
@@ -1440,6 +1541,7 @@ fn call(vm: &mut Vm, word: u32) -> Exit {
 }
 
 #[inline(always)]
+#[cfg_attr(evermoon_small, optimize(speed))]
 fn call_at(vm: &mut Vm, func: usize, args: usize, results: i16) -> Exit {
     let callee = vm.exec.get(func);
     let native = match callee.tag {
@@ -1482,8 +1584,12 @@ fn call_at(vm: &mut Vm, func: usize, args: usize, results: i16) -> Exit {
             };
         }
         let function = vm.natives[native].function;
-        match function(vm) {
-            Ok(Act::Return(n)) if !vm.tracing => {
+        let act = match function(vm) {
+            Ok(act) => act,
+            Err(throw) => return vm.settle(Err(throw)),
+        };
+        match act.request() {
+            Request::Return(n) if !vm.tracing => {
                 // (If it has just switched hooks on, its return is an event.) The usual end: results to the caller, which is this Lua frame.
                 let n = n as usize;
                 vm.charge(n as u64 >> 6);
@@ -1512,7 +1618,7 @@ fn call_at(vm: &mut Vm, func: usize, args: usize, results: i16) -> Exit {
                 }
                 return charged(vm);
             }
-            Ok(Act::Call { args, results }) => {
+            Request::Call { args, results } => {
                 let func = vm.exec.top - args as usize - 1;
                 let step = vm.begin_call(func, args as usize, results, 0);
                 let plain = vm.ticks > 0 && vm.heap.debt <= 0 && !vm.finalizers_due;
@@ -1521,12 +1627,11 @@ fn call_at(vm: &mut Vm, func: usize, args: usize, results: i16) -> Exit {
                 }
                 return vm.settle(step);
             }
-            Ok(act) => match vm.act(act) {
+            _ => match vm.act(act) {
                 Ok(None) => return vm.drive(),
                 Ok(Some(exit)) => return exit,
                 Err(throw) => return vm.settle(Err(throw)),
             },
-            Err(throw) => return vm.settle(Err(throw)),
         }
     }
     if callee.tag == tag::LUA_CLOSURE {
@@ -1554,6 +1659,7 @@ fn call_at(vm: &mut Vm, func: usize, args: usize, results: i16) -> Exit {
 
 /// The call of a vararg function by a Lua function, as `begin_call` does it, when there is room and nothing special. False: nothing was done.
 #[inline(always)]
+#[cfg_attr(evermoon_small, optimize(speed))]
 unsafe fn enter_vararg(
     vm: &mut Vm,
     func: usize,
@@ -1604,6 +1710,7 @@ unsafe fn enter_vararg(
 }
 
 #[inline(never)]
+#[cfg_attr(evermoon_small, optimize(speed))]
 fn tail_call(vm: &mut Vm, word: u32) -> Exit {
     let i = Instr(word);
     let frame = *vm.exec.frame();
@@ -1669,6 +1776,7 @@ fn tail_call(vm: &mut Vm, word: u32) -> Exit {
 }
 
 #[inline(never)]
+#[cfg_attr(evermoon_small, optimize(speed))]
 fn return_(vm: &mut Vm, word: u32) -> Exit {
     let i = Instr(word);
     let frame = *vm.exec.frame();
@@ -1711,6 +1819,7 @@ fn return_(vm: &mut Vm, word: u32) -> Exit {
 }
 
 #[inline(never)]
+#[cfg_attr(evermoon_small, optimize(speed))]
 fn for_prepare(vm: &mut Vm, word: u32) -> Exit {
     let a = Instr(word).a();
     match prepare_loop(vm, a) {
@@ -1728,6 +1837,7 @@ fn for_prepare(vm: &mut Vm, word: u32) -> Exit {
 }
 
 /// Prepares a numeric `for` (manual 3.3.5); false when it does not run.
+#[cfg_attr(evermoon_small, optimize(speed))]
 fn prepare_loop(vm: &mut Vm, a: u8) -> Result<bool, Throw> {
     let (init, limit, step) = (vm.reg(a), vm.reg(a + 1), vm.reg(a + 2));
     if init.is_int() && step.is_int() {
@@ -1787,6 +1897,7 @@ fn for_in_prepare(vm: &mut Vm, word: u32) -> Exit {
 }
 
 #[inline(never)]
+#[cfg_attr(evermoon_small, optimize(speed))]
 fn for_in_call(vm: &mut Vm, word: u32) -> Exit {
     let i = Instr(word);
     let a = vm.exec.frame().base as usize + i.a() as usize;
@@ -1797,6 +1908,7 @@ fn for_in_call(vm: &mut Vm, word: u32) -> Exit {
 }
 
 #[inline(never)]
+#[cfg_attr(evermoon_small, optimize(speed))]
 fn set_list(vm: &mut Vm, word: u32) -> Exit {
     let i = Instr(word);
     let frame = *vm.exec.frame();
@@ -1849,6 +1961,7 @@ fn set_list(vm: &mut Vm, word: u32) -> Exit {
 }
 
 #[inline(never)]
+#[cfg_attr(evermoon_small, optimize(speed))]
 fn closure(vm: &mut Vm, word: u32) -> Exit {
     match make_closure(vm, Instr(word)) {
         Ok(()) => {
@@ -1862,6 +1975,7 @@ fn closure(vm: &mut Vm, word: u32) -> Exit {
     }
 }
 
+#[cfg_attr(evermoon_small, optimize(speed))]
 fn make_closure(vm: &mut Vm, i: Instr) -> Result<(), Throw> {
     let frame = *vm.exec.frame();
     // SAFETY: a Lua frame's closure is alive, and verified code names existing prototypes.
@@ -1894,6 +2008,7 @@ fn make_closure(vm: &mut Vm, i: Instr) -> Result<(), Throw> {
 }
 
 #[inline(never)]
+#[cfg_attr(evermoon_small, optimize(speed))]
 fn vararg(vm: &mut Vm, word: u32) -> Exit {
     let i = Instr(word);
     let frame = vm.exec.frame();
@@ -1983,6 +2098,6 @@ impl Vm {
 
     /// The error of an allocation that failed.
     fn memory_throw(&mut self) -> Throw {
-        Throw::Memory(crate::heap::OutOfMemory::new(0))
+        self.raise(Thrown::Memory)
     }
 }

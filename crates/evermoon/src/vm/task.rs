@@ -141,6 +141,7 @@ impl Vm {
     /// Runs a task until it is done, has failed, or wants something; at most so many slices ([`Exit::Slice`] then). When it is done or has
     /// failed the task is gone, and `task_results` or `error` have the outcome. `None` for a task that does not exist, waits for an answer or has
     /// yielded.
+    #[cfg_attr(evermoon_small, optimize(speed))]
     pub fn run_task(&mut self, id: usize, slices: u32) -> Option<Exit> {
         let stage = self.task_stage(id)?;
         if matches!(stage, Stage::Asked | Stage::Yielded) {
@@ -492,7 +493,7 @@ impl Vm {
 /// The native behind every host function. It leaves the interpreter, so that the host's code runs with no engine state on the host's stack.
 pub(crate) fn ask_host(vm: &mut Vm) -> NativeResult {
     match vm.state() {
-        ANSWERED => Ok(Act::Return(vm.slots() as u32)),
+        ANSWERED => Ok(Act::returning(vm.slots() as u32)),
         REFUSED => {
             let error = vm.pop();
             Err(vm.throw(error))
@@ -510,7 +511,7 @@ pub(crate) fn ask_host(vm: &mut Vm) -> NativeResult {
         }
         _ => {
             vm.set_state(ASKED);
-            Ok(Act::HostCall)
+            Ok(Act::HOST_CALL)
         }
     }
 }
