@@ -120,6 +120,9 @@ impl Host for WasmHost {
     }
 }
 
+/// What is done with slots as values.
+type Deed<'a> = dyn FnMut(&mut Engine, &[Value]) -> Result<(), Refusal> + 'a;
+
 /// An engine of the module.
 pub struct Engine {
     pub vm: Vm,
@@ -322,7 +325,7 @@ impl Engine {
     fn gather(
         &mut self,
         count: usize,
-        act: &mut dyn FnMut(&mut Engine, &[Value]) -> Result<(), Refusal>,
+        act: &mut Deed<'_>,
     ) -> Result<(), Refusal> {
         if count > self.slots.len() {
             return Err(Refusal::Misuse("more slots are named than there are"));

@@ -113,7 +113,7 @@ impl Big {
     }
 
     fn shift_left(&mut self, n: usize) {
-        if n % 32 > 0 {
+        if !n.is_multiple_of(32) {
             self.multiply(1 << (n % 32), 0);
         }
         if !self.0.is_empty() {
@@ -325,7 +325,7 @@ fn parse_short(mantissa: u64, exponent: i64) -> Option<f64> {
     Some(if exponent < 0 {
         let zeros = mantissa.leading_zeros();
         let n = (mantissa as u128) << (64 + zeros);
-        let (quotient, sticky) = (n / fives, n % fives != 0);
+        let (quotient, sticky) = (n / fives, !n.is_multiple_of(fives));
         compose_wide(quotient, sticky, exponent - 64 - zeros as i64)
     } else {
         compose_wide(mantissa as u128 * fives, false, exponent)
