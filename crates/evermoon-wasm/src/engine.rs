@@ -322,11 +322,7 @@ impl Engine {
         made.ok_or(Refusal::Misuse("nothing was made"))
     }
 
-    fn gather(
-        &mut self,
-        count: usize,
-        act: &mut Deed<'_>,
-    ) -> Result<(), Refusal> {
+    fn gather(&mut self, count: usize, act: &mut Deed<'_>) -> Result<(), Refusal> {
         if count > self.slots.len() {
             return Err(Refusal::Misuse("more slots are named than there are"));
         }

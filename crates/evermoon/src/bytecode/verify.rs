@@ -41,7 +41,7 @@ use std::fmt;
 
 use super::chunk::DEPTH_MAX;
 use super::instr::Instr;
-use super::op::{Field, Format, Op, flag};
+use super::op::{Field, Format, Op, TABLE, flag};
 use super::proto::{Const, Proto};
 
 /// The most upvalues of a function: their index is a byte, and PUC Lua's limit is the same (`MAXUPVAL`).
@@ -128,7 +128,8 @@ impl fmt::Display for VerifyError {
             }
             Problem::Kind { constant, wanted } => write!(f, "constant {constant} is not {wanted}"),
             Problem::Operand { op, field, value } => {
-                write!(f, "{op:?} cannot have {field} = {value}")
+                let name = TABLE[*op as usize].name;
+                write!(f, "{name} cannot have {field} = {value}")
             }
             Problem::Jump { to, count } if *to < 0 || *to >= *count as i64 => {
                 write!(f, "jump to {to}, code has {count} instructions")
