@@ -215,7 +215,7 @@ impl Decimal {
         Decimal { digits, exponent }
     }
 
-    /// As few digits as are read as `f` again, and of those the nearest. `f` is finite and not negative.
+    /// As few digits as are read as `f` again, and of those the nearest, the larger if there are two (as `core` has it). `f` is finite and not negative.
     pub fn shortest(f: f64) -> Decimal {
         let all = Decimal::of(f);
         for count in 1..17 {
@@ -223,7 +223,7 @@ impl Decimal {
                 digits: all.digits.clone(),
                 exponent: all.exponent,
             };
-            short.round(count);
+            short.round_ties(count, true);
             let ends = short.exponent + 1 - short.digits.len() as i32;
             let mut text = short.digits.clone();
             text.extend_from_slice(format!("e{ends}").as_bytes());
@@ -232,16 +232,20 @@ impl Decimal {
             }
         }
         let mut whole = all;
-        whole.round(17);
+        whole.round_ties(17, true);
         whole
     }
 
-    /// Rounds to the first `count` digits, which may be none.
+    /// Rounds to the first `count` digits, which may be none; ties to even.
     pub fn round(&mut self, count: usize) {
+        self.round_ties(count, false);
+    }
+
+    fn round_ties(&mut self, count: usize, up: bool) {
         let Some((&first, rest)) = self.digits.get(count..).and_then(<[u8]>::split_first) else {
             return;
         };
-        let odd = count > 0 && self.digits[count - 1] & 1 == 1;
+        let odd = up || count > 0 && self.digits[count - 1] & 1 == 1;
         let up = first > b'5' || first == b'5' && (odd || rest.iter().any(|&d| d != b'0'));
         self.digits.truncate(count);
         if !up {
