@@ -23,7 +23,7 @@ use super::coroutine::Exec;
 use super::function::{CLOSURE_HEAD, LuaClosure, NATIVE_HEAD, NativeClosure, Proto, Upvalue};
 use super::object::{Gc, Header, mark};
 use super::string::{Interner, SLOT_BYTES, STR_HEAD, Str};
-use super::table::{Table, flags};
+use super::table::{Entry, Table, flags};
 use super::userdata::Userdata;
 use super::value::{Value, tag};
 use super::{COROUTINE_BYTES, coroutine::Coroutine};
@@ -628,7 +628,13 @@ impl Heap {
                 object.mark |= mark::BLACK;
                 self.gc.marked += string_bytes(object);
             }
-            _ => self.gc.gray.push(object),
+            kind => {
+                if kind == tag::TABLE {
+                    // SAFETY: the kind says so.
+                    super::alloc::prefetch(unsafe { object.cast::<Table>() }.array);
+                }
+                self.gc.gray.push(object);
+            }
         }
     }
 
@@ -749,7 +755,12 @@ impl Heap {
             }
         }
         if weak == 0 {
-            return 1 + self.traverse_part(t, 0);
+            let slots = t.array_len as usize + t.entry_count as usize;
+            return 1 + if slots <= PART {
+                self.traverse_whole(t)
+            } else {
+                self.traverse_part(t, 0)
+            };
         }
         if weak == flags::WEAK_VALUES {
             let mut clearable = !t.array().is_empty();
@@ -778,18 +789,24 @@ impl Heap {
         1 + t.array_len as usize + 2 * t.entry_count as usize
     }
 
-    /// Traverses some slots of an ordinary table, array first, and remembers where it stopped. Stores into the table meanwhile pass the
-    /// barrier, so that it is traversed again.
-    #[cfg_attr(evermoon_small, optimize(speed))]
-    fn traverse_part(&mut self, mut t: Gc<Table>, from: usize) -> usize {
-        let array_len = t.array_len as usize;
-        let end = from + PART;
-        for &v in t.array().get(from..end.min(array_len)).unwrap_or(&[]) {
+    /// Traverses all slots of an ordinary table.
+    #[inline(always)]
+    fn traverse_whole(&mut self, mut t: Gc<Table>) -> usize {
+        self.mark_values(t.array());
+        self.mark_entries(t.entries_mut());
+        1 + t.array_len as usize + 2 * t.entry_count as usize
+    }
+
+    #[inline(always)]
+    fn mark_values(&mut self, values: &[Value]) {
+        for &v in values {
             self.mark(v);
         }
-        let first = from.saturating_sub(array_len);
-        let last = end.saturating_sub(array_len).min(t.entry_count as usize);
-        for e in t.entries_mut().get_mut(first..last).unwrap_or(&mut []) {
+    }
+
+    #[inline(always)]
+    fn mark_entries(&mut self, entries: &mut [Entry]) {
+        for e in entries {
             if e.value_tag == tag::NIL {
                 if e.key_tag & tag::COLLECTABLE != 0 {
                     e.key_tag = tag::DEAD;
@@ -799,6 +816,18 @@ impl Heap {
                 self.mark(e.value());
             }
         }
+    }
+
+    /// Traverses some slots of a large ordinary table, array first, and remembers where it stopped. Stores into the table meanwhile pass the
+    /// barrier, so that it is traversed again.
+    #[cfg_attr(evermoon_small, optimize(speed))]
+    fn traverse_part(&mut self, mut t: Gc<Table>, from: usize) -> usize {
+        let array_len = t.array_len as usize;
+        let end = from + PART;
+        self.mark_values(t.array().get(from..end.min(array_len)).unwrap_or(&[]));
+        let first = from.saturating_sub(array_len);
+        let last = end.saturating_sub(array_len).min(t.entry_count as usize);
+        self.mark_entries(t.entries_mut().get_mut(first..last).unwrap_or(&mut []));
         let all = array_len + t.entry_count as usize;
         if end < all {
             self.gc.partial = Some((t, end));

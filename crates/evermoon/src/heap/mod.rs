@@ -209,24 +209,23 @@ impl Heap {
         parts: impl Iterator<Item = Gc<Str>>,
         total: usize,
     ) -> Result<Gc<Str>, OutOfMemory> {
+        if total <= string::SHORT_MAX {
+            let mut text = [std::mem::MaybeUninit::<u8>::uninit(); string::SHORT_MAX];
+            // SAFETY: room for `total` bytes; what `join` has written is initialised.
+            let text = unsafe {
+                let at: *mut u8 = text.as_mut_ptr().cast();
+                std::slice::from_raw_parts(at, string::join(parts, at, total))
+            };
+            return self.string(text);
+        }
         let size = STR_HEAD + total;
         self.reserve(size)?;
-        if total <= string::SHORT_MAX {
-            let bytes: Vec<u8> = parts.flat_map(|s| s.as_bytes().iter().copied()).collect();
-            return self.string(&bytes);
-        }
         let block = self.pools.object(size);
         self.account(size as isize);
-        // SAFETY: the block has room for the head and `total` bytes of text; the copy stops there.
+        // SAFETY: the block has room for the head and `total` bytes of text.
         unsafe {
-            let mut at = 0;
-            for s in parts {
-                let bytes = s.as_bytes();
-                let n = bytes.len().min(total - at);
-                std::ptr::copy_nonoverlapping(bytes.as_ptr(), block.add(STR_HEAD + at), n);
-                at += n;
-            }
-            debug_assert_eq!(at, total);
+            let written = string::join(parts, block.add(STR_HEAD), total);
+            debug_assert_eq!(written, total);
             Ok(string::finish_long(block, self.white, total))
         }
     }

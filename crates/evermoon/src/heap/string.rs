@@ -6,6 +6,7 @@
 //! 3. A short string's hash is computed at creation. A long one's hash is 0 until it is first asked for.
 #![allow(unsafe_code)]
 
+use super::alloc::copy_bytes;
 use super::object::{Gc, Header, mark};
 use super::value::tag;
 
@@ -266,9 +267,26 @@ pub(super) unsafe fn write(block: *mut u8, white: u8, hash: u32, bytes: &[u8]) -
             hash,
             len: bytes.len() as u32,
         });
-        std::ptr::copy_nonoverlapping(bytes.as_ptr(), block.add(STR_HEAD), bytes.len());
+        copy_bytes(bytes.as_ptr(), block.add(STR_HEAD), bytes.len());
         Gc::from_raw(s)
     }
+}
+
+/// Writes texts one behind the other, up to `room` bytes; returns how many.
+///
+/// # Safety
+/// There is room for so many bytes at `to`.
+#[inline]
+pub(super) unsafe fn join(parts: impl Iterator<Item = Gc<Str>>, to: *mut u8, room: usize) -> usize {
+    let mut at = 0;
+    for s in parts {
+        let bytes = s.as_bytes();
+        let n = bytes.len().min(room - at);
+        // SAFETY: `at + n` is at most `room`.
+        unsafe { copy_bytes(bytes.as_ptr(), to.add(at), n) };
+        at += n;
+    }
+    at
 }
 
 /// Makes a long string of a block whose text is written already.

@@ -668,10 +668,14 @@ impl Heap {
         if new > old {
             self.reserve_block(new - old, new)?;
         }
-        // SAFETY: the buffer was made here with `old` bytes.
-        t.array = unsafe {
-            self.pools
-                .buffer_resize(t.array.cast(), old, new, t.array_len as usize * 16)
+        t.array = if old == 0 {
+            self.pools.buffer(new)
+        } else {
+            // SAFETY: the buffer was made here with `old` bytes.
+            unsafe {
+                self.pools
+                    .buffer_resize(t.array.cast(), old, new, t.array_len as usize * 16)
+            }
         }
         .cast();
         t.array_cap = cap;

@@ -265,25 +265,27 @@ impl Vm {
     #[cfg_attr(evermoon_small, optimize(speed))]
     pub(crate) fn complete(&mut self, first: usize, count: usize) {
         self.charge(count as u64 >> 6);
-        let frame = *self.exec.frame();
-        self.frame_gone(&frame);
+        // (Field by field: a copy of the whole frame is a call in wasm.)
+        let frame = self.exec.frame();
+        let (func, results) = (frame.func as usize, frame.results);
+        let (flags, kind) = (frame.flags, frame.kind);
+        self.frame_gone(flags);
         self.exec.frame_count -= 1;
-        if self.tracing && frame.flags & frame_flag::HOOK == 0 {
+        if self.tracing && flags & frame_flag::HOOK == 0 {
             self.hook_returned();
         }
         const SPECIAL: u8 =
             frame_flag::FINALIZER | frame_flag::CLOSE | frame_flag::HOOK | frame_flag::HANDLER;
-        if frame.flags & SPECIAL != 0 && frame.kind != kind::BOTTOM {
-            return self.complete_special(&frame, first, count);
+        if flags & SPECIAL != 0 && kind != kind::BOTTOM {
+            return self.complete_special(func, flags, first, count);
         }
-        let func = frame.func as usize;
-        if frame.results < 0 {
+        if results < 0 {
             if first != func {
                 self.exec.copy(first, func, count);
             }
             self.exec.top = func + count;
         } else {
-            let wanted = frame.results as usize;
+            let wanted = results as usize;
             let n = wanted.min(count);
             if first != func {
                 self.exec.copy(first, func, n);
@@ -293,7 +295,7 @@ impl Vm {
             }
             self.exec.top = func + wanted;
         }
-        if frame.flags & frame_flag::FINISH != 0 {
+        if flags & frame_flag::FINISH != 0 {
             self.finish_instruction(func);
         }
     }
@@ -303,30 +305,30 @@ impl Vm {
         self.exec.push(Value::int(top as i64));
     }
 
-    /// The top that was kept for when this special frame ends.
-    pub(crate) fn saved_top(&self, frame: &Frame) -> usize {
-        let saved = self.exec.get(frame.func as usize - 1);
+    /// The top that was kept for when the special frame whose function is at `func` ends.
+    pub(crate) fn saved_top(&self, func: usize) -> usize {
+        let saved = self.exec.get(func - 1);
         debug_assert!(saved.is_int());
         saved.raw_int() as usize
     }
 
     #[cfg_attr(evermoon_small, optimize(speed))]
-    fn complete_special(&mut self, frame: &Frame, first: usize, count: usize) {
-        self.exec.top = if frame.flags & frame_flag::HANDLER != 0 {
-            frame.func as usize
+    fn complete_special(&mut self, func: usize, flags: u8, first: usize, count: usize) {
+        self.exec.top = if flags & frame_flag::HANDLER != 0 {
+            func
         } else {
-            self.saved_top(frame)
+            self.saved_top(func)
         };
-        if frame.flags & frame_flag::HANDLER != 0 {
+        if flags & frame_flag::HANDLER != 0 {
             self.error = if count > 0 {
                 self.exec.get(first)
             } else {
                 Value::NIL
             };
             self.handler_returned = true;
-        } else if frame.flags & frame_flag::FINALIZER != 0 {
+        } else if flags & frame_flag::FINALIZER != 0 {
             self.finalizer_ended();
-        } else if frame.flags & (frame_flag::CLOSE | frame_flag::HOOK) != 0 {
+        } else if flags & (frame_flag::CLOSE | frame_flag::HOOK) != 0 {
             // The Lua frame executes its instruction again, to close the next variable; or at last, after a hook.
             self.step_back();
         }
@@ -489,7 +491,7 @@ impl Vm {
                 let to = frame.func as usize;
                 self.exec.copy(func, to, args as usize + 1);
                 self.exec.top = to + 1 + args as usize;
-                self.frame_gone(&frame);
+                self.frame_gone(frame.flags);
                 self.exec.frame_count -= 1;
                 self.begin_call(
                     to,
@@ -677,7 +679,11 @@ impl Vm {
             at -= 1;
         }
         let up = self.heap.open_upvalue(address)?;
-        self.exec.open.insert(at, up);
+        if at == self.exec.open.len() {
+            self.exec.open.push(up);
+        } else {
+            self.exec.open.insert(at, up);
+        }
         self.heap.list_open(self.current);
         Ok(up)
     }
@@ -798,8 +804,9 @@ impl Vm {
         let mut from = self.current;
         self.heap.touch(from.header());
         self.heap.touch(co.header());
-        let exec = std::mem::replace(&mut co.exec, Exec::none());
-        from.exec = std::mem::replace(&mut self.exec, exec);
+        // (The current coroutine's own state is empty while it runs. Nothing is dropped.)
+        std::mem::swap(&mut from.exec, &mut self.exec);
+        std::mem::swap(&mut self.exec, &mut co.exec);
         self.current = co;
         self.update_tracing();
     }

@@ -333,7 +333,7 @@ impl Vm {
                 self.drop_frames(index);
                 self.close_upvalues(frame.func as usize);
                 self.exec.tbc.retain(|&slot| slot < frame.func);
-                self.exec.top = self.saved_top(&frame);
+                self.exec.top = self.saved_top(frame.func as usize);
                 self.finalizer_ended();
                 self.warn_finalizer_error();
                 return Exit::Continue;
@@ -355,21 +355,20 @@ impl Vm {
     /// Removes all frames from `index` on, and undoes what they switched.
     pub(crate) fn drop_frames(&mut self, index: usize) {
         for i in index..self.exec.frame_count {
-            let frame = self.exec.frames()[i];
-            self.frame_gone(&frame);
+            self.frame_gone(self.exec.frames()[i].flags);
         }
         self.exec.frame_count = index;
     }
 
     /// A frame leaves the stack by whatever road.
     #[inline]
-    pub(crate) fn frame_gone(&mut self, frame: &Frame) {
-        if frame.flags & (frame_flag::NO_YIELD | frame_flag::HOOK) != 0 {
-            if frame.flags & frame_flag::NO_YIELD != 0 {
+    pub(crate) fn frame_gone(&mut self, flags: u8) {
+        if flags & (frame_flag::NO_YIELD | frame_flag::HOOK) != 0 {
+            if flags & frame_flag::NO_YIELD != 0 {
                 self.exec.no_yield -= 1;
-                self.exec.handlers -= (frame.flags & frame_flag::HANDLER != 0) as u32;
+                self.exec.handlers -= (flags & frame_flag::HANDLER != 0) as u32;
             }
-            if frame.flags & frame_flag::HOOK != 0 {
+            if flags & frame_flag::HOOK != 0 {
                 self.hook_gone();
             }
         }

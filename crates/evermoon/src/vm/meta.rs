@@ -536,17 +536,6 @@ impl Vm {
             return Ok(None);
         }
         self.charge(total as u64 >> 8);
-        if total <= 128 {
-            let mut buffer = [0u8; 128];
-            let mut at = 0;
-            for slot in first..first + count {
-                if let Some(s) = self.exec.get(slot).as_str() {
-                    buffer[at..at + s.len()].copy_from_slice(s.as_bytes());
-                    at += s.len();
-                }
-            }
-            return Ok(Some(Value::string(self.heap.string(&buffer[..total])?)));
-        }
         let exec = &self.exec;
         let parts = (first..first + count).filter_map(|slot| exec.get(slot).as_str());
         Ok(Some(Value::string(self.heap.joined_string(parts, total)?)))

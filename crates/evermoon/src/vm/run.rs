@@ -1911,19 +1911,17 @@ fn for_in_call(vm: &mut Vm, word: u32) -> Exit {
 #[cfg_attr(evermoon_small, optimize(speed))]
 fn set_list(vm: &mut Vm, word: u32) -> Exit {
     let i = Instr(word);
-    let frame = *vm.exec.frame();
-    let a = frame.base as usize + i.a() as usize;
+    let frame = vm.exec.frame();
+    let (base, next) = (frame.base as usize, frame.pc);
+    let a = base + i.a() as usize;
     let count = if i.b() == 0 {
         vm.exec.top - a - 1
     } else {
         i.b() as usize
     };
-    let next = vm.frame_next_pc(&frame);
-    let offset = vm
-        .frame_proto(&frame)
-        .and_then(|p| p.code().get(next).copied())
-        .map_or(0, |x| Instr(x.word).get_ax());
-    let Some(t) = vm.exec.get(a).as_table() else {
+    // SAFETY: in verified code a second word follows.
+    let offset = unsafe { Instr((*next).word).get_ax() };
+    let Some(mut t) = vm.exec.get(a).as_table() else {
         return Exit::Continue;
     };
     if let Err(throw) = vm.touch_table(t) {
@@ -1937,22 +1935,27 @@ fn set_list(vm: &mut Vm, word: u32) -> Exit {
             return vm.settle(Err(throw));
         }
     }
-    let mut t = t;
-    for n in 0..count {
-        let v = vm.exec.get(a + 1 + n);
-        let at = offset as usize + n;
+    if t.array_len == offset && t.header.flags & flags::INT_ENTRIES == 0 {
         // Constructors fill from the front: holes stay nil inside the array part, and it ends with a value.
-        if at == t.array_len as usize {
-            // SAFETY: room was made above.
-            unsafe { v.store(t.array.add(at)) };
-            t.array_len += 1;
-        } else if let Err(e) = vm.heap.table_set_int(t, at as i64 + 1, v) {
-            let throw = vm.store_error(e);
-            return vm.settle(Err(throw));
+        // SAFETY: room was made above; the values are below the top.
+        unsafe {
+            let (from, to) = (vm.exec.stack.add(a + 1), t.array.add(offset as usize));
+            for n in 0..count {
+                copy(to.add(n), from.add(n));
+            }
+        }
+        t.array_len += count as u32;
+    } else {
+        for n in 0..count {
+            let v = vm.exec.get(a + 1 + n);
+            if let Err(e) = vm.heap.table_set_int(t, offset as i64 + n as i64 + 1, v) {
+                let throw = vm.store_error(e);
+                return vm.settle(Err(throw));
+            }
         }
     }
     t.trim();
-    vm.exec.frame_mut().pc = frame.pc.wrapping_add(1);
+    vm.exec.frame_mut().pc = next.wrapping_add(1);
     if vm.heap.debt > 0 {
         collect(vm)
     } else {
