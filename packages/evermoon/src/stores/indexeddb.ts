@@ -9,6 +9,7 @@
  * 1. Nothing is reported saved before the transaction's `complete`, which with `durability: 'strict'` comes after the disk has it.
  * 2. A commit's requests are made in one burst, the reading of the head first; when the head is not as expected the whole is aborted.
  * 3. Commits and leases of one store go one after the other.
+ *    In Chromium a durable commit waits for a fresh log, too: in an old one it could still be lost with the rest.
  * 4. A connection may go away at any moment (`close`, `versionchange`, or anything throwing InvalidStateError). The operation is then
  *    made once more on a new connection. A commit can tell whether its first attempt has happened: the head has its nonce.
  * 5. Reopening never makes a database: a world that is gone is reported, not begun anew. Nor is one begun, or gone on with, where a later
@@ -16,6 +17,7 @@
  */
 import { checkCounters, checkKey, checkLimit, compare, keyName, keyNumber, neighbours, own, ownBatch } from './bytes.js';
 import { HEAD, Lost, META, RECORDS, classify, lose, openDatabase, transact, type Link, type Work } from './idb.js';
+import { freshLog } from './freshlog.js';
 import { WorldLock, busy } from './locks.js';
 import { Marker } from './marker.js';
 import {
@@ -59,6 +61,8 @@ export interface IndexedDBOpenOptions extends IndexedDBOptions {
    * nothing.
    */
   ifLost?: 'fail' | 'accept' | undefined;
+  /** Has Chromium begin a new log, which keeps it from losing the database after it was killed (see `freshlog.ts`). Default: true. */
+  freshLog?: boolean | undefined;
 }
 
 /** What `meta` has under `head`. */
@@ -67,6 +71,8 @@ interface StoredHead extends Head {
   nonce: string;
 }
 
+/** Milliseconds from the lease to the fresh log, when no commit asks for it before. */
+const FRESH_AFTER = 250;
 /** Records that lie this close together are read as one range. */
 const GAP = 4n;
 
@@ -78,6 +84,9 @@ export class IndexedDBStore implements Store {
   readonly #storage: StorageManager | undefined;
   readonly #lock: WorldLock;
   readonly #marker: Marker;
+  /** Whether durable commits are to be in a fresh log, and the timer that sees to it when none is made soon. */
+  #wantsFresh = false;
+  #soon: ReturnType<typeof setTimeout> | undefined;
   /** The version that the marker has. */
   #marked = 0;
   #link: Link | undefined;
@@ -107,9 +116,12 @@ export class IndexedDBStore implements Store {
     checkName(name);
     const store = new IndexedDBStore(name, options);
     try {
-      // The note first: what another tab commits meanwhile is no loss.
-      store.#marked = await store.#marker.read();
-      const { version } = await store.head();
+      store.#wantsFresh = !options.indexedDB && options.freshLog !== false;
+      const note = store.#marker.read();
+      let { version } = await store.head();
+      store.#marked = await note;
+      // What another tab has committed and noted meanwhile is no loss.
+      if (version < store.#marked) ({ version } = await store.head());
       if (version < store.#marked) {
         if (options.ifLost !== 'accept') throw new StoreLostError(name, store.#marked, version);
         store.#marked = 0;
@@ -172,6 +184,8 @@ export class IndexedDBStore implements Store {
           }),
         );
         this.#mark(version);
+        // Not beside what is read first.
+        if (this.#wantsFresh) this.#soon ??= setTimeout(freshLog, FRESH_AFTER);
         // A lease taken anew by its own holder ends the one before without a word.
         this.#lease = { epoch, onLost: options.onLost };
         return epoch;
@@ -259,6 +273,7 @@ export class IndexedDBStore implements Store {
     const writes = ownBatch(batch);
     const nonce = `${this.#id}.${++this.#commits}`;
     const durability = options.durability === 'relaxed' ? 'relaxed' : 'strict';
+    const fresh = this.#wantsFresh && durability === 'strict' ? freshLog() : undefined;
     return this.#write(async () => {
       try {
         const version = await this.#try(
@@ -292,6 +307,7 @@ export class IndexedDBStore implements Store {
             }),
           true,
         );
+        await fresh;
         // The first one makes it a world that can be lost; later ones are noted by the next lease.
         if (this.#marked === 0 && durability === 'strict') this.#mark(version);
         return version;
@@ -351,6 +367,7 @@ export class IndexedDBStore implements Store {
 
   async close(): Promise<void> {
     this.#closed = true;
+    clearTimeout(this.#soon);
     if (!this.#lock.held) this.#lock.release();
     await this.#queue;
     while (this.#running.size) await Promise.allSettled(this.#running);
