@@ -6,8 +6,8 @@ use std::process::Command;
 use anyhow::{Result, bail};
 
 use crate::args::Args;
-use crate::lua_programs;
 use crate::workspace::{self, cargo, on_path, run, scratch};
+use crate::{browser_faults, lua_programs};
 
 /// The platform that the sanitizer's runtime library comes for.
 const ASAN_TARGET: &str = "x86_64-unknown-linux-gnu";
@@ -101,6 +101,9 @@ pub fn faults(given: &[String]) -> Result<bool> {
     let mut names: Vec<&str> = LONG.iter().map(|(name, _)| *name).collect();
     names.push("dir");
     let args = Args::parse(given, &[], &names)?;
+    if args.words.iter().any(|word| word == "browser") {
+        return browser_faults::run(&args);
+    }
     let mut tests = cargo();
     tests.args(["test", "--quiet", "--package", "evermoon-store"]);
     tests.args(["--test", "faults", "--"]).args(&args.words);

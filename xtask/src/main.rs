@@ -5,6 +5,7 @@
 mod args;
 mod bench;
 mod bench_wasm;
+mod browser_faults;
 mod build_wasm;
 mod child;
 mod conformance;
@@ -84,7 +85,7 @@ const VERBS: [Verb; 14] = [
     ),
     (
         "faults",
-        "the stores in a hostile world, at length: [crash errors kill race] [--images N] [--kills N] [--races N] [--seed S]",
+        "the stores in a hostile world, at length: [crash errors kill race | browser] [--images N] [--kills N] [--races N] [--seed S]",
         deep_checks::faults,
     ),
     (
