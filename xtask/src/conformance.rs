@@ -495,9 +495,18 @@ pub fn tarball(home: &Path) -> Result<PathBuf> {
     Ok(path)
 }
 
+/// A copy of the suite for another verb, passages cut as here.
+pub fn copy_for(verb: &str) -> Result<PathBuf> {
+    copy_into(&suite()?, workspace::scratch(verb)?.join("testes"), &[])
+}
+
 /// A copy of the suite that a run may write into.
 fn fresh_copy(pristine: &Path, cuts: &[Cut]) -> Result<PathBuf> {
     let dir = workspace::scratch("conformance")?.join("run");
+    copy_into(pristine, dir, cuts)
+}
+
+fn copy_into(pristine: &Path, dir: PathBuf, cuts: &[Cut]) -> Result<PathBuf> {
     if dir.exists() {
         std::fs::remove_dir_all(&dir)?;
     }

@@ -6,8 +6,8 @@ use std::process::Command;
 use anyhow::{Result, bail};
 
 use crate::args::Args;
+use crate::lua_programs;
 use crate::workspace::{self, cargo, on_path, run, scratch};
-use crate::{browser_faults, lua_programs};
 
 /// The platform that the sanitizer's runtime library comes for.
 const ASAN_TARGET: &str = "x86_64-unknown-linux-gnu";
@@ -84,38 +84,6 @@ pub fn asan(given: &[String]) -> Result<bool> {
         tally.add(crate::conformance::part_of_test(&lua)?);
     }
     Ok(tally.close())
-}
-
-/// `cargo xtask faults [parts] [--images N] [--kills N] [--races N] [--errors N] [--flips N] [--seed S] [--dir D]`: what `cargo test` does to
-/// the stores in short, at length. Unoptimised on purpose: redb's own assertions run along.
-pub fn faults(given: &[String]) -> Result<bool> {
-    const LONG: [(&str, &str); 7] = [
-        ("images", "100000"),
-        ("kills", "300"),
-        ("races", "10000"),
-        ("errors", "8"),
-        ("flips", "5000"),
-        ("stride", "1"),
-        ("seed", "1"),
-    ];
-    let mut names: Vec<&str> = LONG.iter().map(|(name, _)| *name).collect();
-    names.push("dir");
-    let args = Args::parse(given, &[], &names)?;
-    if args.words.iter().any(|word| word == "browser") {
-        return browser_faults::run(&args);
-    }
-    let mut tests = cargo();
-    tests.args(["test", "--quiet", "--package", "evermoon-store"]);
-    tests.args(["--test", "faults", "--"]).args(&args.words);
-    for (name, value) in LONG {
-        let value = args.option(name).unwrap_or(value);
-        tests.args([&format!("--{name}"), value]);
-    }
-    if let Some(directory) = args.option("dir") {
-        tests.args(["--dir", directory]);
-    }
-    run(&mut tests)?;
-    Ok(true)
 }
 
 /// `cargo xtask bless [filters]`: runs the tests so that each golden file becomes what the code now says. Read the

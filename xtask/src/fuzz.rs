@@ -1,6 +1,6 @@
 //! `cargo xtask fuzz [names] [--seconds N] [--seed S] [--checked]`: each fuzzer of `fuzz/` for a while, one after the other, with what
-//! it has executed and found. Those of libFuzzer run under AddressSanitizer and need nightly; `differential` is an
-//! ordinary program, which is compared with a reference built here from the sources that the official suite comes with.
+//! it has executed and found. Those of libFuzzer run under AddressSanitizer and need nightly; `volume` and `differential` are
+//! ordinary programs; the latter is compared with a reference built here from the sources that the official suite comes with.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -13,19 +13,26 @@ use crate::workspace::{self, cargo, on_path, run, scratch};
 use crate::{conformance, tools};
 
 /// The targets of libFuzzer, in `fuzz/fuzz_targets`, and whether programs are seeds for them.
-const TARGETS: [(&str, bool); 4] = [
+const TARGETS: [(&str, bool); 7] = [
     ("chunk", false),
     ("source", false),
     ("run", true),
     ("hostile_code", true),
+    ("record", false),
+    ("snapshot", false),
+    ("world", false),
 ];
 const DIFFERENTIAL: &str = "differential";
+/// The last three without libFuzzer: unguided, and a hundred times as many.
+const VOLUME: &str = "volume";
 
 pub fn fuzz(given: &[String]) -> Result<bool> {
     let args = Args::parse(given, &["checked"], &["seconds", "seed", "bin"])?;
     let seconds = args.number("seconds", 60)?;
     let known = |word: &str| {
-        TARGETS.iter().any(|(name, _)| name.contains(word)) || DIFFERENTIAL.contains(word)
+        let others = [DIFFERENTIAL, VOLUME];
+        TARGETS.iter().any(|(name, _)| name.contains(word))
+            || others.iter().any(|name| name.contains(word))
     };
     if let Some(word) = args.words.iter().find(|word| !known(word)) {
         bail!("no fuzzer is called '{word}'");
@@ -38,6 +45,9 @@ pub fn fuzz(given: &[String]) -> Result<bool> {
     }
     if args.wants(DIFFERENTIAL) {
         all_well &= differential(&args, seconds)?;
+    }
+    if args.wants(VOLUME) {
+        all_well &= volume(&args, seconds)?;
     }
     Ok(all_well)
 }
@@ -144,6 +154,20 @@ fn differential(args: &Args, seconds: usize) -> Result<bool> {
             Ok(false)
         }
     }
+}
+
+/// Damaged records, snapshots and worlds, by chance.
+fn volume(args: &Args, seconds: usize) -> Result<bool> {
+    println!("== {VOLUME}, {seconds} s each");
+    let mut command = cargo();
+    command
+        .args(["run", "--quiet", "--release", "--no-default-features"])
+        .arg("--manifest-path")
+        .arg(workspace::root().join("fuzz/Cargo.toml"))
+        .args(["--bin", VOLUME, "--", "--seconds", &seconds.to_string()])
+        .args(["--seed", args.option("seed").unwrap_or("1")])
+        .current_dir(scratch("volume")?);
+    Ok(run(&mut command).is_ok())
 }
 
 /// cargo-fuzz, installed now if it is missing.

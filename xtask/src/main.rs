@@ -13,6 +13,7 @@ mod deep_checks;
 mod demo;
 #[path = "../../tests/lua/expectations.rs"]
 mod expectations;
+mod faults;
 mod fuzz;
 mod limits;
 mod lua_programs;
@@ -85,8 +86,8 @@ const VERBS: [Verb; 14] = [
     ),
     (
         "faults",
-        "the stores in a hostile world, at length: [crash errors kill race | browser] [--images N] [--kills N] [--races N] [--seed S]",
-        deep_checks::faults,
+        "the hostile world, at length: [crash errors flips kill race | anywhere story damage | browser] [--images N] [--kills N] [--races N] [--seed S] [--quick]",
+        faults::faults,
     ),
     (
         "bless",

@@ -268,7 +268,7 @@ fn verify(file: &str, quarantine: bool) -> Done {
     }
     if quarantine {
         let count = care::quarantine(&mut store, &report.broken).map_err(shown)?;
-        println!("{count} put aside; empty tables are in their places");
+        println!("{count} put aside; the rest can be used");
     }
     Ok(ExitCode::from(1))
 }

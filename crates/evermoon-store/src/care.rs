@@ -253,25 +253,12 @@ pub fn verify(store: &dyn Store, progress: &mut OnProgress<'_>) -> Result<Report
     })
 }
 
-/// Puts what is broken aside (a row of an external table is gone then): a damaged record goes under a key of the class `q`, and an empty table takes the place of a damaged table, so that
-/// the rest of the world can be used. What is damaged beyond that stays as it is. How many were put aside.
+/// Puts what is broken aside, under keys of the class `q`, with something in its place that lets the rest of the world be used (`quarantine.rs`
+/// says what). How many entries were put aside.
 pub fn quarantine(store: &mut dyn Store, broken: &[Broken]) -> Result<u64> {
     let epoch = store.lease()?;
     let version = store.head()?.version;
-    let mut batch = Batch::new();
-    for b in broken {
-        let aside = [b"q", &b.key[..]].concat();
-        if let Some(value) = store.get(&b.key)? {
-            batch.put(aside, value);
-        }
-        if let (Some(b'o'), Some(id)) = (b.key.first(), b.key.get(1..9)) {
-            let id = u64::from_be_bytes(id.try_into().unwrap_or([0; 8])) as u32;
-            batch.put(b.key.clone(), evermoon::persist::empty_table(id));
-        }
-        if b.key.first() == Some(&b'x') {
-            batch.delete(b.key.clone());
-        }
-    }
+    let batch = crate::quarantine::writes(store, broken)?;
     if batch.is_empty() {
         return Ok(0);
     }

@@ -15,6 +15,8 @@ pub mod conformance;
 pub mod error;
 mod medium;
 pub mod memory;
+mod quarantine;
+
 pub mod redb_store;
 pub mod store;
 pub mod world;

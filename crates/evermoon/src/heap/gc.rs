@@ -764,15 +764,17 @@ impl Heap {
         }
         if weak == flags::WEAK_VALUES {
             let mut clearable = !t.array().is_empty();
+            let mut lost = false;
             for e in t.entries_mut() {
                 if e.value_tag == tag::NIL {
-                    if e.key_tag & tag::COLLECTABLE != 0 {
-                        e.key_tag = tag::DEAD;
-                    }
+                    lost |= self.tombstone(e);
                 } else {
                     self.mark(e.key());
                     clearable = clearable || self.clearable(e.value());
                 }
+            }
+            if lost {
+                self.touch(t.header());
             }
             if !self.gc.atomic {
                 self.regray(t);
@@ -793,7 +795,9 @@ impl Heap {
     #[inline(always)]
     fn traverse_whole(&mut self, mut t: Gc<Table>) -> usize {
         self.mark_values(t.array());
-        self.mark_entries(t.entries_mut());
+        if self.mark_entries(t.entries_mut()) {
+            self.touch(t.header());
+        }
         1 + t.array_len as usize + 2 * t.entry_count as usize
     }
 
@@ -804,18 +808,19 @@ impl Heap {
         }
     }
 
+    /// True if a key has been lost: then the table's record says something else.
     #[inline(always)]
-    fn mark_entries(&mut self, entries: &mut [Entry]) {
+    fn mark_entries(&mut self, entries: &mut [Entry]) -> bool {
+        let mut lost = false;
         for e in entries {
             if e.value_tag == tag::NIL {
-                if e.key_tag & tag::COLLECTABLE != 0 {
-                    e.key_tag = tag::DEAD;
-                }
+                lost |= self.tombstone(e);
             } else {
                 self.mark(e.key());
                 self.mark(e.value());
             }
         }
+        lost
     }
 
     /// Traverses some slots of a large ordinary table, array first, and remembers where it stopped. Stores into the table meanwhile pass the
@@ -827,7 +832,9 @@ impl Heap {
         self.mark_values(t.array().get(from..end.min(array_len)).unwrap_or(&[]));
         let first = from.saturating_sub(array_len);
         let last = end.saturating_sub(array_len).min(t.entry_count as usize);
-        self.mark_entries(t.entries_mut().get_mut(first..last).unwrap_or(&mut []));
+        if self.mark_entries(t.entries_mut().get_mut(first..last).unwrap_or(&mut [])) {
+            self.touch(t.header());
+        }
         let all = array_len + t.entry_count as usize;
         if end < all {
             self.gc.partial = Some((t, end));
@@ -877,6 +884,7 @@ impl Heap {
         let mut marked = false;
         let mut dead_keys = false;
         let mut pairs_white = false;
+        let mut lost = false;
         for &v in t.array() {
             if v.as_object().is_some_and(|o| o.is_white()) {
                 marked = true;
@@ -885,9 +893,7 @@ impl Heap {
         }
         for e in t.entries_mut() {
             if e.value_tag == tag::NIL {
-                if e.key_tag & tag::COLLECTABLE != 0 {
-                    e.key_tag = tag::DEAD;
-                }
+                lost |= self.tombstone(e);
             } else if self.clearable(e.key()) {
                 dead_keys = true;
                 if e.value().as_object().is_some_and(|o| o.is_white()) {
@@ -897,6 +903,9 @@ impl Heap {
                 marked = true;
                 self.mark(e.value());
             }
+        }
+        if lost {
+            self.touch(t.header());
         }
         if !self.gc.atomic {
             self.regray(t);
@@ -958,7 +967,7 @@ impl Heap {
         for t in tables {
             for i in 0..t.entry_count as usize {
                 let e = t.entries()[i];
-                // A tombstone too: nothing has marked its key, not even a string.
+                // A tombstone too: nothing has marked its key.
                 if e.value_tag == tag::NIL || self.clearable(e.key()) {
                     self.clear_entry(*t, i);
                 }
@@ -971,9 +980,22 @@ impl Heap {
         let e = &mut t.entries_mut()[i];
         e.value_bits = 0;
         e.value_tag = tag::NIL;
-        if e.key_tag & tag::COLLECTABLE != 0 {
+        self.tombstone(e);
+    }
+
+    /// Gives up a tombstone's key, unless it is a short string: those are kept until the table is rehashed, so that what `next` finds, and what a
+    /// record says, does not hang on when a collection was. True if the key is lost now: then the table's record says something else.
+    #[inline(always)]
+    fn tombstone(&mut self, e: &mut Entry) -> bool {
+        if e.key_tag == tag::STR {
+            self.mark(e.key());
+            return false;
+        }
+        let lost = e.key_tag & tag::COLLECTABLE != 0;
+        if lost {
             e.key_tag = tag::DEAD;
         }
+        lost
     }
 
     fn gc_atomic(&mut self, roots: &mut Roots<'_>) {

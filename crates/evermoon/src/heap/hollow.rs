@@ -447,6 +447,12 @@ impl Heap {
         parts: CoroutineParts,
     ) -> Result<(), Bad> {
         parts.check(self.bytes_max)?;
+        // A variable is open in one place only.
+        let mut theirs = std::collections::BTreeSet::new();
+        let alone = |(_, up): &(u32, Gc<Upvalue>)| !up.is_open() && theirs.insert(up.address());
+        if !parts.open.iter().all(alone) {
+            return Err("open upvalue");
+        }
         self.arriving(|heap| {
             let exec = &mut co.exec;
             let mut change = exec.release(&mut heap.pools);
@@ -829,8 +835,108 @@ impl Kind for Proto {
 }
 
 impl CoroutineParts {
+    /// A frame returns into the one below without further checks: there is room for its results, and that one's instruction is one that can be
+    /// finished.
+    fn return_holds(&self, i: usize) -> Result<(), Bad> {
+        use super::coroutine::frame_flag::{CLOSE, FINALIZER, FINISH, HANDLER, HOOK};
+        let holds = |holds: bool, what: Bad| if holds { Ok(()) } else { Err(what) };
+        let f = &self.frames[i];
+        let Some(caller) = i.checked_sub(1).map(|below| &self.frames[below]) else {
+            return holds(
+                f.flags & (FINISH | CLOSE | FINALIZER | HOOK | HANDLER) == 0,
+                "frame flags",
+            );
+        };
+        let room = match caller.kind {
+            kind::LUA => (caller.top as usize)
+                .saturating_sub(f.func as usize)
+                .max(SLACK),
+            _ => SLACK,
+        };
+        if matches!(caller.kind, kind::LUA | kind::NATIVE) {
+            holds(f.func >= caller.base, "function slot")?;
+        }
+        holds(f.flags & FINISH == 0 || caller.lua.is_some(), "frame flags")?;
+        holds(f.results < 0 || f.results as usize <= room, "frame results")?;
+        if f.flags & (CLOSE | FINALIZER | HOOK) != 0 {
+            let saved = (f.func as usize)
+                .checked_sub(1)
+                .and_then(|at| self.stack.get(at));
+            let top = saved.filter(|v| v.is_int()).map(|v| v.raw_int());
+            let within = top.is_some_and(|top| {
+                let lowest = if caller.kind == kind::NATIVE {
+                    caller.base
+                } else {
+                    0
+                };
+                (lowest as i64..f.func as i64).contains(&top)
+            });
+            holds(within, "saved top")?;
+        }
+        if let (true, Some((pc, closure))) = (f.flags & (FINISH | CLOSE | HOOK) != 0, &caller.lua) {
+            let Some(word) = (*pc as usize)
+                .checked_sub(1)
+                .and_then(|at| closure.proto.code().get(at))
+            else {
+                return Err("program counter");
+            };
+            let instr = Instr(word.word);
+            if f.flags & FINISH != 0 && instr.op() == Some(Op::CONCAT) {
+                let end = instr.a() as u32 + caller.aux;
+                holds(
+                    caller.aux >= 2 && end <= closure.proto.max_stack as u32,
+                    "frame aux",
+                )?;
+            }
+        } else {
+            holds(f.flags & CLOSE == 0 || caller.lua.is_some(), "frame flags")?;
+        }
+        Ok(())
+    }
+
+    /// Where the next instruction of a Lua frame goes on from the stack's top, the top is behind its registers.
+    fn top_holds(&self, i: usize, pc: usize, code: &[super::function::Insn]) -> Result<(), Bad> {
+        use super::coroutine::frame_flag::{CLOSE, FINALIZER, FINISH, HANDLER, HOOK};
+        use crate::bytecode::op::flag::USES_TOP;
+        let f = &self.frames[i];
+        // Behind which slot the top must be, if this instruction wants it.
+        let wanted = |at: Option<usize>| {
+            let instr = Instr(code.get(at?)?.word);
+            let op = instr.op().filter(|op| op.has(USES_TOP) && instr.b() == 0)?;
+            Some(f.base as i64 + instr.a() as i64 + (op != Op::RETURN) as i64)
+        };
+        let concat = code
+            .get(pc)
+            .is_some_and(|word| Instr(word.word).op() == Some(Op::CONCAT));
+        if concat && f.aux > 0 {
+            let a = Instr(code[pc].word).a() as u32;
+            if f.aux < 2 || a + f.aux > f.top - f.base {
+                return Err("frame aux");
+            }
+        }
+        let holds = match self.frames.get(i + 1) {
+            None => wanted(Some(pc)).is_none_or(|from| self.top as i64 >= from),
+            Some(above) if above.flags & (CLOSE | FINALIZER | HOOK) != 0 => {
+                // The instruction before this one is executed again (or this one), with the top that was kept.
+                let saved = self.stack.get((above.func as usize).wrapping_sub(1));
+                let top = saved.map_or(0, |v| v.raw_int());
+                let before = pc.checked_sub(1);
+                [wanted(before), wanted(Some(pc))]
+                    .into_iter()
+                    .flatten()
+                    .all(|from| top >= from)
+            }
+            Some(above) if above.flags & (HANDLER | FINISH) != 0 => true,
+            Some(above) => {
+                wanted(Some(pc)).is_none_or(|from| above.results < 0 && above.func as i64 >= from)
+            }
+        };
+        if holds { Ok(()) } else { Err("stack top") }
+    }
+
     /// Everything that the interpreter takes for granted about a suspended coroutine (`coroutine.rs`, invariants).
     fn check(&self, bytes_max: usize) -> Result<(), Bad> {
+        use super::coroutine::frame_flag::{HANDLER, NO_YIELD, OUTWARD, PROTECTED};
         let holds = |holds: bool, what: Bad| if holds { Ok(()) } else { Err(what) };
         let cap = self.stack_cap;
         holds(
@@ -854,6 +960,11 @@ impl CoroutineParts {
                 (i == 0) == matches!(f.kind, kind::BOTTOM | kind::ENTRY),
                 "first frame",
             )?;
+            // Nobody can resume a task's root.
+            holds(
+                f.kind != kind::ENTRY || self.status == Status::Normal,
+                "status",
+            )?;
             holds(
                 f.func >= before && (f.base as usize) <= cap - SLACK,
                 "frame position",
@@ -864,11 +975,17 @@ impl CoroutineParts {
                 "function slot",
             )?;
             before = f.func;
+            self.return_holds(i)?;
             match (&f.lua, f.kind) {
                 (Some((pc, closure)), kind::LUA) => {
                     let p = closure.proto;
                     holds(!closure.header.is_hollow(), "frame's function")?;
-                    holds(*pc < p.code_len && (last || *pc > 0), "program counter")?;
+                    // (Who goes back to the instruction before it is asked in `return_holds`.)
+                    holds(*pc < p.code_len, "program counter")?;
+                    holds(f.aux <= p.max_stack as u32, "frame aux")?;
+                    let caller_is_lua = i > 0 && self.frames[i - 1].kind == kind::LUA;
+                    holds(caller_is_lua || f.flags & OUTWARD != 0, "frame flags")?;
+                    self.top_holds(i, *pc as usize, p.code())?;
                     holds(f.top == f.base + p.max_stack as u32, "frame top")?;
                     holds(f.top as usize + SLACK <= cap, "frame size")?;
                     let below = f.base - f.func - 1;
@@ -885,10 +1002,32 @@ impl CoroutineParts {
                 }
                 (None, kind::NATIVE | kind::BOTTOM | kind::ENTRY) => {
                     holds(f.base as usize <= self.stack.len(), "native's slots")?;
+                    if f.kind == kind::NATIVE {
+                        holds(!last || f.base as usize <= self.top, "native's slots")?;
+                        holds(
+                            f.flags & PROTECTED == 0
+                                || f.top as usize <= self.stack.len()
+                                || f.base as usize + f.aux as usize <= self.stack.len(),
+                            "error slot",
+                        )?;
+                        holds(
+                            f.state != crate::vm::call::RETURNING
+                                || !last
+                                || f.top as usize <= self.top,
+                            "results",
+                        )?;
+                    }
                 }
                 _ => return Err("frame kind"),
             }
         }
+        // What is resumed has yielded, which a native does, or has not begun.
+        let yielded =
+            self.frames.len() > 1 && self.frames.last().is_some_and(|f| f.kind == kind::NATIVE);
+        holds(
+            self.status != Status::Suspended || self.frames.is_empty() || yielded,
+            "status",
+        )?;
         let mut lowest = 0;
         for (slot, _) in &self.open {
             holds(
@@ -905,7 +1044,6 @@ impl CoroutineParts {
                     .is_none_or(|&s| (s as usize) < self.stack.len()),
             "to-be-closed variables",
         )?;
-        use super::coroutine::frame_flag::{HANDLER, NO_YIELD};
         let with = |flags: u8| {
             self.frames
                 .iter()

@@ -51,7 +51,7 @@ pub mod mark {
 pub const HOLLOW: u16 = 0x8000;
 /// Of tables: the rows are in the store one by one (`external.rs`). It stands beside [`HOLLOW`].
 pub const EXTERNAL: u16 = 0x1000;
-/// Of tables: the host has given it a name, by which records refer to it.
+/// Of tables and userdata: the host has given it a name, by which records refer to it.
 pub const PERMANENT: u16 = 0x2000;
 
 /// A pointer to a heap object. Copyable, not owning; see the invariants above.

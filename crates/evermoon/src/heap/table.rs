@@ -14,7 +14,7 @@
 //! 4. `pairs` walks the array, then the entries in order. A key that moved from the entries to the array leaves a tombstone.
 //! 5. No float key has an integral value; no key is nil or NaN.
 //! 6. `bloom` has the bit of every string key's hash: a clear bit proves absence.
-//! 7. A collectable key behind a tombstone may become `tag::DEAD` (the collector does not keep it alive).
+//! 7. A collectable key behind a tombstone may become `tag::DEAD` (the collector does not keep it alive), unless it is a short string.
 #![allow(unsafe_code)]
 
 use super::object::{Gc, Header};

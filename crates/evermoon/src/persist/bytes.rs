@@ -94,6 +94,10 @@ impl<'a> Reader<'a> {
             }
             n |= bits << shift;
             if byte & 0x80 == 0 {
+                // A last byte of zero would be a second form of the same number.
+                if byte == 0 && shift > 0 {
+                    break;
+                }
                 return Ok(n);
             }
         }

@@ -1,14 +1,16 @@
 //! Care of a store: the mark that finds what no root reaches, and the check of every record. Both read records only; both go in steps.
 
+use super::bytes::{Read, Reader};
 use super::decode::LoadError;
 use super::meta::Meta;
-use super::record::{Body, Record, salt};
+use super::record::{Body, Part, Record, SEGMENT_PAIRS, SEGMENT_SLOTS, kind, salt};
 use super::value::Stored;
 use super::{Fetch, Gets, Scanned, Source, content_hash, key, row};
 use crate::bytecode::{chunk, verify};
 use crate::heap::external::{Key, decode_key};
 use crate::heap::hollow::{ContentHash, IdHasher};
-use std::collections::HashSet;
+use crate::heap::value::tag;
+use std::collections::{HashMap, HashSet};
 use std::hash::BuildHasherDefault;
 
 /// A record that is not as it should be.
@@ -18,15 +20,37 @@ pub struct Broken {
     /// Where a program would find it, as far as the walk knows.
     pub path: String,
     pub what: String,
+    /// The kind of record that what refers to it expects (`record::kind`), and how many upvalues if that is a function; 0 where nobody has said.
+    pub expected: (u8, u32),
 }
+
+/// An object on the walk's list.
+struct Met {
+    id: u32,
+    /// As [`Broken::expected`].
+    expected: (u8, u32),
+    /// The name of the way there, when names are wanted.
+    path: String,
+}
+
+/// So many missing segments of one table are named one by one.
+const MISSING_MAX: u32 = 64;
 
 /// A walk over all records that the roots reach.
 pub struct Walk {
     /// One bit an object.
     marked: Vec<u64>,
     contents: HashSet<ContentHash, BuildHasherDefault<IdHasher>>,
-    /// Objects to be read, with the name of the way there when names are wanted.
-    queue: Vec<(u32, String)>,
+    /// Contents that are damaged or missing.
+    bad: HashSet<ContentHash, BuildHasherDefault<IdHasher>>,
+    /// Variables that are slots of coroutines: number, and the coroutine's.
+    open: Vec<(u32, u32)>,
+    /// Coroutines, and functions that run in them.
+    running: Vec<(u32, u32)>,
+    /// What the list of finalizers says an object is.
+    finalizable: HashMap<u32, u8, BuildHasherDefault<IdHasher>>,
+    /// Objects to be read.
+    queue: Vec<Met>,
     names: bool,
     pub broken: Vec<Broken>,
     pub objects: u64,
@@ -54,6 +78,10 @@ impl Walk {
         let mut walk = Walk {
             marked: Vec::new(),
             contents: HashSet::default(),
+            bad: HashSet::default(),
+            open: Vec::new(),
+            running: Vec::new(),
+            finalizable: HashMap::default(),
             queue: Vec::new(),
             names,
             broken: Vec::new(),
@@ -73,23 +101,38 @@ impl Walk {
         for (_, v) in &meta.roots {
             walk.meet_value(v, &|| "(root)".into());
         }
+        let coroutine = (kind::COROUTINE, 0);
         for task in meta.tasks.iter().flatten() {
-            walk.meet(task.root, &|| "(program)".into());
-            walk.meet(task.current, &|| "(program)".into());
+            walk.meet(task.root, coroutine, &|| "(program)".into());
+            walk.meet(task.current, coroutine, &|| "(program)".into());
         }
-        let mut from = super::bytes::Reader::new(finalizers);
-        while from.left() > 0 {
-            let count = from.count("finalizers").map_err(bad)?;
-            for _ in 0..count {
-                from.byte("finalizers").map_err(bad)?;
-                let id = from.u32("finalizers").map_err(bad)?;
-                walk.meet(id, &|| "(finalizers)".into());
-            }
+        if let Err(bad) = walk.finalizers(finalizers) {
+            let key = key::FINALIZERS.to_vec();
+            walk.break_at(key, "(finalizers)".into(), bad.to_string(), (0, 0));
         }
         for (v, name) in roots {
             walk.meet_value(v, &|| name.into());
         }
         Ok(walk)
+    }
+
+    fn finalizers(&mut self, bytes: &[u8]) -> Read<()> {
+        let mut from = Reader::new(bytes);
+        while from.left() > 0 {
+            let count = from.count("finalizers")?;
+            for _ in 0..count {
+                let expected = match from.byte("finalizers")? as u32 {
+                    tag::TABLE => kind::TABLE,
+                    tag::USERDATA => kind::USERDATA,
+                    _ => return from.bad("finalizers"),
+                };
+                let id = from.u32("finalizers")?;
+                // The list has no check: where it and a record disagree, it is the list that is wrong.
+                self.finalizable.insert(id, expected);
+                self.meet(id, (0, 0), &|| "(finalizers)".into());
+            }
+        }
+        Ok(())
     }
 
     /// Whether an object has been reached.
@@ -108,7 +151,11 @@ impl Walk {
     /// An object that has been written since, or that an engine has in its hands: it is looked at (again).
     pub fn note(&mut self, id: u32) {
         self.mark(id);
-        self.queue.push((id, String::new()));
+        self.queue.push(Met {
+            id,
+            expected: (0, 0),
+            path: String::new(),
+        });
     }
 
     fn mark(&mut self, id: u32) -> bool {
@@ -121,16 +168,23 @@ impl Walk {
         new
     }
 
-    fn meet(&mut self, id: u32, name: &dyn Fn() -> String) {
+    fn meet(&mut self, id: u32, expected: (u8, u32), name: &dyn Fn() -> String) {
         if self.mark(id) {
-            let name = if self.names { name() } else { String::new() };
-            self.queue.push((id, name));
+            let path = if self.names { name() } else { String::new() };
+            self.queue.push(Met { id, expected, path });
         }
     }
 
     fn meet_value(&mut self, v: &Stored<'_>, name: &dyn Fn() -> String) {
+        let expected = match *v {
+            Stored::Table(_) => (kind::TABLE, 0),
+            Stored::Closure(_, count) => (kind::CLOSURE, count),
+            Stored::NativeClosure(_, count) => (kind::NATIVE_CLOSURE, count),
+            Stored::Userdata(_) => (kind::USERDATA, 0),
+            _ => (kind::COROUTINE, 0),
+        };
         if let Some(id) = v.object() {
-            self.meet(id, name);
+            self.meet(id, expected, name);
         }
     }
 
@@ -150,35 +204,81 @@ impl Walk {
         budget: usize,
     ) -> Result<Walked, LoadError> {
         for _ in 0..budget {
-            let Some((id, path)) = self.queue.pop() else {
+            let Some(met) = self.queue.pop() else {
+                self.close();
                 return Ok(Walked::Done);
             };
+            let (id, mut expected) = (met.id, met.expected);
+            if expected.0 == 0
+                && let Some(&kind) = self.finalizable.get(&id)
+            {
+                expected.0 = kind;
+            }
+            let path = &met.path;
             let before = (self.objects, self.bytes, self.broken.len());
             let keyed = key::object(id);
             let source: &mut dyn FnMut(&[u8]) -> Fetch = &mut |key: &[u8]| store.get(key);
             let bytes = match source(&keyed) {
                 Fetch::Found(bytes) => bytes,
                 Fetch::Missing => {
-                    self.break_at(keyed, path, "there is no such record".into());
+                    self.break_at(
+                        keyed,
+                        path.clone(),
+                        "there is no such record".into(),
+                        expected,
+                    );
                     continue;
                 }
                 Fetch::Later => {
-                    self.queue.push((id, path));
+                    self.queue.push(met);
                     return Ok(Walked::Wait);
                 }
                 Fetch::Failed(e) => return Err(LoadError::Store(e)),
             };
             self.objects += 1;
             self.bytes += (keyed.len() + bytes.len()) as u64;
-            let mut record = match Record::read(salt(id, None), &bytes) {
+            let record = match Record::read(salt(id, None), &bytes) {
                 Ok(record) => record,
                 Err(bad) => {
-                    self.break_at(keyed, path, bad.to_string());
+                    self.break_at(keyed, path.clone(), bad.to_string(), expected);
                     continue;
                 }
             };
+            if met.expected.0 != 0 && record.kind() != expected {
+                let what = "its record is of another kind than what refers to it expects";
+                self.break_at(keyed, path.clone(), what.into(), expected);
+                continue;
+            }
+            if self
+                .finalizable
+                .get(&id)
+                .is_some_and(|&kind| record.kind().0 != kind)
+            {
+                let what = "the list says that something is what it is not";
+                let keyed = key::FINALIZERS.to_vec();
+                self.break_at(keyed, "(finalizers)".into(), what.into(), (0, 0));
+            }
+            if let Body::Coroutine(co) = &record.body
+                && self.names
+            {
+                for frame in &co.frames {
+                    let function = match &frame.closure {
+                        Stored::Nil => co.stack.get(frame.func as usize),
+                        closure => Some(closure),
+                    };
+                    if let Some(function) = function.and_then(Stored::object) {
+                        self.running.push((id, function));
+                    }
+                }
+            }
+            if let Body::Open { coroutine, .. } = record.body
+                && self.names
+            {
+                self.open.push((id, coroutine));
+            }
             let (slots, pairs) = record.segments();
-            self.look(&mut record, &path, source, 0)?;
+            self.look(&record, &keyed, path, expected, source, 0)?;
+            let mut missing = 0;
             for index in (0..slots).chain((0..pairs).map(|n| n + key::ENTRY_SEGMENTS)) {
                 let keyed = key::segment(id, index);
                 let bytes = match source(&keyed) {
@@ -188,34 +288,41 @@ impl Walk {
                         continue;
                     }
                     Fetch::Missing => {
-                        self.break_at(keyed, path.clone(), "there is no such segment".into());
+                        missing += 1;
+                        // A record can promise millions: after so many it is the record that is wrong.
+                        if missing > MISSING_MAX {
+                            let what = "there are no such segments, as far as was looked";
+                            self.break_at(key::object(id), path.clone(), what.into(), expected);
+                            break;
+                        }
+                        let what = "there is no such segment";
+                        self.break_at(keyed, path.clone(), what.into(), (0, 0));
                         continue;
                     }
                     Fetch::Failed(e) => return Err(LoadError::Store(e)),
                 };
                 self.bytes += (keyed.len() + bytes.len()) as u64;
                 match Record::read(salt(id, Some(index)), &bytes) {
-                    Ok(mut record) => {
-                        let first = (index & (key::ENTRY_SEGMENTS - 1)) as usize;
-                        self.look(
-                            &mut record,
-                            &path,
-                            source,
-                            first * super::record::SEGMENT_SLOTS,
-                        )?;
+                    Ok(segment) if segment_holds(&record, &segment, index) => {
+                        let first = (index & (key::ENTRY_SEGMENTS - 1)) as usize * SEGMENT_SLOTS;
+                        self.look(&segment, &keyed, path, (0, 0), source, first)?;
                     }
-                    Err(bad) => self.break_at(keyed, path.clone(), bad.to_string()),
+                    Ok(_) => {
+                        let what = "the segment holds another number of values than the table's record says";
+                        self.break_at(keyed, path.clone(), what.into(), (0, 0));
+                    }
+                    Err(bad) => self.break_at(keyed, path.clone(), bad.to_string(), (0, 0)),
                 }
             }
             if std::mem::take(&mut self.late) {
                 // It is looked at again as a whole.
                 (self.objects, self.bytes) = (before.0, before.1);
                 self.broken.truncate(before.2);
-                self.queue.push((id, path));
+                self.queue.push(met);
                 return Ok(Walked::Wait);
             }
-            if matches!(record.body, Body::External { .. }) && !self.rows(store, id, &path)? {
-                self.queue.push((id, path));
+            if matches!(record.body, Body::External { .. }) && !self.rows(store, id, path)? {
+                self.queue.push(met);
                 return Ok(Walked::Wait);
             }
         }
@@ -247,17 +354,19 @@ impl Walk {
                 let value = row::read(id, encoded, bytes);
                 match value {
                     Ok(_) if decode_key(encoded).is_none() => {
-                        self.break_at(keyed.clone(), name(), "a row without a key".into());
+                        let what = "a row without a key";
+                        self.break_at(keyed.clone(), name(), what.into(), (0, 0));
                     }
                     Ok(value) => {
-                        let mut record = Record {
+                        let record = Record {
                             marks: super::record::Marks::default(),
                             body: Body::Closed(value),
                         };
                         let path = name();
-                        self.look(&mut record, &path, &mut |key| store.get(key), 0)?;
+                        let source = &mut |key: &[u8]| store.get(key);
+                        self.look(&record, keyed, &path, (0, 0), source, 0)?;
                     }
-                    Err(bad) => self.break_at(keyed.clone(), name(), bad.to_string()),
+                    Err(bad) => self.break_at(keyed.clone(), name(), bad.to_string(), (0, 0)),
                 }
             }
             if entries.len() < BATCH {
@@ -269,22 +378,64 @@ impl Walk {
         }
     }
 
-    fn break_at(&mut self, key: Vec<u8>, path: String, what: String) {
-        self.broken.push(Broken { key, path, what });
+    fn break_at(&mut self, key: Vec<u8>, path: String, what: String, expected: (u8, u32)) {
+        self.broken.push(Broken {
+            key,
+            path,
+            what,
+            expected,
+        });
+    }
+
+    /// At the end: what cannot be used either, because of what is damaged.
+    fn close(&mut self) {
+        let (running, open) = (
+            std::mem::take(&mut self.running),
+            std::mem::take(&mut self.open),
+        );
+        let mut lost: HashSet<Vec<u8>> = self.broken.iter().map(|b| b.key.clone()).collect();
+        let groups = [
+            (
+                running,
+                kind::COROUTINE,
+                "a function that runs in it is damaged",
+            ),
+            (
+                open,
+                kind::UPVALUE,
+                "the coroutine that has this variable is damaged",
+            ),
+        ];
+        for (pairs, kind, what) in groups {
+            for (id, needs) in pairs {
+                let keyed = key::object(id);
+                if lost.contains(&key::object(needs)) && lost.insert(keyed.clone()) {
+                    let path = match kind {
+                        kind::COROUTINE => "(a coroutine)",
+                        _ => "(a variable)",
+                    };
+                    self.break_at(keyed, path.into(), what.into(), (kind, 0));
+                }
+            }
+        }
     }
 
     /// Meets what a record refers to, and checks the contents that it names.
     fn look(
         &mut self,
-        record: &mut Record<'_>,
+        record: &Record<'_>,
+        keyed: &[u8],
         path: &str,
+        expected: (u8, u32),
         source: &mut dyn FnMut(&[u8]) -> Fetch,
         first: usize,
     ) -> Result<(), LoadError> {
         let mut contents = Vec::new();
         record.each_content(&mut |is_proto, hash| contents.push((is_proto, *hash)));
+        let mut is_bad = false;
         for (is_proto, hash) in contents {
             if !self.contents.insert(hash) || !self.names {
+                is_bad |= self.bad.contains(&hash);
                 continue;
             }
             let keyed = if is_proto {
@@ -292,41 +443,41 @@ impl Walk {
             } else {
                 key::blob(&hash)
             };
-            match source(&keyed) {
+            let good = match source(&keyed) {
                 Fetch::Found(bytes) => {
                     self.bytes += (keyed.len() + bytes.len()) as u64;
-                    let whole = content_hash(&bytes) == hash;
-                    let runs = !is_proto
-                        || chunk::undump(&bytes, &chunk::Limits::default())
-                            .is_ok_and(|proto| verify::verify(&proto).is_ok());
-                    if !whole || !runs {
-                        let what = "its contents are not what their hash says";
-                        self.break_at(keyed, path.to_owned(), what.into());
-                    }
+                    content_is_good(is_proto, &hash, &bytes)
                 }
-                Fetch::Missing => {
-                    self.break_at(keyed, path.to_owned(), "there are no such contents".into())
-                }
+                Fetch::Missing => false,
                 Fetch::Later => {
                     self.contents.remove(&hash);
                     self.late = true;
+                    true
                 }
                 Fetch::Failed(e) => return Err(LoadError::Store(e)),
+            };
+            if !good {
+                self.bad.insert(hash);
+                is_bad = true;
             }
+        }
+        if is_bad {
+            let what = match record.body {
+                Body::Closure { .. } => "its code is damaged or missing",
+                _ => "a long string in it is damaged or missing",
+            };
+            self.break_at(keyed.to_vec(), path.to_owned(), what.into(), expected);
         }
         if self.names {
             self.meet_by_name(&record.body, path, first);
         }
-        let mut all = Vec::new();
-        record.each_reference(&mut |id| all.push(*id));
-        for id in all {
-            self.meet(id, &|| format!("(something in {path})"));
-        }
+        record.each_object(&mut |id, kind, count| {
+            self.meet(id, (kind, count), &|| format!("(something in {path})"));
+        });
         Ok(())
     }
 
     fn meet_by_name(&mut self, body: &Body<'_>, path: &str, first: usize) {
-        use super::record::Part;
         let prefix = if path == "_G" {
             String::new()
         } else {
@@ -362,6 +513,42 @@ impl Walk {
             Body::Closed(v) => self.meet_value(v, &|| path.to_owned()),
             _ => {}
         }
+    }
+}
+
+/// Whether the bytes are what their hash says, and code that may run if they are code.
+pub fn content_is_good(is_proto: bool, hash: &ContentHash, bytes: &[u8]) -> bool {
+    content_hash(bytes) == *hash
+        && (!is_proto
+            || chunk::undump(bytes, &chunk::Limits::default())
+                .is_ok_and(|proto| verify::verify(&proto).is_ok()))
+}
+
+/// How many values the segment of a table must hold.
+pub fn segment_size(table: &Record<'_>, index: u32) -> usize {
+    let Body::Table {
+        array: Part::Segments(slots),
+        entries: Part::Segments(pairs),
+        ..
+    } = table.body
+    else {
+        return 0;
+    };
+    let (all, index, size) = match index.checked_sub(key::ENTRY_SEGMENTS) {
+        Some(index) => (pairs, index, SEGMENT_PAIRS),
+        None => (slots, index, SEGMENT_SLOTS),
+    };
+    (all as usize)
+        .saturating_sub(index as usize * size)
+        .min(size)
+}
+
+fn segment_holds(table: &Record<'_>, segment: &Record<'_>, index: u32) -> bool {
+    let size = segment_size(table, index);
+    match &segment.body {
+        Body::Slots(values) => index < key::ENTRY_SEGMENTS && values.len() == size,
+        Body::Pairs(pairs) => index >= key::ENTRY_SEGMENTS && pairs.len() == size,
+        _ => false,
     }
 }
 

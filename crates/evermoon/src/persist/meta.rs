@@ -188,6 +188,9 @@ impl<'a> Meta<'a> {
         let bytes = f.varint("bytes")?;
         let debt = f.signed("debt")?;
         let way = f.byte("flags")?;
+        if flags >> 5 != 0 || way >> 4 != 0 {
+            return f.bad("flags");
+        }
         let handler_overflows = f.u32("handlers")?;
         let host_calls = f.varint("host calls")?;
         let count = f.count("tasks")?;

@@ -21,7 +21,7 @@ pub mod world;
 pub use decode::LoadError;
 pub use world::{Codec, Delta, PersistError, Statistics, Write};
 
-use crate::heap::hollow::ContentHash;
+pub use crate::heap::hollow::ContentHash;
 use sha2::{Digest, Sha256};
 
 /// A store's answer.
@@ -83,26 +83,9 @@ pub trait Backing {
 }
 
 /// The name of contents that are stored once.
-pub(crate) fn content_hash(bytes: &[u8]) -> ContentHash {
+pub fn content_hash(bytes: &[u8]) -> ContentHash {
     let digest = Sha256::digest(bytes);
     let mut hash = [0; 16];
     hash.copy_from_slice(&digest[..16]);
     hash
-}
-
-/// The record of an empty table with this number: what takes the place of one that is damaged beyond use.
-pub fn empty_table(id: u32) -> Vec<u8> {
-    let mut out = Vec::new();
-    record::Record {
-        marks: record::Marks::default(),
-        body: record::Body::Table {
-            metatable: value::Stored::Nil,
-            array_cap: 0,
-            entry_cap: 0,
-            array: record::Part::Here(Vec::new()),
-            entries: record::Part::Here(Vec::new()),
-        },
-    }
-    .write(record::salt(id, None), &mut out);
-    out
 }

@@ -442,6 +442,71 @@ impl<'a> Record<'a> {
         }
     }
 
+    /// Calls `f` for every reference to another object: its number, the kind that its record must have, and how many upvalues if it is a function.
+    pub fn each_object(&self, f: &mut impl FnMut(u32, u8, u32)) {
+        let mut value = |v: &Stored<'_>| match *v {
+            Stored::Table(id) => f(id, kind::TABLE, 0),
+            Stored::Closure(id, count) => f(id, kind::CLOSURE, count),
+            Stored::NativeClosure(id, count) => f(id, kind::NATIVE_CLOSURE, count),
+            Stored::Userdata(id) => f(id, kind::USERDATA, 0),
+            Stored::Coroutine(id) => f(id, kind::COROUTINE, 0),
+            _ => {}
+        };
+        match &self.body {
+            Body::Table {
+                metatable,
+                array,
+                entries,
+                ..
+            } => {
+                value(metatable);
+                if let Part::Here(values) = array {
+                    values.iter().for_each(&mut value);
+                }
+                if let Part::Here(pairs) = entries {
+                    pairs.iter().flat_map(|(k, v)| [k, v]).for_each(value);
+                }
+            }
+            Body::Closure { upvals, .. } => upvals.iter().for_each(|&id| f(id, kind::UPVALUE, 0)),
+            Body::NativeClosure { upvals, .. } => upvals.iter().for_each(value),
+            Body::Userdata {
+                metatable,
+                user_values,
+                ..
+            } => [metatable].into_iter().chain(user_values).for_each(value),
+            Body::Coroutine(co) => {
+                let hook = co.hook.as_ref().map(|hook| &hook.function);
+                let frames = co.frames.iter().map(|frame| &frame.closure);
+                [&co.error, &co.resumer]
+                    .into_iter()
+                    .chain(&co.stack)
+                    .chain(frames)
+                    .chain(hook)
+                    .for_each(value);
+                co.open.iter().for_each(|&(_, id)| f(id, kind::UPVALUE, 0));
+            }
+            Body::External { metatable, .. } => value(metatable),
+            Body::Closed(v) => value(v),
+            Body::Open { coroutine, .. } => f(*coroutine, kind::COROUTINE, 0),
+            Body::Slots(values) => values.iter().for_each(value),
+            Body::Pairs(pairs) => pairs.iter().flat_map(|(k, v)| [k, v]).for_each(value),
+        }
+    }
+
+    /// The kind of the record, as references expect it: an external table is a table. And how many upvalues it has if it is a function.
+    pub fn kind(&self) -> (u8, u32) {
+        match &self.body {
+            Body::Table { .. } | Body::External { .. } => (kind::TABLE, 0),
+            Body::Closure { upvals, .. } => (kind::CLOSURE, upvals.len() as u32),
+            Body::NativeClosure { upvals, .. } => (kind::NATIVE_CLOSURE, upvals.len() as u32),
+            Body::Userdata { .. } => (kind::USERDATA, 0),
+            Body::Coroutine(_) => (kind::COROUTINE, 0),
+            Body::Closed(_) | Body::Open { .. } => (kind::UPVALUE, 0),
+            Body::Slots(_) => (kind::SLOTS, 0),
+            Body::Pairs(_) => (kind::PAIRS, 0),
+        }
+    }
+
     /// Calls `f` for every content hash: `true` for a prototype's, `false` for a long string's.
     pub fn each_content(&self, f: &mut dyn FnMut(bool, &ContentHash)) {
         let mut value = |v: &Stored<'_>| {
@@ -467,6 +532,9 @@ impl<'a> Record<'a> {
             Body::Coroutine(co) => {
                 value(&co.error);
                 co.stack.iter().for_each(&mut value);
+                if let Some(hook) = &co.hook {
+                    value(&hook.function);
+                }
             }
             Body::Closed(v) => value(v),
             Body::Slots(values) => values.iter().for_each(value),

@@ -27,7 +27,8 @@ pub fn encoded(key: &[u8]) -> &[u8] {
     key.get(9..).unwrap_or(&[])
 }
 
-fn salt(id: u32, encoded: &[u8]) -> u64 {
+/// What the check of a row is bound to.
+pub fn salt(id: u32, encoded: &[u8]) -> u64 {
     id as u64 | (hash_bytes(encoded) as u64) << 32
 }
 

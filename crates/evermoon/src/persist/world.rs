@@ -553,6 +553,16 @@ impl World {
         for object in &roots {
             self.load_all(vm, *object)?;
         }
+        let mut theirs = HashSet::new();
+        let alone = |task: &Task| {
+            theirs.insert(task.root.header.meta)
+                && (task.current == task.root || theirs.insert(task.current.header.meta))
+        };
+        if !tasks.iter().flatten().all(Task::holds) || !tasks.iter().flatten().all(alone) {
+            return Err(LoadError::Damaged(
+                "the meta record: a task is not in the middle of what its coroutines say".into(),
+            ));
+        }
         vm.globals = globals;
         vm.registry = registry;
         vm.main = main;
@@ -594,8 +604,11 @@ impl World {
         Ok(())
     }
 
-    /// A userdata with data that no codec knows: the host's own, outside of every record.
+    /// What has a name of the host's, or is a userdata with data that no codec knows: the host's own, outside of every record.
     fn is_hosts(&self, object: Gc<Header>) -> bool {
+        if object.flags & crate::heap::object::PERMANENT != 0 {
+            return true;
+        }
         !object.is_hollow()
             && Heap::as_kind::<Userdata>(object)
                 .and_then(|u| u.data.as_ref().map(|data| self.encode_data(data.as_ref())))
@@ -891,11 +904,15 @@ impl Vm {
                 self.heap.barrier(stand_in);
                 stand_in.data = new.data.take();
                 stand_in.set_metatable(new.metatable);
+                stand_in.header.flags |= crate::heap::object::PERMANENT;
                 return known;
             }
         }
         if let Some(mut t) = value.as_table() {
             t.header.flags |= crate::heap::object::PERMANENT;
+        }
+        if let Some(mut u) = value.as_userdata() {
+            u.header.flags |= crate::heap::object::PERMANENT;
         }
         self.permanents.insert(name.into(), value);
         value

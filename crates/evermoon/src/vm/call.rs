@@ -825,9 +825,11 @@ impl Vm {
     #[cfg_attr(evermoon_small, optimize(speed))]
     fn resume(&mut self, mut co: Gc<Coroutine>, args: usize, wrap: bool) -> Result<(), Throw> {
         self.exec.frame_mut().top = wrap as u32;
-        if co.status != Status::Suspended {
+        // (One that has neither begun nor a function to begin with can only be of a damaged world.)
+        let nothing = co.exec.frame_count == 0 && co.exec.top == 0;
+        if co.status != Status::Suspended || nothing {
             let text = match co.status {
-                Status::Dead => "cannot resume dead coroutine",
+                Status::Dead | Status::Suspended => "cannot resume dead coroutine",
                 _ => "cannot resume non-suspended coroutine",
             };
             if wrap {

@@ -29,6 +29,45 @@ pub struct Task {
     pub(crate) call: u64,
 }
 
+impl Task {
+    /// Whether its coroutines are in the middle of what its stage says. Those of a store need not be.
+    pub(crate) fn holds(&self) -> bool {
+        /// Far more coroutines than can resume each other.
+        const CHAIN_MAX: usize = 1 << 16;
+        let entry = self.root.exec.frames().first();
+        if entry.is_none_or(|frame| frame.kind != kind::ENTRY) {
+            return false;
+        }
+        let mut co = self.current;
+        for _ in 0..CHAIN_MAX {
+            if co.exec.frames().is_empty() || co.header.is_hollow() {
+                return false;
+            }
+            if co == self.root {
+                break;
+            }
+            match co.resumer {
+                Some(resumer) => co = resumer,
+                None => return false,
+            }
+        }
+        let exec = &self.current.exec;
+        let frame = exec.frame();
+        let native = frame.kind == kind::NATIVE;
+        co == self.root
+            && match self.stage {
+                Stage::New => {
+                    self.current == self.root && exec.frames().len() == 1 && exec.top > FUNCTION
+                }
+                Stage::Ready => true,
+                Stage::Asked => native && frame.base as usize <= exec.top,
+                Stage::Yielded | Stage::Resumed => {
+                    native && frame.base as usize + frame.aux as usize <= exec.top
+                }
+            }
+    }
+}
+
 /// What a task needs before it can go on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 #[repr(u8)]
@@ -94,6 +133,11 @@ impl Vm {
             }
         };
         let mut root = self.with_room(root, args.len() + 3)?;
+        if root.exec.frame_cap == 0 {
+            // As a damaged world's main coroutine may be.
+            let change = root.exec.grow_frames(&mut self.heap.pools, 4);
+            self.heap.account(change);
+        }
         let exec = &mut root.exec;
         exec.top = 0;
         exec.push(Value::NIL);

@@ -1,9 +1,14 @@
-//! Persist anywhere: the programs of `tests/lua` with a commit after every slice, all contents let go, and every few slices a new engine over
-//! the same store. What they print must be what they print undisturbed.
+//! Persist anywhere: programs with a commit after every slice, all contents let go, and every few slices a new engine over the same store. What they
+//! print, how they end, and the snapshot of the world that they leave must be what they are undisturbed, byte for byte.
+//!
+//! Short in every `cargo test` (the programs of `tests/lua`); at length by `cargo xtask faults anywhere`, which runs the official suite too.
 
-use super::engine::{Ended, Engine};
+use super::engine::{Ended, Engine, Files};
 use super::expectations::Expectations;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Instant;
 
 #[derive(Clone, Copy, Debug)]
 pub struct Disturbance {
@@ -13,41 +18,123 @@ pub struct Disturbance {
     pub reopen: usize,
 }
 
-pub fn run(source: &str, name: &str, how: Option<Disturbance>) -> (Vec<u8>, Ended) {
-    let slice = how.map_or(1_000_000, |how| how.slice);
-    let mut e = Engine::new(slice);
-    let task = match e.start(source, name) {
-        Ok(task) => task,
-        Err(message) => return (Vec::new(), Ended::Failed(message)),
-    };
-    let mut slices = 0;
-    let ended = loop {
-        if let Some(ended) = e.step(task) {
-            break ended;
-        }
-        slices += 1;
-        if let Some(how) = how {
-            if let Err(error) = e.commit() {
-                break Ended::Failed(format!("commit: {error}"));
-            }
-            if how.evict {
-                e.vm.world_evict();
-            }
-            if how.reopen > 0 && slices % how.reopen == 0 {
-                e = e.reopen();
-            }
-        }
-        assert!(slices < 2_000_000, "{name} does not end");
-    };
-    let out = e.output.borrow().clone();
-    (out, ended)
+/// What a program has done.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Outcome {
+    pub output: Vec<u8>,
+    pub ended: Ended,
+    /// The world that it has left; or why it cannot be stored.
+    pub snapshot: Result<Vec<u8>, String>,
 }
 
-fn programs(dir: &Path, out: &mut Vec<PathBuf>) {
-    for entry in std::fs::read_dir(dir).expect("tests/lua is there") {
+impl Outcome {
+    /// How another outcome differs; empty if it does not.
+    pub fn difference(&self, other: &Outcome) -> String {
+        let mut all = Vec::new();
+        if self.ended != other.ended {
+            all.push(format!(
+                "it ends as {:?}, not {:?}",
+                other.ended, self.ended
+            ));
+        }
+        if self.output != other.output {
+            all.push(format!(
+                "it prints … {}, not … {}",
+                tail(&other.output),
+                tail(&self.output)
+            ));
+        }
+        match (&self.snapshot, &other.snapshot) {
+            (Ok(one), Ok(two)) if one != two => all.push(format!(
+                "its world differs ({} and {} bytes)",
+                one.len(),
+                two.len()
+            )),
+            (Ok(_), Ok(_)) => {}
+            (one, two) if one != two => {
+                let (one, two) = (one.as_ref().err(), two.as_ref().err());
+                all.push(format!("its world: {two:?}, not {one:?}"));
+            }
+            _ => {}
+        }
+        all.join("; ")
+    }
+}
+
+/// A program to run.
+#[derive(Clone)]
+pub struct Program {
+    pub name: String,
+    pub chunk: String,
+    /// Run one after the other, the first few to prepare the world.
+    pub sources: Vec<Vec<u8>>,
+    /// Where it finds files to read.
+    pub files: Files,
+}
+
+impl Program {
+    pub fn new(name: &str, source: &str) -> Program {
+        Program {
+            name: name.to_owned(),
+            chunk: name.to_owned(),
+            sources: vec![source.as_bytes().to_vec()],
+            files: Files::default(),
+        }
+    }
+}
+
+pub fn run(program: &Program, how: Option<Disturbance>) -> Outcome {
+    let slice = how.map_or(1_000_000, |how| how.slice);
+    let mut e = Engine::with_files(slice, program.files.clone());
+    let mut slices = 0;
+    let mut ended = Ended::Done;
+    for source in &program.sources {
+        let task = match e.start(source, &program.chunk) {
+            Ok(task) => task,
+            Err(message) => {
+                ended = Ended::Failed(message);
+                break;
+            }
+        };
+        ended = loop {
+            if let Some(ended) = e.step(task) {
+                break ended;
+            }
+            slices += 1;
+            if let Some(how) = how {
+                if let Err(error) = e.commit() {
+                    break Ended::Failed(format!("commit: {error}"));
+                }
+                if how.evict {
+                    e.vm.world_evict();
+                }
+                if how.reopen > 0 && slices % how.reopen == 0 {
+                    e = e.reopen();
+                }
+            }
+            assert!(slices < 20_000_000, "{} does not end", program.name);
+        };
+        if ended != Ended::Done {
+            break;
+        }
+    }
+    let snapshot = match e.commit() {
+        Ok(_) => e.snapshot(),
+        Err(error) => Err(error.to_string()),
+    };
+    let output = e.output.borrow().clone();
+    Outcome {
+        output,
+        ended,
+        snapshot,
+    }
+}
+
+fn find(dir: &Path, out: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(dir).expect("the folder is there") {
         let path = entry.expect("an entry").path();
         if path.is_dir() {
-            programs(&path, out);
+            find(&path, out);
         } else if path.extension().is_some_and(|e| e == "lua") {
             out.push(path);
         }
@@ -55,146 +142,255 @@ fn programs(dir: &Path, out: &mut Vec<PathBuf>) {
     out.sort();
 }
 
-#[test]
-fn shared_programs_print_the_same() {
+/// `PERSIST_ONLY` in a program's name, for those who look for a fault.
+fn only() -> String {
+    std::env::var("PERSIST_ONLY").unwrap_or_default()
+}
+
+fn shared_programs() -> Vec<Program> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/lua");
     let mut files = Vec::new();
-    programs(&root, &mut files);
-    let only = std::env::var("PERSIST_ONLY").unwrap_or_default();
+    find(&root, &mut files);
+    let program = |path: PathBuf| {
+        let name = path.strip_prefix(&root).expect("below");
+        let source = std::fs::read(&path).expect("it is there");
+        let expected = Expectations::parse(&source).expect("it says what it expects");
+        (!expected.needs_host).then(|| Program {
+            name: name.display().to_string(),
+            chunk: format!("@{}", path.file_name().unwrap_or_default().display()),
+            sources: vec![source],
+            files: Files::default(),
+        })
+    };
+    files.into_iter().filter_map(program).collect()
+}
+
+/// Files of the official suite that are not run here, and why.
+const NOT_HERE: [(&str, &str); 10] = [
+    ("all.lua", "runs the others"),
+    (
+        "main.lua",
+        "runs the command by the shell; what it starts are worlds of their own",
+    ),
+    (
+        "files.lua",
+        "an open file does not outlive its process (docs/persistence.md)",
+    ),
+    (
+        "attrib.lua",
+        "writes files, which it has open across many instructions",
+    ),
+    (
+        "verybig.lua",
+        "writes a file, which it has open across many instructions",
+    ),
+    ("api.lua", "tests the C API: returns at once without T"),
+    (
+        "code.lua",
+        "compares PUC's opcodes: returns at once without T",
+    ),
+    (
+        "heavy.lua",
+        "fills all memory of the machine; not part of all.lua either",
+    ),
+    ("bwcoercion.lua", "a module that bitwise.lua loads"),
+    ("tracegc.lua", "a module that gc.lua loads"),
+];
+
+/// Programs whose world at the end is another when they are disturbed, and why. Everything else about them is the same. A program that is here without need
+/// fails the test.
+const OTHER_WORLD: [(&str, &str); 0] = [];
+
+/// Passages of the official suite that are cut out here, from a text to a text: file, from, to. Why: `%p` of a string, which has a value and no identity that a store keeps.
+const CUTS: [(&str, &str, &str); 1] = [(
+    "pm.lua",
+    "do   -- test reuse of original string in gsub",
+    "assert(r == s and string.format(\"%p\", s) ~= string.format(\"%p\", r))\nend",
+)];
+
+fn cut(name: &str, mut source: Vec<u8>) -> Vec<u8> {
+    for (_, from, to) in CUTS.iter().filter(|(file, ..)| *file == name) {
+        let find = |what: &str, after: usize| {
+            let at = source[after..]
+                .windows(what.len())
+                .position(|w| w == what.as_bytes());
+            at.map(|at| after + at)
+                .unwrap_or_else(|| panic!("{name} has no text '{what}'"))
+        };
+        let begin = find(from, 0);
+        let end = find(to, begin) + to.len();
+        // Messages point into the original.
+        let lines = source[begin..end].iter().filter(|&&b| b == b'\n').count();
+        source.splice(begin..end, std::iter::repeat_n(b'\n', lines));
+    }
+    source
+}
+
+/// The official suite's files, as `cargo xtask conformance` has them, passages cut and all.
+fn official_files(dir: &Path) -> Vec<Program> {
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(dir).expect("the suite is there") {
+        let path = entry.expect("an entry").path();
+        if path.extension().is_some_and(|e| e == "lua") {
+            paths.push(path);
+        }
+    }
+    paths.sort();
+    let soft = std::env::var("EVERMOON_TESTES_SOFT").is_ok();
+    let prelude = format!(
+        "debug = nil; _soft = {}; function Message(m) print(); print('<<skipped>> ' .. m:gsub('%s+', ' ')) end",
+        if soft { "true" } else { "nil" }
+    );
+    let program = |path: PathBuf| {
+        let name = path.file_name().unwrap_or_default().display().to_string();
+        if NOT_HERE.iter().any(|(not, _)| *not == name) {
+            return None;
+        }
+        let source = if name == "big.lua" {
+            // It yields, and must be resumed once.
+            b"local f = coroutine.wrap(assert(loadfile('big.lua'))) if not _soft then assert(f() == 'b') end assert(f() == 'a')".to_vec()
+        } else {
+            cut(&name, std::fs::read(&path).expect("it is there"))
+        };
+        Some(Program {
+            chunk: format!("@{name}"),
+            name,
+            sources: vec![prelude.clone().into_bytes(), source],
+            files: Files(Some(dir.to_path_buf())),
+        })
+    };
+    paths.into_iter().filter_map(program).collect()
+}
+
+/// Runs programs in all ways, on all cores; says what it has done, and fails if anything was not the same.
+fn all_the_same(programs: Vec<Program>, ways: &[Disturbance], must_end_well: bool) {
+    let only = only();
+    let programs: Vec<Program> = programs
+        .into_iter()
+        .filter(|p| p.name.contains(&only))
+        .collect();
+    let next = AtomicUsize::new(0);
+    let wrong = Mutex::new(Vec::new());
+    let (runs, alike) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    let one = |program: &Program| {
+        let began = Instant::now();
+        let undisturbed = run(program, None);
+        let mut say = vec![format!("{:.1} s", began.elapsed().as_secs_f64())];
+        if must_end_well && undisturbed.ended != Ended::Done {
+            let how = format!("{}: undisturbed {:?}", program.name, undisturbed.ended);
+            wrong.lock().expect("no panic").push(how);
+        }
+        let listed = OTHER_WORLD.iter().any(|(name, _)| *name == program.name);
+        let mut needed = false;
+        for how in ways {
+            let began = Instant::now();
+            let disturbed = std::panic::catch_unwind(|| run(program, Some(*how)));
+            runs.fetch_add(1, Ordering::Relaxed);
+            say.push(format!("{:.1} s", began.elapsed().as_secs_f64()));
+            let mut difference = match &disturbed {
+                Ok(disturbed) => undisturbed.difference(disturbed),
+                Err(_) => "it panics".to_owned(),
+            };
+            if listed && difference.starts_with("its world differs") {
+                needed = true;
+                difference.clear();
+            }
+            if difference.is_empty() {
+                alike.fetch_add(1, Ordering::Relaxed);
+                continue;
+            }
+            if let (false, Ok(disturbed)) = (only.is_empty(), &disturbed) {
+                keep(&undisturbed, "undisturbed");
+                keep(disturbed, "disturbed");
+            }
+            let text = format!("{} {how:?}\n  {difference}", program.name);
+            wrong.lock().expect("no panic").push(text);
+        }
+        if listed && !needed {
+            let text = format!("{} need not be in OTHER_WORLD", program.name);
+            wrong.lock().expect("no panic").push(text);
+        }
+        println!("{}: {}", program.name, say.join(", "));
+    };
+    let threads = std::thread::available_parallelism().map_or(1, |n| n.get());
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            let work = || {
+                while let Some(program) = programs.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    one(program);
+                }
+            };
+            std::thread::Builder::new()
+                .stack_size(16 << 20)
+                .spawn_scoped(scope, work)
+                .expect("a thread");
+        }
+    });
+    let wrong = wrong.into_inner().expect("no panic");
+    println!(
+        "{} programs, {} disturbed runs, {} the same in output, end and world",
+        programs.len(),
+        runs.load(Ordering::Relaxed),
+        alike.load(Ordering::Relaxed)
+    );
+    assert!(!programs.is_empty());
+    assert!(wrong.is_empty(), "{}:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// What a program has done, in files to compare.
+fn keep(outcome: &Outcome, name: &str) {
+    let dir = std::env::temp_dir();
+    std::fs::write(dir.join(format!("{name}.out")), &outcome.output).ok();
+    if let Ok(snapshot) = &outcome.snapshot {
+        std::fs::write(dir.join(format!("{name}.snapshot")), snapshot).ok();
+    }
+}
+
+/// Slices of both sizes that the issue names. The reloads are as frequent as the time allows.
+fn ways(reopen: [usize; 2]) -> Vec<Disturbance> {
     let every = std::env::var("PERSIST_EVERY")
         .ok()
         .and_then(|s| s.parse().ok());
-    let ways = match every {
+    let ways = [(10_000, reopen[0]), (1_000, reopen[1])].map(|(slice, reopen)| Disturbance {
+        slice,
+        evict: true,
+        reopen,
+    });
+    match every {
         Some(slice) => vec![Disturbance {
             slice,
             evict: true,
-            reopen: 3,
+            reopen: 1,
         }],
-        None => vec![
-            Disturbance {
-                slice: 10_000,
-                evict: true,
-                reopen: 2,
-            },
-            Disturbance {
-                slice: 1_000,
-                evict: true,
-                reopen: 20,
-            },
-        ],
-    };
-    let (mut tried, mut wrong) = (0, Vec::new());
-    for path in files {
-        let name = path
-            .strip_prefix(&root)
-            .expect("below")
-            .display()
-            .to_string();
-        let source = std::fs::read_to_string(&path).unwrap_or_default();
-        let Ok(expected) = Expectations::parse(source.as_bytes()) else {
-            continue;
-        };
-        if expected.needs_host || !name.contains(&only) {
-            continue;
-        }
-        let chunk = format!("@{}", path.file_name().unwrap_or_default().display());
-        let undisturbed = run(&source, &chunk, None);
-        for how in &ways {
-            tried += 1;
-            let disturbed = std::panic::catch_unwind(|| run(&source, &chunk, Some(*how)))
-                .unwrap_or_else(|_| (Vec::new(), Ended::Failed("panic".into())));
-            if disturbed != undisturbed {
-                if std::env::var("PERSIST_ONLY").is_ok() {
-                    std::fs::write("/tmp/und.txt", &undisturbed.0).ok();
-                    std::fs::write("/tmp/dis.txt", &disturbed.0).ok();
-                }
-                wrong.push(format!(
-                    "{name} {how:?}\n  undisturbed {:?} {}\n  disturbed {:?} {}",
-                    undisturbed.1,
-                    tail(&undisturbed.0),
-                    disturbed.1,
-                    tail(&disturbed.0)
-                ));
-            }
-        }
+        None => ways.to_vec(),
     }
-    assert!(tried > 0);
-    assert!(
-        wrong.is_empty(),
-        "{} of {tried}:\n{}",
-        wrong.len(),
-        wrong.join("\n")
-    );
+}
+
+#[test]
+fn shared_programs_are_the_same() {
+    all_the_same(shared_programs(), &ways([2, 20]), false);
+}
+
+/// The same with a new engine after every slice.
+#[test]
+#[ignore = "long: cargo xtask faults anywhere"]
+fn shared_programs_are_the_same_with_a_new_engine_every_time() {
+    all_the_same(shared_programs(), &ways([1, 1]), false);
+}
+
+/// The official suite, with `EVERMOON_TESTES` naming its folder.
+#[test]
+#[ignore = "long: cargo xtask faults anywhere"]
+fn official_files_are_the_same() {
+    let dir = std::env::var("EVERMOON_TESTES").expect("EVERMOON_TESTES names the suite's folder");
+    for (name, why) in NOT_HERE {
+        println!("not here: {name}: {why}");
+    }
+    all_the_same(official_files(Path::new(&dir)), &ways([1, 1]), true);
 }
 
 fn tail(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
     let lines: Vec<&str> = text.lines().collect();
     lines[lines.len().saturating_sub(2)..].join(" | ")
-}
-
-/// The official suite's files, with `EVERMOON_TESTES` naming their folder (`cargo xtask conformance` fetches it): those that need neither files nor the
-/// system. Each must end as it does undisturbed.
-#[test]
-fn official_files_end_the_same() {
-    let Ok(dir) = std::env::var("EVERMOON_TESTES") else {
-        return;
-    };
-    let only = std::env::var("PERSIST_ONLY").unwrap_or_default();
-    let slice = std::env::var("PERSIST_EVERY")
-        .ok()
-        .and_then(|s| s.parse().ok())
-        .unwrap_or(10_000);
-    let mut files = Vec::new();
-    programs(Path::new(&dir), &mut files);
-    let (mut done, mut failed_alike, mut wrong) = (0, Vec::new(), Vec::new());
-    for path in files {
-        let name = path.file_name().unwrap_or_default().display().to_string();
-        if !name.contains(&only)
-            || matches!(
-                &*name,
-                "all.lua"
-                    | "main.lua"
-                    | "heavy.lua"
-                    | "files.lua"
-                    | "attrib.lua"
-                    | "big.lua"
-                    | "verybig.lua"
-            )
-        {
-            continue;
-        }
-        let Ok(bytes) = std::fs::read(&path) else {
-            continue;
-        };
-        let Ok(source) = String::from_utf8(bytes) else {
-            continue;
-        };
-        let source = format!(
-            "_soft = true _port = true _nomsg = true {}",
-            source.trim_start_matches('#')
-        );
-        let chunk = format!("@{name}");
-        let undisturbed = run(&source, &chunk, None);
-        let how = Disturbance {
-            slice,
-            evict: true,
-            reopen: 5,
-        };
-        let disturbed = std::panic::catch_unwind(|| run(&source, &chunk, Some(how)))
-            .unwrap_or_else(|_| (Vec::new(), Ended::Failed("panic".into())));
-        match (&undisturbed.1, &disturbed.1) {
-            (Ended::Done, Ended::Done) => done += 1,
-            (Ended::Failed(a), Ended::Failed(b)) if a == b => failed_alike.push(name.clone()),
-            (a, b) => wrong.push(format!(
-                "{name}: undisturbed {a:?}, disturbed {b:?} {}",
-                tail(&disturbed.0)
-            )),
-        }
-        println!("{name}: {:?} / {:?}", undisturbed.1, disturbed.1);
-    }
-    println!(
-        "{done} end well both ways; not here either way (they need files or the system): {failed_alike:?}"
-    );
-    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }

@@ -1,7 +1,9 @@
 //! An engine with a world in a map, for tests: it can commit, let go, roll back, and be opened anew from the map.
 
-use evermoon::persist::{Backing, Fetch, PersistError, Scanned, Write};
+use evermoon::persist::snapshot::{Exporter, Step};
+use evermoon::persist::{Backing, Fetch, PersistError, Scanned, Source, Write};
 use evermoon::stdlib::{self, load};
+use evermoon::syntax::parser::skip_shebang;
 use evermoon::vm::host::{Host, HostError, HostResult};
 use evermoon::vm::{Exit, Limits, Vm};
 use std::cell::RefCell;
@@ -11,6 +13,15 @@ use std::rc::Rc;
 pub type Map = Rc<RefCell<BTreeMap<Vec<u8>, Vec<u8>>>>;
 
 struct MapBacking(Map);
+
+impl Source for MapBacking {
+    fn get(&mut self, key: &[u8]) -> Fetch {
+        Backing::get(self, key)
+    }
+    fn scan(&mut self, from: &[u8], to: &[u8], limit: usize) -> Scanned {
+        Backing::scan(self, from, to, limit, false)
+    }
+}
 
 impl Backing for MapBacking {
     fn get(&mut self, key: &[u8]) -> Fetch {
@@ -37,7 +48,11 @@ impl Backing for MapBacking {
     }
 }
 
-struct Output(Rc<RefCell<Vec<u8>>>);
+/// A folder whose files programs may read.
+#[derive(Clone, Default)]
+pub struct Files(pub Option<std::path::PathBuf>);
+
+struct Output(Rc<RefCell<Vec<u8>>>, Files);
 
 impl Host for Output {
     fn print(&mut self, bytes: &[u8]) {
@@ -46,11 +61,10 @@ impl Host for Output {
     fn report(&mut self, bytes: &[u8]) {
         self.0.borrow_mut().extend_from_slice(bytes);
     }
-    /// Modules of the official suite, for its files that require each other.
     fn read_file(&mut self, path: Option<&[u8]>) -> HostResult<Vec<u8>> {
-        let dir = std::env::var("EVERMOON_TESTES").map_err(|_| HostError::unsupported())?;
+        let dir = self.1.0.as_ref().ok_or_else(HostError::unsupported)?;
         let name = String::from_utf8_lossy(path.unwrap_or(b"")).into_owned();
-        let path = std::path::Path::new(&dir).join(name.trim_start_matches("./"));
+        let path = dir.join(name.trim_start_matches("./"));
         std::fs::read(path).map_err(|_| HostError::unsupported())
     }
     fn clock(&mut self) -> Option<f64> {
@@ -72,20 +86,25 @@ pub struct Engine {
     pub vm: Vm,
     pub map: Map,
     pub output: Rc<RefCell<Vec<u8>>>,
+    files: Files,
     slice: u32,
 }
 
 impl Engine {
     pub fn new(slice: u32) -> Engine {
-        Engine::over(Map::default(), Rc::default(), slice)
+        Engine::with_files(slice, Files::default())
     }
 
-    pub fn over(map: Map, output: Rc<RefCell<Vec<u8>>>, slice: u32) -> Engine {
+    pub fn with_files(slice: u32, files: Files) -> Engine {
+        Engine::over(Map::default(), Rc::default(), files, slice)
+    }
+
+    fn over(map: Map, output: Rc<RefCell<Vec<u8>>>, files: Files, slice: u32) -> Engine {
         let mut vm = Vm::new(Limits {
             slice,
             ..Limits::default()
         });
-        vm.host = Box::new(Output(output.clone()));
+        vm.host = Box::new(Output(output.clone(), files.clone()));
         stdlib::open(&mut vm).expect("the libraries open");
         stdlib::open_os_io(&mut vm).expect("the libraries open");
         stdlib::traceback_handler(&mut vm);
@@ -96,6 +115,7 @@ impl Engine {
             vm,
             map,
             output,
+            files,
             slice,
         }
     }
@@ -106,10 +126,11 @@ impl Engine {
             vm,
             map,
             output,
+            files,
             slice,
         } = self;
         drop(vm);
-        Engine::over(map, output, slice)
+        Engine::over(map, output, files, slice)
     }
 
     pub fn commit(&mut self) -> Result<usize, PersistError> {
@@ -133,12 +154,26 @@ impl Engine {
         Ok(delta.bytes)
     }
 
+    /// The snapshot of what was committed last.
+    pub fn snapshot(&self) -> Result<Vec<u8>, String> {
+        let mut exporter = Exporter::new();
+        let mut source = MapBacking(self.map.clone());
+        let mut out = Vec::new();
+        loop {
+            let step = exporter.step_over(&mut source).map_err(|e| e.to_string())?;
+            out.append(&mut exporter.take());
+            if step == Step::Done {
+                return Ok(out);
+            }
+        }
+    }
+
     /// A task that will run this program; or why it does not compile.
-    pub fn start(&mut self, source: &str, name: &str) -> Result<usize, String> {
+    pub fn start(&mut self, source: &[u8], name: &str) -> Result<usize, String> {
         let env = evermoon::heap::value::Value::table(self.vm.globals);
         let chunk = load::load(
             &mut self.vm,
-            source.as_bytes(),
+            skip_shebang(source),
             name.as_bytes(),
             load::Mode(b"t"),
             env,
@@ -168,7 +203,7 @@ impl Engine {
 
     /// Runs a program to its end; what it printed.
     pub fn run(&mut self, source: &str) -> String {
-        let task = self.start(source, "=test").expect("it compiles");
+        let task = self.start(source.as_bytes(), "=test").expect("it compiles");
         self.output.borrow_mut().clear();
         let ended = loop {
             if let Some(ended) = self.step(task) {
