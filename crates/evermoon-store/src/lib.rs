@@ -16,6 +16,7 @@ pub mod error;
 mod medium;
 pub mod memory;
 pub mod redb_store;
+mod snapshot;
 pub mod store;
 pub mod world;
 

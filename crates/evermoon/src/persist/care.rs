@@ -2,7 +2,8 @@
 
 use super::decode::LoadError;
 use super::meta::Meta;
-use super::record::{Body, Record, salt};
+use super::record::{Body, Record, kind, salt};
+use super::refs::{Refs, Shape};
 use super::value::Stored;
 use super::{Fetch, Gets, Scanned, Source, content_hash, key, row};
 use crate::bytecode::{chunk, verify};
@@ -27,6 +28,8 @@ pub struct Walk {
     contents: HashSet<ContentHash, BuildHasherDefault<IdHasher>>,
     /// Objects to be read, with the name of the way there when names are wanted.
     queue: Vec<(u32, String)>,
+    /// Those of them that come next, in descending order: so they are read in ascending order, which stores like.
+    next: Vec<(u32, String)>,
     names: bool,
     pub broken: Vec<Broken>,
     pub objects: u64,
@@ -35,7 +38,11 @@ pub struct Walk {
     pub limit: u32,
     /// Contents that the record at hand names are late.
     late: bool,
+    refs: Refs,
 }
+
+/// How many objects of the queue are put into order at a time. (Few: what they refer to is added to the queue.)
+const NEXT: usize = 256;
 
 /// Whether a walk is over.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -55,12 +62,14 @@ impl Walk {
             marked: Vec::new(),
             contents: HashSet::default(),
             queue: Vec::new(),
+            next: Vec::new(),
             names,
             broken: Vec::new(),
             objects: 0,
             bytes: 0,
             limit: meta.next_id,
             late: false,
+            refs: Refs::default(),
         };
         let roots = [
             (&meta.registry, "(registry)"),
@@ -150,7 +159,7 @@ impl Walk {
         budget: usize,
     ) -> Result<Walked, LoadError> {
         for _ in 0..budget {
-            let Some((id, path)) = self.queue.pop() else {
+            let Some((id, path)) = self.pop() else {
                 return Ok(Walked::Done);
             };
             let before = (self.objects, self.bytes, self.broken.len());
@@ -170,15 +179,10 @@ impl Walk {
             };
             self.objects += 1;
             self.bytes += (keyed.len() + bytes.len()) as u64;
-            let mut record = match Record::read(salt(id, None), &bytes) {
-                Ok(record) => record,
-                Err(bad) => {
-                    self.break_at(keyed, path, bad.to_string());
-                    continue;
-                }
+            let Some(shape) = self.look(keyed, salt(id, None), &bytes, &path, source, 0)? else {
+                continue;
             };
-            let (slots, pairs) = record.segments();
-            self.look(&mut record, &path, source, 0)?;
+            let (slots, pairs) = shape.segments;
             for index in (0..slots).chain((0..pairs).map(|n| n + key::ENTRY_SEGMENTS)) {
                 let keyed = key::segment(id, index);
                 let bytes = match source(&keyed) {
@@ -194,18 +198,9 @@ impl Walk {
                     Fetch::Failed(e) => return Err(LoadError::Store(e)),
                 };
                 self.bytes += (keyed.len() + bytes.len()) as u64;
-                match Record::read(salt(id, Some(index)), &bytes) {
-                    Ok(mut record) => {
-                        let first = (index & (key::ENTRY_SEGMENTS - 1)) as usize;
-                        self.look(
-                            &mut record,
-                            &path,
-                            source,
-                            first * super::record::SEGMENT_SLOTS,
-                        )?;
-                    }
-                    Err(bad) => self.break_at(keyed, path.clone(), bad.to_string()),
-                }
+                let first = (index & (key::ENTRY_SEGMENTS - 1)) as usize;
+                let first = first * super::record::SEGMENT_SLOTS;
+                self.look(keyed, salt(id, Some(index)), &bytes, &path, source, first)?;
             }
             if std::mem::take(&mut self.late) {
                 // It is looked at again as a whole.
@@ -214,12 +209,22 @@ impl Walk {
                 self.queue.push((id, path));
                 return Ok(Walked::Wait);
             }
-            if matches!(record.body, Body::External { .. }) && !self.rows(store, id, &path)? {
+            if shape.kind == kind::EXTERNAL && !self.rows(store, id, &path)? {
                 self.queue.push((id, path));
                 return Ok(Walked::Wait);
             }
         }
         Ok(Walked::More)
+    }
+
+    fn pop(&mut self) -> Option<(u32, String)> {
+        if self.next.is_empty() {
+            let from = self.queue.len().saturating_sub(NEXT);
+            self.next.extend(self.queue.drain(from..));
+            self.next
+                .sort_unstable_by_key(|(id, _)| std::cmp::Reverse(*id));
+        }
+        self.next.pop()
     }
 
     /// Looks at an external table's rows; false: the store answers later.
@@ -250,12 +255,11 @@ impl Walk {
                         self.break_at(keyed.clone(), name(), "a row without a key".into());
                     }
                     Ok(value) => {
-                        let mut record = Record {
-                            marks: super::record::Marks::default(),
-                            body: Body::Closed(value),
-                        };
-                        let path = name();
-                        self.look(&mut record, &path, &mut |key| store.get(key), 0)?;
+                        if let Stored::Blob(hash, _) = value {
+                            let path = if self.names { name() } else { String::new() };
+                            self.content(false, hash, &path, &mut |key| store.get(key))?;
+                        }
+                        self.meet_value(&value, &name);
                     }
                     Err(bad) => self.break_at(keyed.clone(), name(), bad.to_string()),
                 }
@@ -273,54 +277,77 @@ impl Walk {
         self.broken.push(Broken { key, path, what });
     }
 
-    /// Meets what a record refers to, and checks the contents that it names.
+    /// Reads a record, meets what it refers to, and checks the contents that it names; nothing if it is broken.
     fn look(
         &mut self,
-        record: &mut Record<'_>,
+        keyed: Vec<u8>,
+        salt: u64,
+        bytes: &[u8],
         path: &str,
         source: &mut dyn FnMut(&[u8]) -> Fetch,
         first: usize,
-    ) -> Result<(), LoadError> {
-        let mut contents = Vec::new();
-        record.each_content(&mut |is_proto, hash| contents.push((is_proto, *hash)));
-        for (is_proto, hash) in contents {
-            if !self.contents.insert(hash) || !self.names {
-                continue;
+    ) -> Result<Option<Shape>, LoadError> {
+        let mut refs = std::mem::take(&mut self.refs);
+        let shape = match refs.look(salt, bytes) {
+            Ok(looked) => looked.shape,
+            Err(bad) => {
+                self.refs = refs;
+                self.break_at(keyed, path.to_owned(), bad.to_string());
+                return Ok(None);
             }
-            let keyed = if is_proto {
-                key::proto(&hash)
-            } else {
-                key::blob(&hash)
-            };
-            match source(&keyed) {
-                Fetch::Found(bytes) => {
-                    self.bytes += (keyed.len() + bytes.len()) as u64;
-                    let whole = content_hash(&bytes) == hash;
-                    let runs = !is_proto
-                        || chunk::undump(&bytes, &chunk::Limits::default())
-                            .is_ok_and(|proto| verify::verify(&proto).is_ok());
-                    if !whole || !runs {
-                        let what = "its contents are not what their hash says";
-                        self.break_at(keyed, path.to_owned(), what.into());
-                    }
-                }
-                Fetch::Missing => {
-                    self.break_at(keyed, path.to_owned(), "there are no such contents".into())
-                }
-                Fetch::Later => {
-                    self.contents.remove(&hash);
-                    self.late = true;
-                }
-                Fetch::Failed(e) => return Err(LoadError::Store(e)),
-            }
+        };
+        for (is_proto, hash) in &refs.contents {
+            self.content(*is_proto, *hash, path, source)?;
         }
-        if self.names {
+        // Before the rest, which has no names.
+        if self.names
+            && let Ok(record) = Record::read(salt, bytes)
+        {
             self.meet_by_name(&record.body, path, first);
         }
-        let mut all = Vec::new();
-        record.each_reference(&mut |id| all.push(*id));
-        for id in all {
-            self.meet(id, &|| format!("(something in {path})"));
+        for r in &refs.objects {
+            self.meet(r.id, &|| format!("(something in {path})"));
+        }
+        self.refs = refs;
+        Ok(Some(shape))
+    }
+
+    /// Checks the contents with this hash, if they have not been met before.
+    fn content(
+        &mut self,
+        is_proto: bool,
+        hash: ContentHash,
+        path: &str,
+        source: &mut dyn FnMut(&[u8]) -> Fetch,
+    ) -> Result<(), LoadError> {
+        if !self.contents.insert(hash) || !self.names {
+            return Ok(());
+        }
+        let keyed = if is_proto {
+            key::proto(&hash)
+        } else {
+            key::blob(&hash)
+        };
+        match source(&keyed) {
+            Fetch::Found(bytes) => {
+                self.bytes += (keyed.len() + bytes.len()) as u64;
+                let whole = content_hash(&bytes) == hash;
+                let runs = !is_proto
+                    || chunk::undump(&bytes, &chunk::Limits::default())
+                        .is_ok_and(|proto| verify::verify(&proto).is_ok());
+                if !whole || !runs {
+                    let what = "its contents are not what their hash says";
+                    self.break_at(keyed, path.to_owned(), what.into());
+                }
+            }
+            Fetch::Missing => {
+                self.break_at(keyed, path.to_owned(), "there are no such contents".into())
+            }
+            Fetch::Later => {
+                self.contents.remove(&hash);
+                self.late = true;
+            }
+            Fetch::Failed(e) => return Err(LoadError::Store(e)),
         }
         Ok(())
     }

@@ -13,6 +13,7 @@ mod encode;
 pub mod key;
 pub mod meta;
 pub mod record;
+pub mod refs;
 pub mod row;
 pub mod snapshot;
 pub mod value;
