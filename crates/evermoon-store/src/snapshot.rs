@@ -54,6 +54,7 @@ struct Helper<Q, A> {
 impl<Q: Send, A: Send> Helper<Q, A> {
     fn start<'scope, 'env>(
         scope: &'scope Scope<'scope, 'env>,
+        name: &str,
         mut answer: impl FnMut(Q) -> A + Send + 'scope,
     ) -> Result<Helper<Q, A>>
     where
@@ -69,9 +70,8 @@ impl<Q: Send, A: Send> Helper<Q, A> {
                 }
             }
         };
-        let name = "evermoon-snapshot".to_owned();
         Builder::new()
-            .name(name)
+            .name(format!("world-{name}"))
             .spawn_scoped(scope, work)
             .map_err(|e| lost(format!("a second thread: {e}")))?;
         Ok(Helper {
@@ -119,13 +119,13 @@ pub fn export(
     progress: &mut OnProgress<'_>,
 ) -> Result<Progress> {
     std::thread::scope(|scope| {
-        let mut packer = Helper::start(scope, |block: Block| {
+        let mut packer = Helper::start(scope, "pack", |block: Block| {
             let mut packed = Vec::new();
             block.pack(&mut packed);
             packed
         })?;
         let reader = match store.reader() {
-            Some(store) => Some(Helper::start(scope, move |asked| {
+            Some(store) => Some(Helper::start(scope, "read", move |asked| {
                 Window::read(store.as_ref(), asked)
             })?),
             None => None,
@@ -454,7 +454,7 @@ pub fn import(
         let mut importer = Importer::new();
         let mut entries = Entries::default();
         // Pieces of the file to batches that are large enough, or everything at the file's end.
-        let mut reader = Helper::start(scope, move |piece: Option<Vec<u8>>| {
+        let mut reader = Helper::start(scope, "check", move |piece: Option<Vec<u8>>| {
             let batch = match piece {
                 Some(piece) => {
                     importer.feed(&piece, &mut |key, value| entries.put(key, value))?;

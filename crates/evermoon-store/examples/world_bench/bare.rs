@@ -1,7 +1,7 @@
 //! Bare redb, for comparison: the same entries as a world's, in one table of one file, by redb's quickest means.
 
 use evermoon_store::{RedbStore, Scan, Store};
-use redb::{Database, Durability, ReadableDatabase, ReadableTable, TableDefinition};
+use redb::{Database, Durability, ReadableDatabase, TableDefinition};
 use std::ops::{Bound, ControlFlow};
 use std::path::Path;
 

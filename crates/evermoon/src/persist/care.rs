@@ -5,7 +5,7 @@ use super::meta::Meta;
 use super::record::{Body, Record, kind, salt};
 use super::refs::{Refs, Shape};
 use super::value::Stored;
-use super::{Fetch, Gets, Scanned, Source, content_hash, key, row};
+use super::{Fetch, Scanned, Source, content_hash, key, row};
 use crate::bytecode::{chunk, verify};
 use crate::heap::external::{Key, decode_key};
 use crate::heap::hollow::{ContentHash, IdHasher};
@@ -143,16 +143,7 @@ impl Walk {
         }
     }
 
-    /// Reads up to `budget` records.
-    pub fn step(
-        &mut self,
-        source: &mut dyn FnMut(&[u8]) -> Fetch,
-        budget: usize,
-    ) -> Result<Walked, LoadError> {
-        self.step_over(&mut Gets(source), budget)
-    }
-
-    /// The same over a source that has scans, as worlds with external tables need it. (A table's rows count as one record.)
+    /// Reads up to `budget` records. (A table's rows count as one record.)
     pub fn step_over(
         &mut self,
         store: &mut dyn Source,

@@ -363,11 +363,11 @@ mod tests {
         let mut sealed = body.to_vec();
         record::seal(3, &mut sealed);
         let record = Record::read(3, &sealed);
-        let shape = refs.look(body);
+        let looked = refs.look(3, &sealed);
         assert_eq!(
             record.is_ok(),
-            shape.is_ok(),
-            "{body:?}: {record:?}, {shape:?}"
+            looked.is_ok(),
+            "{body:?}: {record:?}, {looked:?}"
         );
         let Ok(mut record) = record else {
             return false;

@@ -10,7 +10,7 @@ use super::meta::Meta;
 use super::record::{check, kind, refer, salt};
 use super::refs::{Looked, Refs};
 use super::value::Stored;
-use super::{Fetch, Gets, Scanned, Source, content_hash, key, row};
+use super::{Fetch, Scanned, Source, content_hash, key, row};
 use crate::heap::external::{decode_key, successor};
 use crate::heap::hollow::{ContentHash, IdHasher};
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -224,11 +224,6 @@ impl Exporter {
     }
 
     /// Goes on until there is a piece of output, the store is late, or all is written.
-    pub fn step(&mut self, source: &mut dyn FnMut(&[u8]) -> Fetch) -> Result<Step, LoadError> {
-        self.step_over(&mut Gets(source))
-    }
-
-    /// The same over a source that has scans, as worlds with external tables need it.
     pub fn step_over(&mut self, store: &mut dyn Source) -> Result<Step, LoadError> {
         loop {
             let next = self.upcoming().next();
