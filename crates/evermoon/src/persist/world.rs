@@ -103,6 +103,8 @@ pub struct Statistics {
     pub faults: u64,
     /// Logical bytes in the store only.
     pub absent_bytes: usize,
+    /// Cycles of the collector since the world was opened.
+    pub collections: u64,
 }
 
 /// Names by which records refer to natives and to what the host has.
@@ -845,10 +847,11 @@ impl Vm {
     }
 
     pub fn world_statistics(&mut self) -> Statistics {
-        let (hollow, changed, absent) = (
+        let (hollow, changed, absent, collections) = (
             self.heap.world.hollow_count,
             self.heap.world.changed.len(),
             self.heap.world.absent_bytes,
+            self.heap.cycles(),
         );
         self.with_world(|world, _| Statistics {
             objects_numbered: world.next_id - 1,
@@ -856,6 +859,7 @@ impl Vm {
             changed,
             faults: world.faults,
             absent_bytes: absent,
+            collections,
         })
         .unwrap_or_default()
     }
