@@ -27,8 +27,9 @@ use crate::care::{OnProgress, Progress, fetch, io, lost, stopped};
 use crate::store::{Durability, Scan, Store};
 use crate::world::{Result, WorldError};
 
-/// Blocks, or pieces of a file, that may be on their way between the threads.
+/// Blocks that may be on their way between the threads; pieces of a file, each of which may become a batch of several times its size.
 const UNDER_WAY: usize = 4;
+const PIECES_UNDER_WAY: usize = 2;
 
 /// How many of the objects that come next are fetched at a time, and after how many bytes it is enough.
 const WINDOW: usize = 2048;
@@ -470,7 +471,7 @@ pub fn import(
         let mut at_end = false;
         let mut now = Progress::default();
         loop {
-            while !at_end && reader.under_way < UNDER_WAY {
+            while !at_end && reader.under_way < PIECES_UNDER_WAY {
                 let mut piece = Vec::with_capacity(PIECE);
                 let read = input.take(PIECE as u64).read_to_end(&mut piece);
                 at_end = read.map_err(io)? == 0;

@@ -386,8 +386,7 @@ impl<'a> Record<'a> {
         Ok(Record { marks, body })
     }
 
-    /// Calls `f` for every number of another object.
-    #[cfg(test)]
+    /// Calls `f` for every number of another object: what [`Refs`](super::refs::Refs) are held to.
     pub fn each_reference(&mut self, f: &mut dyn FnMut(&mut u32)) {
         match &mut self.body {
             Body::Table {
@@ -435,7 +434,6 @@ impl<'a> Record<'a> {
     }
 
     /// Calls `f` for every content hash: `true` for a prototype's, `false` for a long string's.
-    #[cfg(test)]
     pub fn each_content(&self, f: &mut dyn FnMut(bool, &ContentHash)) {
         let mut value = |v: &Stored<'_>| {
             if let Stored::Blob(hash, _) = v {
@@ -485,7 +483,6 @@ pub(super) fn refer(v: &mut Stored<'_>, f: &mut dyn FnMut(&mut u32)) {
     }
 }
 
-#[cfg(test)]
 fn refer_pairs(pairs: &mut [(Stored<'_>, Stored<'_>)], f: &mut dyn FnMut(&mut u32)) {
     for (k, v) in pairs {
         refer(k, f);
