@@ -247,7 +247,7 @@ pub fn remove_garbage(store: &mut dyn Store, progress: &mut OnProgress<'_>) -> R
             if care::is_garbage(&walk, key) {
                 freed.entries += 1;
                 freed.bytes += (key.len() + value.len()) as u64;
-                batch.delete(key.to_vec());
+                batch.delete(key);
             }
             ControlFlow::Continue(())
         })?;
