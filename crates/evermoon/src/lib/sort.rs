@@ -65,6 +65,7 @@ const QUESTIONS: u32 = 16;
 const QUESTIONS_FUEL: u64 = 2;
 
 /// `table.sort (list [, comp])`
+#[cfg_attr(evermoon_small, optimize(speed))]
 pub(super) fn sort(vm: &mut Vm) -> NativeResult {
     const ENDS: u32 = Step::Ends as u32;
     const MIDDLE_LOW: u32 = Step::MiddleLow as u32;
@@ -212,6 +213,7 @@ fn unpack(v: Value) -> (u32, u32) {
 
 /// `a < b` by the comparator or by Lua's rules: `None` when a call has been pushed.
 #[inline]
+#[cfg_attr(evermoon_small, optimize(speed))]
 fn less(vm: &mut Vm, comparator: Value, a: Value, b: Value) -> Result<Option<bool>, Throw> {
     if comparator.is_nil() {
         return vm.less_than(a, b);

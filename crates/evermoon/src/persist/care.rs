@@ -9,6 +9,7 @@ use super::{Fetch, Scanned, Source, content_hash, key, row};
 use crate::bytecode::{chunk, verify};
 use crate::heap::external::{Key, decode_key};
 use crate::heap::hollow::{ContentHash, IdHasher};
+use crate::heap::number;
 use std::collections::HashSet;
 use std::hash::BuildHasherDefault;
 
@@ -235,7 +236,7 @@ impl Walk {
                     Some(Key::Text(name)) if path == "_G" => String::from_utf8_lossy(name).into(),
                     Some(Key::Text(name)) => format!("{path}.{}", String::from_utf8_lossy(name)),
                     Some(Key::Int(i)) => format!("{path}[{i}]"),
-                    Some(Key::Float(f)) => format!("{path}[{f}]"),
+                    Some(Key::Float(f)) => format!("{path}[{}]", number::float_string(f)),
                     Some(Key::Bool(b)) => format!("{path}[{b}]"),
                     None => format!("{path}[?]"),
                 };

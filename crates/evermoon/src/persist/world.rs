@@ -12,6 +12,7 @@ use super::{Backing, Fetch, Scanned, key, row};
 use crate::heap::Heap;
 use crate::heap::coroutine::Coroutine;
 use crate::heap::hollow::{ContentHash, IdHasher, sort_by_number};
+use crate::heap::number;
 use crate::heap::object::{Gc, Header};
 use crate::heap::table::Table;
 use crate::heap::userdata::Userdata;
@@ -1216,7 +1217,7 @@ fn step_name(path: &str, key: Value) -> String {
         Some(s) if path.is_empty() => s.to_text(),
         Some(s) => format!("{path}.{}", s.to_text()),
         None if key.is_int() => format!("{path}[{}]", key.raw_int()),
-        None if key.is_float() => format!("{path}[{}]", key.raw_float()),
+        None if key.is_float() => format!("{path}[{}]", number::float_string(key.raw_float())),
         None => format!("{path}[{}]", key.type_of().name()),
     }
 }
