@@ -7,7 +7,7 @@ use std::rc::Rc;
 use evermoon::heap::value::Value;
 use evermoon::stdlib::load::{Mode, load};
 use evermoon::vm::host::Host;
-use evermoon::vm::{Exit, Limits, Throw, Vm};
+use evermoon::vm::{Exit, Limits, Throw, Thrown, Vm};
 
 /// How a run is held.
 #[derive(Clone, Copy, Debug)]
@@ -134,14 +134,12 @@ impl Engine {
         }
     }
 
-    fn thrown(&mut self, throw: Throw) -> End {
-        match throw {
-            Throw::Memory(_) => End::OutOfMemory,
-            _ => {
-                let error = self.vm.error;
-                End::Failed(shown(&mut self.vm, error))
-            }
+    fn thrown(&mut self, _: Throw) -> End {
+        if self.vm.thrown() == Thrown::Memory {
+            return End::OutOfMemory;
         }
+        let error = self.vm.error;
+        End::Failed(shown(&mut self.vm, error))
     }
 
     /// After whatever has happened, unless it was stopped midway, an engine is as good as new.

@@ -22,6 +22,8 @@ const RATIO_MAX: f64 = 1.25;
 const MEAN_MAX: f64 = 0.90;
 /// Peak memory, as a ratio to `lua5.4`.
 const MEMORY_MAX: f64 = 1.2;
+/// What the checks that worlds need may cost programs without one, as a ratio.
+const CHECKS_MAX: f64 = 1.03;
 /// Programs whose peak memory is compared.
 const MEMORY_PROGRAMS: [&str; 2] = ["binary_trees", "string_hash_churn"];
 
@@ -38,13 +40,14 @@ struct Best {
     peak_bytes: u64,
 }
 
-/// `cargo xtask bench [names] [--runs N] [--bin PATH] [--memory] [--start] [--compile] [--worlds]`; `--wasm` is in `bench_wasm.rs`.
+/// `cargo xtask bench [names] [--runs N] [--bin PATH] [--memory] [--start] [--compile] [--worlds [--no-checks]]`; `--wasm` is in `bench_wasm.rs`.
 pub fn bench(given: &[String]) -> Result<bool> {
     let flags = [
         "memory",
         "start",
         "compile",
         "worlds",
+        "no-checks",
         "system-time",
         "no-luajit",
         "wasm",
@@ -302,7 +305,7 @@ fn start(ours: &Path, runs: usize) -> Result<bool> {
     Ok(true)
 }
 
-/// What worlds cost; the words are sizes in MiB.
+/// What worlds cost; the words are sizes in MiB. `--no-checks` leaves out what they cost a program that has none.
 fn worlds(args: &Args) -> Result<bool> {
     let mut example = workspace::cargo();
     example.args(["run", "--quiet", "--release", "--package", "evermoon-store"]);
@@ -310,7 +313,57 @@ fn worlds(args: &Args) -> Result<bool> {
         .args(["--example", "world_bench", "--"])
         .args(&args.words);
     workspace::run(&mut example)?;
-    Ok(true)
+    if args.has("no-checks") {
+        return Ok(true);
+    }
+    checks(args.number("runs", 5)?.max(1))
+}
+
+/// What a program pays that has no world: the benchmarks under a build whose loop does not ask whether a table's contents are in a store, by turns
+/// with the usual one.
+fn checks(runs: usize) -> Result<bool> {
+    let builds = [
+        workspace::build(Profile::Release, None)?,
+        workspace::build(Profile::Release, Some("storeless"))?,
+    ];
+    let programs = workspace::files_in(&workspace::root().join("bench"), "lua")?;
+    let mut best = vec![[None; 2]; programs.len()];
+    for _ in 0..runs {
+        for (program, best) in programs.iter().zip(&mut best) {
+            for (path, best) in builds.iter().zip(best) {
+                let engine = Engine {
+                    name: "",
+                    path: path.clone(),
+                    flags: &[],
+                };
+                keep_best(best, &run_program(&engine, program)?, false);
+            }
+        }
+    }
+    let mut logs = 0.0;
+    let mut worst = (0.0, String::new());
+    for (program, best) in programs.iter().zip(&best) {
+        let [Some(with), Some(without)] = best else {
+            bail!("{} has no time", name_of(program));
+        };
+        let ratio = with.time.as_secs_f64() / without.time.as_secs_f64().max(1e-6);
+        logs += ratio.ln();
+        if ratio > worst.0 {
+            worst = (ratio, name_of(program));
+        }
+    }
+    let mean = (logs / programs.len() as f64).exp();
+    let kept = mean <= CHECKS_MAX;
+    println!(
+        "| the checks that worlds need, for programs without one ({} programs, {runs} rounds, user time) | {:+.1} % | a build without them; the most: {} {:+.1} % | {:.0} % | {} |",
+        programs.len(),
+        (mean - 1.0) * 100.0,
+        worst.1,
+        (worst.0 - 1.0) * 100.0,
+        (CHECKS_MAX - 1.0) * 100.0,
+        if kept { "yes" } else { "**no**" }
+    );
+    Ok(kept)
 }
 
 /// Compile speed on a generated source of 5 MB.

@@ -24,9 +24,9 @@ const DEBIAN_CARGO: &str = "/usr/bin/cargo";
 const DEBIAN_SOURCE: &str = "/usr/lib/rustlib/src/rust/library/std";
 
 /// What a profile cannot say (`docs/size.md` has the measurements). Everything is built for size but what says `optimize(speed)`, which is an
-/// unstable attribute and waits for this `cfg`. There, a call is inlined where that makes the code hardly larger; functions with `#[inline]` are
-/// not asked. And a panic is a trap: nobody reads where it
-/// was, or what `{:?}` would print (which must not be in a message that anyone reads).
+/// unstable attribute and waits for this `cfg`. There, a call is inlined where that makes the code hardly larger; functions with `#[inline]` are not
+/// asked. And a panic is a trap: nobody reads where it was, or what `{:?}` would print (which must not be in a
+/// message that anyone reads).
 const SMALL: &str =
     "--cfg evermoon_small -Cllvm-args=-inline-threshold=10 -Zlocation-detail=none -Zfmt-debug=none";
 /// A panic is a trap and needs neither words nor places; for a standard library that is built with us.

@@ -21,18 +21,20 @@ pub enum Op<'a> {
     },
 }
 
-#[derive(Clone, PartialEq, Eq, Debug)]
-enum OwnedOp {
-    Put { key: Vec<u8>, value: Vec<u8> },
-    Delete { key: Vec<u8> },
-    DeleteRange { from: Vec<u8>, to: Option<Vec<u8>> },
+/// What a write is, and how many bytes of it there are.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Shape {
+    Put { key: usize, value: usize },
+    Delete { key: usize },
+    DeleteRange { from: usize, to: Option<usize> },
 }
 
 /// The writes of one commit, in order.
 #[derive(Clone, Default, PartialEq, Eq, Debug)]
 pub struct Batch {
-    ops: Vec<OwnedOp>,
-    payload_bytes: u64,
+    shapes: Vec<Shape>,
+    /// Their keys and values, one behind the other.
+    bytes: Vec<u8>,
 }
 
 impl Batch {
@@ -40,53 +42,71 @@ impl Batch {
         Self::default()
     }
 
-    pub fn put(&mut self, key: impl Into<Vec<u8>>, value: impl Into<Vec<u8>>) {
-        let (key, value) = (key.into(), value.into());
-        self.payload_bytes += (key.len() + value.len()) as u64;
-        self.ops.push(OwnedOp::Put { key, value });
+    pub fn put(&mut self, key: impl AsRef<[u8]>, value: impl AsRef<[u8]>) {
+        let (key, value) = (self.add(key.as_ref()), self.add(value.as_ref()));
+        self.shapes.push(Shape::Put { key, value });
     }
 
-    pub fn delete(&mut self, key: impl Into<Vec<u8>>) {
-        let key = key.into();
-        self.payload_bytes += key.len() as u64;
-        self.ops.push(OwnedOp::Delete { key });
+    pub fn delete(&mut self, key: impl AsRef<[u8]>) {
+        let key = self.add(key.as_ref());
+        self.shapes.push(Shape::Delete { key });
     }
 
     /// Deletes all keys from `from` (inclusive) to `to` (exclusive; none: to the end).
-    pub fn delete_range(&mut self, from: impl Into<Vec<u8>>, to: Option<Vec<u8>>) {
-        let from = from.into();
-        self.payload_bytes += (from.len() + to.as_ref().map_or(0, Vec::len)) as u64;
-        self.ops.push(OwnedOp::DeleteRange { from, to });
+    pub fn delete_range(&mut self, from: impl AsRef<[u8]>, to: Option<Vec<u8>>) {
+        let from = self.add(from.as_ref());
+        let to = to.map(|to| self.add(&to));
+        self.shapes.push(Shape::DeleteRange { from, to });
+    }
+
+    fn add(&mut self, bytes: &[u8]) -> usize {
+        self.bytes.extend_from_slice(bytes);
+        bytes.len()
+    }
+
+    /// Takes over the writes of another batch, behind its own.
+    pub fn append(&mut self, other: &mut Batch) {
+        self.shapes.append(&mut other.shapes);
+        self.bytes.append(&mut other.bytes);
     }
 
     /// How many writes there are.
     pub fn len(&self) -> usize {
-        self.ops.len()
+        self.shapes.len()
     }
 
     pub fn is_empty(&self) -> bool {
-        self.ops.is_empty()
+        self.shapes.is_empty()
     }
 
     /// The bytes of all keys and values in it.
     pub fn payload_bytes(&self) -> u64 {
-        self.payload_bytes
+        self.bytes.len() as u64
     }
 
     /// Empties it for the next commit.
     pub fn clear(&mut self) {
-        self.ops.clear();
-        self.payload_bytes = 0;
+        self.shapes.clear();
+        self.bytes.clear();
     }
 
     /// The writes, in order.
-    pub fn ops(&self) -> impl DoubleEndedIterator<Item = Op<'_>> + ExactSizeIterator {
-        self.ops.iter().map(|op| match op {
-            OwnedOp::Put { key, value } => Op::Put { key, value },
-            OwnedOp::Delete { key } => Op::Delete { key },
-            OwnedOp::DeleteRange { from, to } => Op::DeleteRange {
-                from,
-                to: to.as_deref(),
+    pub fn ops(&self) -> impl ExactSizeIterator<Item = Op<'_>> {
+        let mut rest = &self.bytes[..];
+        let mut next = move |len: usize| {
+            let (bytes, behind) = rest.split_at(len);
+            rest = behind;
+            bytes
+        };
+        self.shapes.iter().map(move |shape| match *shape {
+            Shape::Put { key, value } => Op::Put {
+                key: next(key),
+                value: next(value),
+            },
+            Shape::Delete { key } => Op::Delete { key: next(key) },
+            Shape::DeleteRange { from, to } => Op::DeleteRange {
+                from: next(from),
+                to: to.map(&mut next),
             },
         })
     }

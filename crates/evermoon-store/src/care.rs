@@ -1,16 +1,15 @@
-//! Whole worlds: export to a file, import from one, verify, and the removal of what no root reaches any more.
+//! Whole worlds: export to a file and import from one (`snapshot.rs`), verify, and the removal of what no root reaches any more.
 
-use std::io::{Read, Write};
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 
 use evermoon::persist::care::{self, Broken, Walk, Walked};
-use evermoon::persist::snapshot::{Exporter, Importer, Step};
 use evermoon::persist::{Delta, Fetch, LoadError, Scanned, Source, Write as Change, key};
 
 use crate::batch::Batch;
 use crate::store::{Durability, Scan, Store};
 use crate::world::{Result, WorldError};
 
+pub use crate::snapshot::{export, import};
 pub use evermoon::persist::snapshot::Progress;
 
 /// Is told how far the work is; `Break` stops it.
@@ -36,10 +35,7 @@ pub struct Freed {
     pub bytes: u64,
 }
 
-/// Bytes of writes in one commit of an import or a removal.
-const PORTION: usize = 8 << 20;
-
-fn lost(why: impl std::fmt::Display) -> WorldError {
+pub(crate) fn lost(why: impl std::fmt::Display) -> WorldError {
     WorldError::Lost {
         why: why.to_string(),
     }
@@ -51,11 +47,11 @@ impl From<LoadError> for WorldError {
     }
 }
 
-fn io(error: std::io::Error) -> WorldError {
+pub(crate) fn io(error: std::io::Error) -> WorldError {
     lost(format!("the file: {error}"))
 }
 
-fn fetch(store: &dyn Store, key: &[u8]) -> Fetch {
+pub(crate) fn fetch(store: &dyn Store, key: &[u8]) -> Fetch {
     match store.get(key) {
         Ok(Some(value)) => Fetch::Found(value),
         Ok(None) => Fetch::Missing,
@@ -63,22 +59,32 @@ fn fetch(store: &dyn Store, key: &[u8]) -> Fetch {
     }
 }
 
-/// Reads ahead: objects that are written together are mostly read together, and a scan costs a fraction of so many look-ups.
+/// Reads ahead: objects that are written together are mostly read together, and a scan costs a fraction of so many look-ups. It reads as far
+/// ahead as has paid so far.
 struct Ahead<'a> {
     store: &'a dyn Store,
-    entries: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Entries in their order, and the bytes of their values.
+    entries: Vec<(Vec<u8>, Range<usize>)>,
+    bytes: Vec<u8>,
     at: usize,
+    /// How many entries the next scan takes, and how many of the last one were asked for.
+    length: usize,
+    used: usize,
 }
 
-/// Entries of one scan.
+/// The most entries of one scan, and the bytes after which it is enough.
 const AHEAD: usize = 1024;
+const AHEAD_BYTES: usize = 1 << 20;
 
 impl Ahead<'_> {
     fn new(store: &dyn Store) -> Ahead<'_> {
         Ahead {
             store,
             entries: Vec::new(),
+            bytes: Vec::new(),
             at: 0,
+            length: 16,
+            used: 16,
         }
     }
 
@@ -94,14 +100,7 @@ impl Ahead<'_> {
                 Ok(at) => self.at = at,
                 Err(at) if at < self.entries.len() && at > 0 => return Fetch::Missing,
                 Err(_) => {
-                    self.entries.clear();
-                    self.at = 0;
-                    let scan = Scan::range(key, None).limit(AHEAD);
-                    let read = self.store.visit(scan, &mut |key, value| {
-                        self.entries.push((key.to_vec(), value.to_vec()));
-                        ControlFlow::Continue(())
-                    });
-                    if let Err(error) = read {
+                    if let Err(error) = self.read(key) {
                         return Fetch::Failed(error.to_string());
                     }
                     if self.entries.first().is_none_or(|(k, _)| k != key) {
@@ -110,9 +109,34 @@ impl Ahead<'_> {
                 }
             }
         }
-        let value = self.entries[self.at].1.clone();
+        let value = self.bytes[self.entries[self.at].1.clone()].to_vec();
         self.at += 1;
+        self.used += 1;
         Fetch::Found(value)
+    }
+
+    fn read(&mut self, key: &[u8]) -> crate::error::Result<()> {
+        let length = if self.used * 2 >= self.entries.len() {
+            self.length * 2
+        } else {
+            self.length / 2
+        };
+        self.length = length.clamp(1, AHEAD);
+        (self.at, self.used) = (0, 0);
+        let (entries, bytes) = (&mut self.entries, &mut self.bytes);
+        entries.clear();
+        bytes.clear();
+        let scan = Scan::range(key, None).limit(self.length);
+        self.store.visit(scan, &mut |key, value| {
+            let start = bytes.len();
+            bytes.extend_from_slice(value);
+            entries.push((key.to_vec(), start..bytes.len()));
+            if bytes.len() < AHEAD_BYTES {
+                ControlFlow::Continue(())
+            } else {
+                ControlFlow::Break(())
+            }
+        })
     }
 }
 
@@ -125,32 +149,8 @@ impl Source for Ahead<'_> {
     }
 }
 
-fn stopped() -> WorldError {
+pub(crate) fn stopped() -> WorldError {
     lost("stopped")
-}
-
-/// Writes the world in a store as a snapshot, as of its last commit.
-pub fn export(
-    store: &dyn Store,
-    out: &mut dyn Write,
-    progress: &mut OnProgress<'_>,
-) -> Result<Progress> {
-    let mut exporter = Exporter::new();
-    let mut ahead = Ahead::new(store);
-    loop {
-        let step = exporter.step_over(&mut ahead)?;
-        out.write_all(&exporter.take()).map_err(io)?;
-        if progress(exporter.progress()).is_break() {
-            return Err(stopped());
-        }
-        match step {
-            Step::Done => break,
-            Step::More => {}
-            Step::Wait(_) => return Err(lost("the store answers later")),
-        }
-    }
-    out.flush().map_err(io)?;
-    Ok(exporter.progress())
 }
 
 /// The writes of a delta as a batch.
@@ -164,57 +164,6 @@ pub(crate) fn to_batch(delta: Delta) -> Batch {
         }
     }
     batch
-}
-
-/// Reads a snapshot into a store, which must be empty. Only the last commit makes a world of it: one that is interrupted leaves none.
-pub fn import(
-    store: &mut dyn Store,
-    input: &mut dyn Read,
-    progress: &mut OnProgress<'_>,
-) -> Result<Progress> {
-    let epoch = store.lease()?;
-    let mut version = store.head()?.version;
-    if store.read(key::META, &mut |_| {})? {
-        return Err(lost(
-            "the store holds a world already; import into an empty one",
-        ));
-    }
-    let mut importer = Importer::new();
-    let mut buffer = vec![0; 1 << 20];
-    let mut batch = Batch::new();
-    // What an interrupted import has left.
-    batch.delete_range(Vec::new(), None);
-    let mut waiting = 0;
-    loop {
-        let count = input.read(&mut buffer).map_err(io)?;
-        if count == 0 {
-            break;
-        }
-        importer.feed(&buffer[..count])?;
-        let delta = importer.take();
-        waiting += delta.bytes;
-        for write in delta.writes {
-            if let Change::Put(key, value) = write {
-                batch.put(key, value);
-            }
-        }
-        if waiting > PORTION {
-            version = store.commit(version, epoch, &batch, Durability::Relaxed)?;
-            batch = Batch::new();
-            waiting = 0;
-        }
-        if progress(importer.progress()).is_break() {
-            return Err(stopped());
-        }
-    }
-    let last = importer.finish()?;
-    for write in last.writes {
-        if let Change::Put(key, value) = write {
-            batch.put(key, value);
-        }
-    }
-    store.commit(version, epoch, &batch, Durability::Durable)?;
-    Ok(importer.progress())
 }
 
 fn walk(store: &dyn Store, names: bool, progress: &mut OnProgress<'_>) -> Result<Walk> {
@@ -285,7 +234,7 @@ pub fn remove_garbage(store: &mut dyn Store, progress: &mut OnProgress<'_>) -> R
             if care::is_garbage(&walk, key) {
                 freed.entries += 1;
                 freed.bytes += (key.len() + value.len()) as u64;
-                batch.delete(key.to_vec());
+                batch.delete(key);
             }
             ControlFlow::Continue(())
         })?;

@@ -18,6 +18,7 @@ pub mod memory;
 mod quarantine;
 
 pub mod redb_store;
+mod snapshot;
 pub mod store;
 pub mod world;
 

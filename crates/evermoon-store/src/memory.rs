@@ -83,6 +83,10 @@ impl Store for MemoryStore {
         Ok(())
     }
 
+    fn reader(&self) -> Option<Box<dyn Store>> {
+        Some(Box::new(self.clone()))
+    }
+
     fn commit(&mut self, expected: u64, epoch: u64, batch: &Batch, _: Durability) -> Result<u64> {
         batch.check_limits()?;
         let mut inner = self.inner();

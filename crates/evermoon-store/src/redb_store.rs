@@ -461,6 +461,10 @@ impl Store for RedbStore {
         self.shared.visit(&*self.shared.view()?, scan, each)
     }
 
+    fn reader(&self) -> Option<Box<dyn Store>> {
+        Some(Box::new(self.clone()))
+    }
+
     fn commit(
         &mut self,
         expected: u64,

@@ -167,6 +167,11 @@ pub trait Store: Send {
     /// entry at a time. The store may be read from within `each`.
     fn visit(&self, scan: Scan<'_>, each: &mut Visitor<'_>) -> Result<()>;
 
+    /// Another handle on the same open store, for another thread to read with at the same time; none if it has no such thing.
+    fn reader(&self) -> Option<Box<dyn Store>> {
+        None
+    }
+
     /// Applies the batch as the version after `expected` and returns that version. All or nothing; with `Durable` it is durable on return.
     /// `Fenced` when `epoch` is not the current one (asked first), `Conflict` when `expected` is not the current version, `TooLarge` when a
     /// key or value is over its limit: nothing has changed then. After `Io` and `Full` the store is closed; see `reopen`.

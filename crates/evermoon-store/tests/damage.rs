@@ -156,7 +156,7 @@ fn each(entries: &[(Vec<u8>, Vec<u8>)], every: usize) -> Count {
                 if path.is_empty() {
                     wrong.push(format!("{what}: it has no path"));
                 }
-            } else if !matches!(key.first(), Some(b'm')) && !(key[0] == b'x' && damage.is_none()) {
+            } else if key[0] != b'm' && (key[0] != b'x' || damage.is_some()) {
                 wrong.push(format!("{what}: nobody notices"));
             } else {
                 count.unnoticed += 1;

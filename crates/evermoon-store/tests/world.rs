@@ -134,6 +134,14 @@ fn a_world_larger_than_its_memory() {
         .expect("it fits part by part");
     assert_eq!(sum, 40 * 2000 * 2001 / 2);
     assert!(world.lua().resident_memory() < 16 << 20);
+    // What is in the store only does not make memory short for the rest: the collector does not run all the time, and code can be loaded.
+    let before = world.statistics().collections;
+    let one: i64 = world
+        .eval("for i = 1, 100000 do local t = {} end return load(string.dump(load 'return 1'))()")
+        .expect("there is room");
+    assert_eq!(one, 1);
+    let cycles = world.statistics().collections - before;
+    assert!(cycles < 20, "{cycles} cycles of the collector");
 }
 
 fn go_on(_: evermoon_store::care::Progress) -> std::ops::ControlFlow<()> {

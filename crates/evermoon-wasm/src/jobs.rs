@@ -5,7 +5,7 @@
 
 use crate::abi::{engine, range};
 use crate::pieces::Pieces;
-use crate::world::{put_entry, put_writes};
+use crate::world::{put_entry, put_write};
 use evermoon::persist::care::{Walk, Walked, is_garbage};
 use evermoon::persist::snapshot::{Exporter, Importer, Step};
 use evermoon::persist::{Fetch, LoadError, Scanned, Source, key};
@@ -85,14 +85,14 @@ pub extern "C" fn em_job_supply(number: u32, address: u32, len: u32) -> u32 {
         return status::FAILED;
     };
     match &mut job.work {
-        Work::Import(importer) => match importer.feed(bytes) {
-            Ok(()) => {
-                job.output.clear();
-                put_writes(&mut job.output, &importer.take());
-                status::MORE
+        Work::Import(importer) => {
+            let output = &mut job.output;
+            output.clear();
+            match importer.feed(bytes, &mut |key, value| put_write(output, 0, key, value)) {
+                Ok(()) => status::MORE,
+                Err(e) => job.fail(&e),
             }
-            Err(e) => job.fail(&e),
-        },
+        }
         _ if job.records.supply(bytes) => status::MORE,
         _ => status::FAILED,
     }
@@ -224,13 +224,13 @@ impl Job {
                 }
                 Err(e) => self.fail(&e),
             },
-            Work::Import(importer) => match importer.finish() {
-                Ok(delta) => {
-                    put_writes(&mut self.output, &delta);
-                    status::DONE
+            Work::Import(importer) => {
+                let output = &mut self.output;
+                match importer.finish(&mut |key, value| put_write(output, 0, key, value)) {
+                    Ok(()) => status::DONE,
+                    Err(e) => self.fail(&e),
                 }
-                Err(e) => self.fail(&e),
-            },
+            }
             Work::Walk(walk, names) => {
                 let walk = match walk {
                     Some(walk) => walk,

@@ -306,9 +306,14 @@ pub fn put_writes(out: &mut Vec<u8>, delta: &Delta) {
             Write::Delete(key) => (1, key, &[][..]),
             Write::DeleteRange(from, to) => (2, from, &to[..]),
         };
-        out.push(op);
-        put_entry(out, key, Some(value));
+        put_write(out, op, key, value);
     }
+}
+
+/// One write of these: 0 a put, 1 a deletion, 2 of a range.
+pub fn put_write(out: &mut Vec<u8>, op: u8, key: &[u8], value: &[u8]) {
+    out.push(op);
+    put_entry(out, key, Some(value));
 }
 
 struct Supplied(Rc<RefCell<Records>>);

@@ -319,8 +319,7 @@ impl Heap {
     /// Whether the collector is so many bytes behind that it must catch up at once, however long that takes: else a program that makes few
     /// but large objects would outrun it.
     fn gc_in_a_hurry(&self, behind: isize) -> bool {
-        let room = self.bytes_max.saturating_sub(self.bytes) / 4;
-        behind > (self.bytes / 4).min(room) as isize
+        behind > (self.bytes / 4).min(self.room() / 4) as isize
     }
 
     fn gc_mark_some(&mut self, step_bytes: i64, roots: &mut Roots<'_>) -> bool {
@@ -1125,8 +1124,7 @@ impl Heap {
         let wait = (survived * self.gc.pause.max(100) as u128 / 100 - survived)
             .min(isize::MAX as u128 / 4) as isize;
         // Near the cap, cycles come often enough to end before it.
-        let room =
-            (self.bytes_max.saturating_sub(self.bytes) / 2).min(isize::MAX as usize / 4) as isize;
+        let room = (self.room() / 2).min(isize::MAX as usize / 4) as isize;
         let wait = wait.min(room);
         self.gc.sweep_cursor = (0, 0);
         self.gc.sweep_large = 0;

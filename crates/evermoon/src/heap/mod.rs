@@ -127,15 +127,18 @@ impl Heap {
         self.reserve_block(bytes, bytes)
     }
 
+    /// What is left below the cap. What is in the store only takes no room here: a world may be many times as large as the cap.
+    #[inline]
+    pub(crate) fn room(&self) -> usize {
+        self.bytes_max
+            .saturating_add(self.world.absent_bytes)
+            .saturating_sub(self.bytes)
+    }
+
     /// The same for a block of `size` bytes that takes the place of a smaller one.
     #[inline]
     pub(crate) fn reserve_block(&self, bytes: usize, size: usize) -> Result<(), OutOfMemory> {
-        // What is in the store only takes no room here.
-        let room = self
-            .bytes_max
-            .saturating_add(self.world.absent_bytes)
-            .saturating_sub(self.bytes);
-        if bytes > room || size >= alloc::REFUSABLE && !alloc::available(size) {
+        if bytes > self.room() || size >= alloc::REFUSABLE && !alloc::available(size) {
             Err(self.refuse(bytes))
         } else {
             Ok(())

@@ -628,6 +628,11 @@ pub fn push_float(out: &mut Vec<u8>, f: f64) {
     out.extend_from_slice(float_text(f, &mut [0; NUM_BUF]));
 }
 
+/// A float's text, for messages: `{}` would bring in `core`'s printing.
+pub fn float_string(f: f64) -> String {
+    String::from_utf8_lossy(float_text(f, &mut [0; NUM_BUF])).into_owned()
+}
+
 /// Appends a number's text.
 #[inline]
 pub fn push_num(out: &mut Vec<u8>, n: Num) {

@@ -40,7 +40,11 @@ pub mod mark {
     /// Persisted and unchanged since its last commit.
     pub const CLEAN: u8 = 8;
     /// A store into an object with one of these bits must pass `Heap::barrier`.
-    pub const BARRIER: u8 = BLACK | CLEAN;
+    pub const BARRIER: u8 = if cfg!(feature = "storeless") {
+        BLACK
+    } else {
+        BLACK | CLEAN
+    };
     /// Has a finalizer that has not been called.
     pub const FINALIZER: u8 = 16;
     /// Has a number in `Heap::printed_ids`.
@@ -143,7 +147,7 @@ impl Header {
     /// Its contents are in the store (`hollow.rs`).
     #[inline]
     pub fn is_hollow(&self) -> bool {
-        self.flags & HOLLOW != 0
+        !cfg!(feature = "storeless") && self.flags & HOLLOW != 0
     }
     #[inline]
     pub fn is_black(&self) -> bool {

@@ -26,11 +26,11 @@ pub struct Str {
 const _: () = assert!(size_of::<Str>() == STR_HEAD);
 
 impl Str {
-    #[inline]
+    #[inline(always)]
     pub fn is_short(&self) -> bool {
         self.header.kind == tag::STR as u8
     }
-    #[inline]
+    #[inline(always)]
     pub fn len(&self) -> usize {
         self.len as usize
     }
@@ -38,7 +38,7 @@ impl Str {
         self.len == 0
     }
     /// The text.
-    #[inline]
+    #[inline(always)]
     pub fn bytes(&self) -> &[u8] {
         // SAFETY: the text of `len` bytes follows the header in the same block.
         unsafe {
@@ -49,7 +49,7 @@ impl Str {
         }
     }
     /// The interned hash of a short string.
-    #[inline]
+    #[inline(always)]
     pub(super) fn short_hash(&self) -> u32 {
         self.hash
     }
@@ -166,7 +166,7 @@ impl Interner {
     }
 
     /// The string with these bytes and this hash, or the slot where it belongs.
-    #[inline]
+    #[inline(always)]
     pub(super) fn find(&self, bytes: &[u8], hash: u32) -> Result<*mut Str, usize> {
         let mask = self.slots.len() - 1;
         let mut at = hash as usize & mask;
@@ -185,7 +185,7 @@ impl Interner {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn insert(&mut self, slot: usize, s: *mut Str) {
         self.slots[slot] = s;
         self.used += 1;

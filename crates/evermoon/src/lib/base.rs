@@ -490,6 +490,7 @@ fn ipairs_iterator(vm: &mut Vm) -> NativeResult {
 // ---- errors ----
 
 /// `error (message [, level])`
+#[cfg_attr(evermoon_small, optimize(speed))]
 fn error(vm: &mut Vm) -> NativeResult {
     let level = vm.opt_int(1, 1)?;
     let message = vm.arg(0);
@@ -500,6 +501,7 @@ fn error(vm: &mut Vm) -> NativeResult {
 const POSITION_MAX: usize = 1 << 15;
 
 /// Raises a message, with the position of the function at `level` if it is a string.
+#[cfg_attr(evermoon_small, optimize(speed))]
 fn raise(vm: &mut Vm, message: Value, level: i64) -> Throw {
     // A message that is passed on through very many levels, each adding its position, must stop growing at some point.
     if let Some(s) = message.as_str()

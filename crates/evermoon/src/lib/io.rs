@@ -711,9 +711,7 @@ fn finish(vm: &mut Vm, read: Read<bool>, v: Value) -> Result<HostResult<bool>, T
 
 /// Bytes that a string may have now.
 fn room(vm: &Vm) -> usize {
-    vm.limits
-        .string_max
-        .min(vm.heap.bytes_max.saturating_sub(vm.heap.bytes()))
+    vm.limits.string_max.min(vm.heap.room())
 }
 
 fn read_bytes(

@@ -93,7 +93,7 @@ pub fn load_paid(
         .concat()));
     }
     // Trees and decoded chunks are not in the heap, so they are held to what it has left: half of it, since vectors double.
-    let room = vm.heap.bytes_max.saturating_sub(vm.heap.bytes()) / 2;
+    let room = vm.heap.room() / 2;
     let proto = if binary {
         let shown = match name.first() {
             Some(b'@' | b'=') => String::from_utf8_lossy(&name[1..]).into_owned(),

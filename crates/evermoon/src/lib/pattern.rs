@@ -142,7 +142,7 @@ static KIND: [u8; 256] = {
 };
 
 /// The classes that a letter behind `%` stands for; a capital is the complement. `None`: the letter is itself.
-#[inline]
+#[inline(always)]
 #[cfg_attr(evermoon_small, optimize(speed))]
 fn class(letter: u8) -> Option<(u8, bool)> {
     let mask = match letter | 0x20 {
@@ -167,7 +167,7 @@ fn class(letter: u8) -> Option<(u8, bool)> {
 /// A set of bytes, a bit each.
 type Set = [u64; 4];
 
-#[inline]
+#[inline(always)]
 #[cfg_attr(evermoon_small, optimize(speed))]
 fn in_set(set: &Set, c: u8) -> bool {
     set[(c >> 6) as usize] >> (c & 63) & 1 == 1
@@ -316,19 +316,19 @@ struct BackStack {
 }
 
 impl BackStack {
-    #[inline]
+    #[inline(always)]
     #[cfg_attr(evermoon_small, optimize(speed))]
     fn clear(&mut self) {
         self.len = 0;
         self.more.clear();
     }
     /// Whether there is room for one more.
-    #[inline]
+    #[inline(always)]
     #[cfg_attr(evermoon_small, optimize(speed))]
     fn has_room(&self) -> bool {
         self.len < MAX_DEPTH as usize - 1
     }
-    #[inline]
+    #[inline(always)]
     #[cfg_attr(evermoon_small, optimize(speed))]
     fn push(&mut self, entry: Back) -> Result<(), PatternError> {
         if !self.has_room() {
@@ -341,7 +341,7 @@ impl BackStack {
         self.len += 1;
         Ok(())
     }
-    #[inline]
+    #[inline(always)]
     #[cfg_attr(evermoon_small, optimize(speed))]
     fn pop(&mut self) -> Option<Back> {
         self.len = self.len.checked_sub(1)?;
@@ -409,7 +409,7 @@ pub struct Matcher<'a> {
 
 impl<'a> Matcher<'a> {
     /// `pat` comes without its anchor; an anchored search makes one attempt only. Neither is longer than a Lua string can be.
-    #[inline]
+    #[inline(always)]
     #[cfg_attr(evermoon_small, optimize(speed))]
     pub fn new(src: &'a [u8], pat: &'a [u8], anchored: bool, budget: i64) -> Matcher<'a> {
         // Nothing is done with it here, so that it is made where it stays: it is large.
@@ -441,7 +441,7 @@ impl<'a> Matcher<'a> {
 
     /// The first match that begins at or behind `init` (at `init`, if anchored), which is at most the subject's length. One that
     /// ends at `not_ending_at` does not count: so `gmatch` and `gsub` avoid an empty match right behind the last one.
-    #[inline]
+    #[inline(always)]
     #[cfg_attr(evermoon_small, optimize(speed))]
     pub fn find(&mut self, init: usize, not_ending_at: Option<usize>) -> Found {
         self.start = init;
@@ -480,7 +480,7 @@ impl<'a> Matcher<'a> {
     }
 
     /// Goes to where the first item is met next.
-    #[inline]
+    #[inline(always)]
     #[cfg_attr(evermoon_small, optimize(speed))]
     fn skip_to(&mut self, first: Single) -> Result<(), PatternError> {
         loop {
@@ -509,7 +509,7 @@ impl<'a> Matcher<'a> {
     }
 
     /// Capture `i` (from 0) of the match from `start` to `end`; the whole match as capture 0 of a pattern without any.
-    #[inline]
+    #[inline(always)]
     #[cfg_attr(evermoon_small, optimize(speed))]
     pub fn capture(&self, i: usize, start: usize, end: usize) -> Result<Capture, PatternError> {
         if i >= self.level {
@@ -680,7 +680,7 @@ impl<'a> Matcher<'a> {
     // -- Items
 
     /// Where the single-byte item at `p` ends. There is one: `p` is inside the pattern.
-    #[inline]
+    #[inline(always)]
     #[cfg_attr(evermoon_small, optimize(speed))]
     fn item_end(&self, p: usize) -> Result<usize, PatternError> {
         match self.pat[p] {
@@ -717,7 +717,7 @@ impl<'a> Matcher<'a> {
     }
 
     /// The item from `p` to `end`, which `item_end` found.
-    #[inline]
+    #[inline(always)]
     #[cfg_attr(evermoon_small, optimize(speed))]
     fn single(&mut self, p: usize, end: usize) -> Single {
         match self.pat[p] {
@@ -760,7 +760,7 @@ impl<'a> Matcher<'a> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     #[cfg_attr(evermoon_small, optimize(speed))]
     fn matches(&self, single: Single, c: u8) -> bool {
         match single {
@@ -773,7 +773,7 @@ impl<'a> Matcher<'a> {
     }
 
     /// What may be scanned from `s` on.
-    #[inline]
+    #[inline(always)]
     #[cfg_attr(evermoon_small, optimize(speed))]
     fn scan_range(&self, s: usize) -> &'a [u8] {
         let rest = &self.src[s..];
@@ -781,7 +781,7 @@ impl<'a> Matcher<'a> {
     }
 
     /// How many bytes from `s` on are of the kind; `SCAN` may mean that there are more.
-    #[inline]
+    #[inline(always)]
     #[cfg_attr(evermoon_small, optimize(speed))]
     fn scan_over(&self, single: Single, s: usize) -> usize {
         let rest = self.scan_range(s);
@@ -809,7 +809,7 @@ impl<'a> Matcher<'a> {
     }
 
     /// How many bytes from `s` on are *not* of the kind; `SCAN` may mean that there are more.
-    #[inline]
+    #[inline(always)]
     #[cfg_attr(evermoon_small, optimize(speed))]
     fn scan_to(&self, single: Single, s: usize) -> usize {
         let rest = self.scan_range(s);
@@ -869,7 +869,7 @@ impl<'a> Matcher<'a> {
 
     /// The byte that must come next if the pattern from `p` on is to match, where that is plain to see. Behind a
     /// repetition it tells hopeless attempts from others without making them.
-    #[inline]
+    #[inline(always)]
     #[cfg_attr(evermoon_small, optimize(speed))]
     fn next_byte(&self, p: usize) -> Option<u8> {
         let &c = self.pat.get(p)?;
@@ -1052,7 +1052,7 @@ impl<'a> Matcher<'a> {
     }
 
     /// As many of the item as there are, for now: where the rest, from `p` on, is to go on.
-    #[inline]
+    #[inline(always)]
     #[cfg_attr(evermoon_small, optimize(speed))]
     fn longest(
         &mut self,
@@ -1105,7 +1105,7 @@ impl<'a> Matcher<'a> {
     }
 
     /// `count` of a repetition's bytes from `s` on, or as many fewer, but `least`, as the rest may match behind.
-    #[inline]
+    #[inline(always)]
     #[cfg_attr(evermoon_small, optimize(speed))]
     fn take(&mut self, s: usize, mut count: usize, p: usize, least: usize) -> Outcome {
         if count < least {
@@ -1178,7 +1178,7 @@ impl<'a> Matcher<'a> {
     }
 
     /// As few of the item as the rest, from `p` on, may match behind.
-    #[inline]
+    #[inline(always)]
     #[cfg_attr(evermoon_small, optimize(speed))]
     fn shortest(&mut self, mut s: usize, single: Single, item: usize, p: usize) -> Outcome {
         if let Some(byte) = self.next_byte(p) {
@@ -1323,7 +1323,7 @@ impl<'a> Matcher<'a> {
 const BLOCK: usize = 32;
 
 /// Whether any byte pair `(a[i], b[i])` is `(x, y)`.
-#[inline]
+#[inline(always)]
 #[cfg_attr(evermoon_small, optimize(speed))]
 fn any_pair(a: &[u8; BLOCK], x: u8, b: &[u8; BLOCK], y: u8) -> bool {
     if cfg!(target_arch = "wasm32") {
@@ -1335,7 +1335,7 @@ fn any_pair(a: &[u8; BLOCK], x: u8, b: &[u8; BLOCK], y: u8) -> bool {
 }
 
 /// The same for WebAssembly, which has no vectors unless asked for: eight bytes in a word.
-#[inline]
+#[inline(always)]
 #[cfg_attr(evermoon_small, optimize(speed))]
 fn any_pair_by_words(a: &[u8; BLOCK], x: u8, b: &[u8; BLOCK], y: u8) -> bool {
     const ONES: u64 = u64::MAX / 255;
@@ -1349,7 +1349,7 @@ fn any_pair_by_words(a: &[u8; BLOCK], x: u8, b: &[u8; BLOCK], y: u8) -> bool {
 }
 
 /// The index of the first `byte`.
-#[inline]
+#[inline(always)]
 #[cfg_attr(evermoon_small, optimize(speed))]
 pub fn position(hay: &[u8], byte: u8) -> Option<usize> {
     let (blocks, _) = hay.as_chunks::<BLOCK>();

@@ -175,7 +175,7 @@ impl Pieces {
     }
 
     /// The length so far.
-    #[inline]
+    #[inline(always)]
     pub fn len(&self) -> usize {
         self.listed + self.out.len()
     }
@@ -220,7 +220,7 @@ impl Pieces {
     }
 
     /// Keeps the end from growing without bound.
-    #[inline]
+    #[inline(always)]
     pub fn settle(&mut self, vm: &mut Vm) -> Result<(), Throw> {
         if self.out.len() > STEP {
             return self.flush(vm);
@@ -239,7 +239,7 @@ impl Pieces {
     }
 
     /// Adds a string: a long one as it is.
-    #[inline]
+    #[inline(always)]
     #[cfg_attr(evermoon_small, optimize(speed))]
     pub fn add(&mut self, vm: &mut Vm, s: Gc<Str>) -> Result<(), Throw> {
         if s.len() >= LARGE_PIECE {
@@ -263,7 +263,7 @@ impl Pieces {
     }
 
     /// Adds a part of the subject: a long one without copying it, or any if it is `alone`.
-    #[inline]
+    #[inline(always)]
     pub fn add_part(
         &mut self,
         vm: &mut Vm,

@@ -65,6 +65,7 @@ const QUESTIONS: u32 = 16;
 const QUESTIONS_FUEL: u64 = 2;
 
 /// `table.sort (list [, comp])`
+#[cfg_attr(evermoon_small, optimize(speed))]
 pub(super) fn sort(vm: &mut Vm) -> NativeResult {
     const ENDS: u32 = Step::Ends as u32;
     const MIDDLE_LOW: u32 = Step::MiddleLow as u32;
@@ -200,18 +201,19 @@ fn finish(vm: &mut Vm, length: i64) -> NativeResult {
     begin_copied(vm)
 }
 
-#[inline]
+#[inline(always)]
 fn pack(a: u32, b: u32) -> Value {
     Value::int(((a as u64) << 32 | b as u64) as i64)
 }
 
-#[inline]
+#[inline(always)]
 fn unpack(v: Value) -> (u32, u32) {
     ((v.bits >> 32) as u32, v.bits as u32)
 }
 
 /// `a < b` by the comparator or by Lua's rules: `None` when a call has been pushed.
-#[inline]
+#[inline(always)]
+#[cfg_attr(evermoon_small, optimize(speed))]
 fn less(vm: &mut Vm, comparator: Value, a: Value, b: Value) -> Result<Option<bool>, Throw> {
     if comparator.is_nil() {
         return vm.less_than(a, b);
@@ -423,7 +425,7 @@ const PARTITION_CHUNK: usize = 1 << 13;
 
 impl Kind {
     /// What an element is, if it can be sorted simply at all.
-    #[inline]
+    #[inline(always)]
     fn of(v: &Value) -> Option<Kind> {
         match v.tag {
             tag::INT => Some(Kind::Ints),
@@ -437,7 +439,7 @@ impl Kind {
         }
     }
     /// What a list is that has elements of both kinds.
-    #[inline]
+    #[inline(always)]
     fn with(self, other: Kind) -> Option<Kind> {
         match (self, other) {
             (a, b) if a == b => Some(a),
@@ -596,7 +598,7 @@ fn simple(vm: &mut Vm) -> NativeResult {
 
 /// Hoare's partition of `slice[i..j]` for a while: how far it has come, and what is left of the chunk. It is done when `i >= j`: then
 /// what is below `j` is not above the pivot, and what is from `i` on not below it.
-#[inline]
+#[inline(always)]
 fn partition(
     slice: &mut [Value],
     ends: (usize, usize),

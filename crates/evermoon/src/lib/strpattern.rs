@@ -27,7 +27,7 @@ struct Metered<'a> {
 }
 
 impl<'a> Metered<'a> {
-    #[inline]
+    #[inline(always)]
     fn new(vm: &Vm, src: &'a [u8], pat: &'a [u8], anchored: bool) -> Metered<'a> {
         let given = Self::budget(vm);
         Metered {
@@ -156,7 +156,7 @@ const MATCHING: u32 = 1;
 const LOOKING: u32 = 2;
 const COPYING: u32 = 3;
 
-#[inline]
+#[inline(always)]
 #[cfg_attr(evermoon_small, optimize(speed))]
 fn find_or_match(vm: &mut Vm, find: bool) -> NativeResult {
     let subject = vm.check_str(0)?;

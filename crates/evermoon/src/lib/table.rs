@@ -49,6 +49,7 @@ pub(super) const READ_LENGTH: &[Event] = &[Event::Index, Event::Len];
 pub(super) const ALL: &[Event] = &[Event::Index, Event::NewIndex, Event::Len];
 
 /// Argument `i` is a table, or has the metamethods to pass for one.
+#[cfg_attr(evermoon_small, optimize(speed))]
 fn check_tabular(vm: &mut Vm, i: usize, needs: &[Event]) -> Result<(), Throw> {
     let v = vm.arg(i);
     if v.is_table() || needs.iter().all(|&event| !vm.metamethod(v, event).is_nil()) {
@@ -64,6 +65,7 @@ pub(super) fn plain(v: Value) -> Option<Gc<Table>> {
 }
 
 /// The length of argument 0, by its metamethod if it has one: `None` when that was called (state `LENGTH`; return [`CALL_2_1`]).
+#[cfg_attr(evermoon_small, optimize(speed))]
 pub(super) fn length(vm: &mut Vm, needs: &[Event]) -> Result<Option<i64>, Throw> {
     let v = vm.arg(0);
     if let Some(t) = plain(v) {
@@ -73,6 +75,7 @@ pub(super) fn length(vm: &mut Vm, needs: &[Event]) -> Result<Option<i64>, Throw>
     any_length(vm, v)
 }
 
+#[cfg_attr(evermoon_small, optimize(speed))]
 fn any_length(vm: &mut Vm, v: Value) -> Result<Option<i64>, Throw> {
     match vm.length(v)? {
         Some(n) => integer_length(vm, n).map(Some),
@@ -201,6 +204,7 @@ pub(super) fn copy(vm: &mut Vm, first: u32) -> Result<Option<Act>, Throw> {
 const BLOCK: u64 = 1 << 16;
 
 /// Moves up to a block of elements inside the array part; how many, which is 0 if they do not lie there.
+#[cfg_attr(evermoon_small, optimize(speed))]
 fn shift_block(vm: &mut Vm, mut t: Gc<Table>, from: i64, to: i64, left: u64, step: i64) -> u64 {
     let len = t.array().len() as i64;
     let inside = |at: i64| (1..=len).contains(&at);

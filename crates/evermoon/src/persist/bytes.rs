@@ -25,6 +25,11 @@ pub fn put_varint(out: &mut Vec<u8>, mut n: u64) {
     out.push(n as u8);
 }
 
+/// How many bytes that takes.
+pub fn varint_len(n: u64) -> usize {
+    (u64::BITS - (n | 1).leading_zeros()).div_ceil(7) as usize
+}
+
 /// Signed numbers as unsigned ones, those near zero small.
 pub fn put_signed(out: &mut Vec<u8>, n: i64) {
     put_varint(out, (n << 1 ^ n >> 63) as u64);

@@ -5,10 +5,11 @@ use super::decode::LoadError;
 use super::meta::Meta;
 use super::record::{Body, Part, Record, SEGMENT_PAIRS, SEGMENT_SLOTS, kind, salt};
 use super::value::Stored;
-use super::{Fetch, Gets, Scanned, Source, content_hash, key, row};
+use super::{Fetch, Scanned, Source, content_hash, key, row};
 use crate::bytecode::{chunk, verify};
 use crate::heap::external::{Key, decode_key};
 use crate::heap::hollow::{ContentHash, IdHasher};
+use crate::heap::number;
 use crate::heap::value::tag;
 use std::collections::{HashMap, HashSet};
 use std::hash::BuildHasherDefault;
@@ -51,6 +52,8 @@ pub struct Walk {
     finalizable: HashMap<u32, u8, BuildHasherDefault<IdHasher>>,
     /// Objects to be read.
     queue: Vec<Met>,
+    /// Those of them that come next, in descending order: so they are read in ascending order, which stores like.
+    next: Vec<Met>,
     names: bool,
     pub broken: Vec<Broken>,
     pub objects: u64,
@@ -60,6 +63,9 @@ pub struct Walk {
     /// Contents that the record at hand names are late.
     late: bool,
 }
+
+/// How many objects of the queue are put into order at a time. (Few: what they refer to is added to the queue.)
+const NEXT: usize = 256;
 
 /// Whether a walk is over.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -83,6 +89,7 @@ impl Walk {
             running: Vec::new(),
             finalizable: HashMap::default(),
             queue: Vec::new(),
+            next: Vec::new(),
             names,
             broken: Vec::new(),
             objects: 0,
@@ -188,23 +195,14 @@ impl Walk {
         }
     }
 
-    /// Reads up to `budget` records.
-    pub fn step(
-        &mut self,
-        source: &mut dyn FnMut(&[u8]) -> Fetch,
-        budget: usize,
-    ) -> Result<Walked, LoadError> {
-        self.step_over(&mut Gets(source), budget)
-    }
-
-    /// The same over a source that has scans, as worlds with external tables need it. (A table's rows count as one record.)
+    /// Reads up to `budget` records. (A table's rows count as one record.)
     pub fn step_over(
         &mut self,
         store: &mut dyn Source,
         budget: usize,
     ) -> Result<Walked, LoadError> {
         for _ in 0..budget {
-            let Some(met) = self.queue.pop() else {
+            let Some(met) = self.pop() else {
                 self.close();
                 return Ok(Walked::Done);
             };
@@ -329,6 +327,16 @@ impl Walk {
         Ok(Walked::More)
     }
 
+    fn pop(&mut self) -> Option<Met> {
+        if self.next.is_empty() {
+            let from = self.queue.len().saturating_sub(NEXT);
+            self.next.extend(self.queue.drain(from..));
+            self.next
+                .sort_unstable_by_key(|met| std::cmp::Reverse(met.id));
+        }
+        self.next.pop()
+    }
+
     /// Looks at an external table's rows; false: the store answers later.
     fn rows(&mut self, store: &mut dyn Source, id: u32, path: &str) -> Result<bool, LoadError> {
         const BATCH: usize = 1024;
@@ -346,7 +354,7 @@ impl Walk {
                     Some(Key::Text(name)) if path == "_G" => String::from_utf8_lossy(name).into(),
                     Some(Key::Text(name)) => format!("{path}.{}", String::from_utf8_lossy(name)),
                     Some(Key::Int(i)) => format!("{path}[{i}]"),
-                    Some(Key::Float(f)) => format!("{path}[{f}]"),
+                    Some(Key::Float(f)) => format!("{path}[{}]", number::float_string(f)),
                     Some(Key::Bool(b)) => format!("{path}[{b}]"),
                     None => format!("{path}[?]"),
                 };

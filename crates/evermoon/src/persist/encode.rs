@@ -284,7 +284,9 @@ impl<'a> Encoder<'a> {
             } else {
                 let stored = self.value(value)?;
                 refs |= stored.object().is_some();
-                self.delta.put(key, row::write(id, &encoded, &stored));
+                let mut record = Vec::with_capacity(16);
+                row::write(id, &encoded, &stored, &mut record);
+                self.delta.put(key, record);
             }
         }
         self.externals.push((t, refs));

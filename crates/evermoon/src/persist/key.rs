@@ -9,8 +9,13 @@ pub const MANIFEST: &[u8] = b"ml";
 
 /// An object's record.
 pub fn object(id: u32) -> Vec<u8> {
-    let mut key = vec![b'o'];
-    key.extend_from_slice(&(id as u64).to_be_bytes());
+    object_bytes(id).to_vec()
+}
+
+/// The same without an allocation.
+pub fn object_bytes(id: u32) -> [u8; 9] {
+    let mut key = [b'o'; 9];
+    key[1..].copy_from_slice(&(id as u64).to_be_bytes());
     key
 }
 

@@ -13,6 +13,7 @@ mod encode;
 pub mod key;
 pub mod meta;
 pub mod record;
+pub mod refs;
 pub mod row;
 pub mod snapshot;
 pub mod value;
@@ -50,18 +51,6 @@ pub trait Source {
     fn get(&mut self, key: &[u8]) -> Fetch;
     /// As [`Backing::scan`], in the order of the keys.
     fn scan(&mut self, from: &[u8], to: &[u8], limit: usize) -> Scanned;
-}
-
-/// A source of records only: worlds with rows of external tables need more.
-pub(crate) struct Gets<'a>(pub &'a mut dyn FnMut(&[u8]) -> Fetch);
-
-impl Source for Gets<'_> {
-    fn get(&mut self, key: &[u8]) -> Fetch {
-        (self.0)(key)
-    }
-    fn scan(&mut self, _from: &[u8], _to: &[u8], _limit: usize) -> Scanned {
-        Scanned::Cannot
-    }
 }
 
 /// Where records are read.

@@ -25,7 +25,11 @@ pub mod kind {
 
 const PRINTED: u8 = 1;
 const FINALIZER: u8 = 2;
-const SEGMENTED: u8 = 4;
+pub(super) const SEGMENTED: u8 = 4;
+
+/// What a coroutine's first byte may have, and the bit that says that it has a hook.
+pub(super) const COROUTINE_BITS: u8 = 0x73;
+pub(super) const COROUTINE_HOOK: u8 = 0x20;
 
 /// Array slots of a segment.
 pub const SEGMENT_SLOTS: usize = 512;
@@ -305,20 +309,7 @@ impl<'a> Record<'a> {
         let mut from = Reader::new(unseal(salt, bytes)?);
         let from = &mut from;
         let kind = from.byte("record kind")?;
-        let flags = from.byte("record flags")?;
-        if flags & !(PRINTED | FINALIZER | SEGMENTED) != 0
-            || flags & SEGMENTED != 0 && kind != kind::TABLE
-        {
-            return from.bad("record flags");
-        }
-        let marks = Marks {
-            printed: if flags & PRINTED != 0 {
-                Some(from.varint("printed number")?)
-            } else {
-                None
-            },
-            finalizer: flags & FINALIZER != 0,
-        };
+        let (flags, marks) = flags_and_marks(from, kind)?;
         let body = match kind {
             kind::TABLE => {
                 let metatable = match Stored::read(from)? {
@@ -395,7 +386,7 @@ impl<'a> Record<'a> {
         Ok(Record { marks, body })
     }
 
-    /// Calls `f` for every number of another object, to read or to change it.
+    /// Calls `f` for every number of another object: what [`Refs`](super::refs::Refs) are held to.
     pub fn each_reference(&mut self, f: &mut dyn FnMut(&mut u32)) {
         match &mut self.body {
             Body::Table {
@@ -555,10 +546,7 @@ impl<'a> Record<'a> {
                 array: Part::Segments(slots),
                 entries: Part::Segments(pairs),
                 ..
-            } => (
-                slots.div_ceil(SEGMENT_SLOTS as u32),
-                pairs.div_ceil(SEGMENT_PAIRS as u32),
-            ),
+            } => segment_counts(*slots, *pairs),
             _ => (0, 0),
         }
     }
@@ -580,6 +568,33 @@ fn refer_pairs(pairs: &mut [(Stored<'_>, Stored<'_>)], f: &mut dyn FnMut(&mut u3
         refer(k, f);
         refer(v, f);
     }
+}
+
+/// The flags of a record and the marks that follow them.
+pub(super) fn flags_and_marks(from: &mut Reader<'_>, kind: u8) -> Read<(u8, Marks)> {
+    let flags = from.byte("record flags")?;
+    if flags & !(PRINTED | FINALIZER | SEGMENTED) != 0
+        || flags & SEGMENTED != 0 && kind != kind::TABLE
+    {
+        return from.bad("record flags");
+    }
+    let marks = Marks {
+        printed: if flags & PRINTED != 0 {
+            Some(from.varint("printed number")?)
+        } else {
+            None
+        },
+        finalizer: flags & FINALIZER != 0,
+    };
+    Ok((flags, marks))
+}
+
+/// How many segments hold so many array slots and entries.
+pub(super) fn segment_counts(slots: u32, pairs: u32) -> (u32, u32) {
+    (
+        slots.div_ceil(SEGMENT_SLOTS as u32),
+        pairs.div_ceil(SEGMENT_PAIRS as u32),
+    )
 }
 
 fn object_number(from: &mut Reader<'_>) -> Read<u32> {
@@ -640,7 +655,7 @@ impl<'a> CoroutineRecord<'a> {
 
     fn read(from: &mut Reader<'a>) -> Read<CoroutineRecord<'a>> {
         let first = from.byte("coroutine")?;
-        if first & !0x73 != 0 {
+        if first & !COROUTINE_BITS != 0 {
             return from.bad("coroutine");
         }
         let error = Stored::read(from)?;
@@ -700,7 +715,7 @@ impl<'a> CoroutineRecord<'a> {
         for _ in 0..count {
             tbc.push(from.u32("slot")?);
         }
-        let hook = if first & 0x20 != 0 {
+        let hook = if first & COROUTINE_HOOK != 0 {
             let function = Stored::read(from)?;
             let mut numbers = [0; HOOK_NUMBERS];
             for n in &mut numbers {

@@ -2,7 +2,7 @@
 //! that a table's rows stand together in their order; the value is the row's, with a check that is bound to the key.
 
 use super::bytes::{Read, Reader};
-use super::record::{seal, unseal};
+use super::record::{check, unseal};
 use super::value::Stored;
 use crate::heap::string::hash_bytes;
 
@@ -32,12 +32,12 @@ pub fn salt(id: u32, encoded: &[u8]) -> u64 {
     id as u64 | (hash_bytes(encoded) as u64) << 32
 }
 
-/// A row's record.
-pub fn write(id: u32, encoded: &[u8], value: &Stored<'_>) -> Vec<u8> {
-    let mut out = Vec::with_capacity(16);
-    value.write(&mut out);
-    seal(salt(id, encoded), &mut out);
-    out
+/// Adds a row's record to bytes.
+pub fn write(id: u32, encoded: &[u8], value: &Stored<'_>, out: &mut Vec<u8>) {
+    let start = out.len();
+    value.write(out);
+    let sum = check(salt(id, encoded), &out[start..]);
+    out.extend_from_slice(&sum.to_le_bytes());
 }
 
 /// The value in a row's record.

@@ -4,13 +4,13 @@
 //! A snapshot is canonical: objects are numbered in the order in which a walk from the roots meets them, and what depends on a world's history
 //! (its garbage, the pace of its collector) is left out. So equal worlds give equal bytes.
 
-use super::bytes::{Reader, put_varint};
+use super::bytes::{Reader, put_varint, varint_len};
 use super::decode::LoadError;
 use super::meta::Meta;
-use super::record::{Body, Record, check, refer, salt};
+use super::record::{check, kind, refer, salt};
+use super::refs::{Looked, Refs};
 use super::value::Stored;
-use super::world::Delta;
-use super::{Fetch, Gets, Scanned, Source, content_hash, key, row};
+use super::{Fetch, Scanned, Source, content_hash, key, row};
 use crate::heap::external::{decode_key, successor};
 use crate::heap::hollow::{ContentHash, IdHasher};
 use std::collections::{HashMap, HashSet, VecDeque};
@@ -19,7 +19,7 @@ use std::hash::BuildHasherDefault;
 const MAGIC: &[u8; 8] = b"EVMSNAP\x01";
 /// Payload bytes of a block before compression.
 const BLOCK: usize = 256 << 10;
-/// The most that a block may hold: a single entry may be larger than [`BLOCK`].
+/// The most that a block may hold: what belongs to one object stays in one block, and may be larger than [`BLOCK`].
 const BLOCK_MAX: usize = 80 << 20;
 
 /// What stands before an entry.
@@ -51,6 +51,9 @@ pub enum Step {
 /// Keys that are asked for at once.
 const WANTED_MAX: usize = 4096;
 
+/// Bytes of the check at a record's end.
+const CHECK: usize = 4;
+
 /// Rows read in one go.
 const ROWS: usize = 512;
 
@@ -65,21 +68,94 @@ pub struct Progress {
     pub payload: u64,
 }
 
+/// Numbers for numbers. Numbers of objects that were made together are neighbours, so they are kept by sixteens: four bytes an object where the
+/// old numbers are dense, and no more than 80 where they are far apart.
+#[derive(Default)]
+struct Numbers {
+    /// Where in `leaves` an old number's sixteen are.
+    places: Map<u32, u32>,
+    leaves: Vec<[u32; LEAF]>,
+    /// The leaf that was asked for last: old number over [`LEAF`], place.
+    last: Option<(u32, u32)>,
+}
+
+const LEAF: usize = 16;
+
+impl Numbers {
+    /// Where the new number of an old one stands; 0 if it has none yet.
+    fn of(&mut self, old: u32) -> &mut u32 {
+        let (leaf, slot) = (old / LEAF as u32, old as usize % LEAF);
+        let place = match self.last {
+            Some((last, place)) if last == leaf => place,
+            _ => {
+                let leaves = &mut self.leaves;
+                let place = *self.places.entry(leaf).or_insert_with(|| {
+                    leaves.push([0; LEAF]);
+                    leaves.len() as u32 - 1
+                });
+                self.last = Some((leaf, place));
+                place
+            }
+        };
+        &mut self.leaves[place as usize][slot]
+    }
+}
+
+/// A block before its checks and compression.
+#[derive(Default)]
+pub struct Block {
+    number: u64,
+    bytes: Vec<u8>,
+    seals: Vec<Seal>,
+}
+
+/// A record in a block whose check is still to be made.
+struct Seal {
+    start: usize,
+    /// Where the check stands.
+    end: usize,
+    salt: u64,
+}
+
+impl Block {
+    /// Adds it to the bytes of a file. Blocks do not depend on each other, so this can be done elsewhere than where they come from.
+    pub fn pack(mut self, out: &mut Vec<u8>) {
+        for seal in &self.seals {
+            let sum = check(seal.salt, &self.bytes[seal.start..seal.end]);
+            self.bytes[seal.end..seal.end + CHECK].copy_from_slice(&sum.to_le_bytes());
+        }
+        let packed = lz4_flex::block::compress(&self.bytes);
+        out.extend_from_slice(&(packed.len() as u32).to_le_bytes());
+        out.extend_from_slice(&(self.bytes.len() as u32).to_le_bytes());
+        out.extend_from_slice(&check(self.number, &self.bytes).to_le_bytes());
+        out.extend_from_slice(&packed);
+    }
+}
+
+/// What a file begins with and ends with: its blocks stand between.
+pub const BEGIN: &[u8] = MAGIC;
+pub const END: &[u8] = &[0; 12];
+
 /// Writes a snapshot.
 #[derive(Default)]
 pub struct Exporter {
     started: bool,
     finished: bool,
-    /// New numbers by old ones.
-    numbers: Map<u32, u32>,
+    numbers: Numbers,
+    /// Old numbers of the objects that are to be written, in the order of their new ones.
     queue: VecDeque<u32>,
     /// The external table whose rows are being written: its old number, and the store's key to go on from.
     rows: Option<(u32, Vec<u8>)>,
     contents: Set<ContentHash>,
-    block: Vec<u8>,
-    out: Vec<u8>,
+    block: Block,
+    /// Blocks that are full.
+    blocks: Vec<Block>,
+    /// How much of the file's beginning and end [`take`](Self::take) has given.
+    begun: bool,
+    ended: bool,
     progress: Progress,
-    blocks: u64,
+    refs: Refs,
+    news: Vec<u32>,
 }
 
 fn get(
@@ -115,51 +191,77 @@ impl Exporter {
 
     /// Takes the bytes written so far.
     pub fn take(&mut self) -> Vec<u8> {
-        std::mem::take(&mut self.out)
+        let mut out = Vec::new();
+        if self.started && !self.begun {
+            out.extend_from_slice(BEGIN);
+            self.begun = true;
+        }
+        for block in self.take_blocks() {
+            block.pack(&mut out);
+        }
+        if self.finished && !self.ended {
+            out.extend_from_slice(END);
+            self.ended = true;
+        }
+        out
+    }
+
+    /// Takes the blocks that are full, for one who puts the file together himself: [`BEGIN`], the blocks in their order, [`END`].
+    pub fn take_blocks(&mut self) -> Vec<Block> {
+        std::mem::take(&mut self.blocks)
+    }
+
+    /// Whether there are blocks to take.
+    pub fn has_blocks(&self) -> bool {
+        !self.blocks.is_empty()
+    }
+
+    /// The objects whose records come next, by their numbers in the store; more may come to stand behind them. Nothing while something else
+    /// does, which [`between`](Self::between) writes.
+    pub fn upcoming(&self) -> impl Iterator<Item = u32> {
+        let now = self.started && self.rows.is_none();
+        self.queue
+            .iter()
+            .copied()
+            .take(if now { usize::MAX } else { 0 })
     }
 
     /// Goes on until there is a piece of output, the store is late, or all is written.
-    pub fn step(&mut self, source: &mut dyn FnMut(&[u8]) -> Fetch) -> Result<Step, LoadError> {
-        self.step_over(&mut Gets(source))
+    pub fn step_over(&mut self, store: &mut dyn Source) -> Result<Step, LoadError> {
+        loop {
+            let next = self.upcoming().next();
+            let step = match next {
+                Some(id) => {
+                    let source: &mut dyn FnMut(&[u8]) -> Fetch = &mut |key| store.get(key);
+                    let bytes = fetch!(source, &key::object(id), &format!("object {id}"));
+                    self.object(&bytes, source)?
+                }
+                None => self.between(store)?,
+            };
+            if step != Step::More || self.has_blocks() {
+                return Ok(step);
+            }
+        }
     }
 
-    /// The same over a source that has scans, as worlds with external tables need it.
-    pub fn step_over(&mut self, store: &mut dyn Source) -> Result<Step, LoadError> {
+    /// A step of what stands before, between and behind the objects: the beginning, rows of external tables, the end.
+    pub fn between(&mut self, store: &mut dyn Source) -> Result<Step, LoadError> {
         if self.finished {
             return Ok(Step::Done);
         }
         if !self.started {
-            let done = self.begin(&mut |key| store.get(key))?;
-            if done != Step::More {
-                return Ok(done);
-            }
+            return self.begin(&mut |key| store.get(key));
         }
-        while self.rows.is_some() || !self.queue.is_empty() {
-            let step = match (self.rows.take(), self.queue.front()) {
-                (Some((id, from)), _) => self.some_rows(store, id, from)?,
-                (None, Some(&id)) => {
-                    let step = self.object(&mut |key| store.get(key), id)?;
-                    if step == Step::More {
-                        self.queue.pop_front();
-                        self.progress.objects += 1;
-                    }
-                    step
-                }
-                (None, None) => Step::More,
-            };
-            if step != Step::More {
-                return Ok(step);
-            }
-            if self.block.len() >= BLOCK {
-                self.flush();
-                return Ok(Step::More);
-            }
+        if let Some((id, from)) = self.rows.take() {
+            return self.some_rows(store, id, from);
         }
-        let total = self.numbers.len() as u64;
-        self.block.push(entry::END);
-        put_varint(&mut self.block, total);
+        if !self.queue.is_empty() {
+            return Ok(Step::More);
+        }
+        let total = self.progress.known;
+        self.block.bytes.push(entry::END);
+        put_varint(&mut self.block.bytes, total);
         self.flush();
-        self.out.extend_from_slice(&[0; 12]);
         self.finished = true;
         Ok(Step::Done)
     }
@@ -201,7 +303,6 @@ impl Exporter {
         let finalizers = self.finalizers(&finalizers)?;
         // Numbers are known when the walk is over: those to come begin behind all that a reader will find in the file.
         meta.next_id = 0;
-        self.out.extend_from_slice(MAGIC);
         let bytes = meta.write();
         self.entry(entry::META, &bytes);
         self.entry(entry::MANIFEST, &manifest);
@@ -231,33 +332,54 @@ impl Exporter {
     }
 
     fn number(&mut self, old: u32) -> u32 {
-        let next = self.numbers.len() as u32 + 1;
-        let queue = &mut self.queue;
-        let known = &mut self.progress.known;
-        *self.numbers.entry(old).or_insert_with(|| {
-            queue.push_back(old);
-            *known += 1;
-            next
-        })
+        let new = self.numbers.of(old);
+        if *new == 0 {
+            self.progress.known += 1;
+            *new = self.progress.known as u32;
+            self.queue.push_back(old);
+        }
+        *new
     }
 
-    /// Writes one object's record and what belongs to it. Reads everything before it writes anything, so that it can be tried again.
-    fn object(
+    /// Writes the next object: its record, which is given, and what belongs to it.
+    pub fn object(
         &mut self,
+        record: &[u8],
         source: &mut dyn FnMut(&[u8]) -> Fetch,
-        old: u32,
     ) -> Result<Step, LoadError> {
-        let name = format!("object {old}");
-        let bytes = fetch!(source, &key::object(old), &name);
-        let damaged = |bad| LoadError::Damaged(format!("{name}: {bad}"));
-        let mut record = Record::read(salt(old, None), &bytes).map_err(damaged)?;
-        let (slots, pairs) = record.segments();
+        let Some(&old) = self.queue.front() else {
+            return Ok(Step::More);
+        };
+        let mut refs = std::mem::take(&mut self.refs);
+        let step = match refs.look(salt(old, None), record) {
+            Ok(looked) => self.looked(looked, source),
+            Err(bad) => Err(LoadError::Damaged(format!("object {old}: {bad}"))),
+        };
+        self.refs = refs;
+        step
+    }
+
+    /// The same for a record that has been looked through already. Reads everything before it writes anything, except contents, and so can be
+    /// tried again with what it waits for.
+    pub fn looked(
+        &mut self,
+        record: Looked<'_>,
+        source: &mut dyn FnMut(&[u8]) -> Fetch,
+    ) -> Result<Step, LoadError> {
+        let Some(&old) = self.queue.front() else {
+            return Ok(Step::More);
+        };
+        // Objects are written in the order of their numbers.
+        let new = self.progress.objects as u32 + 1;
+        let damaged = |bad| LoadError::Damaged(format!("object {old}: {bad}"));
+        let shape = record.shape;
+        let (slots, pairs) = shape.segments;
         let indices = (0..slots).chain((0..pairs).map(|n| n + key::ENTRY_SEGMENTS));
         let mut segments = Vec::new();
         let mut late = Vec::new();
         for index in indices {
             let key = key::segment(old, index);
-            match get(source, &key, &format!("segment {index} of {name}"))? {
+            match get(source, &key, &format!("segment {index} of object {old}"))? {
                 Ok(bytes) => segments.push((index, bytes)),
                 Err(_) => late.push(key),
             }
@@ -266,57 +388,83 @@ impl Exporter {
                 return Ok(Step::Wait(late));
             }
         }
-        let mut contents = Vec::new();
-        let mut want = |record: &Record<'_>, known: &Set<ContentHash>| {
-            record.each_content(&mut |is_proto, hash| {
-                if !known.contains(hash) && !contents.iter().any(|(_, h, _)| h == hash) {
-                    contents.push((is_proto, *hash, Vec::new()));
-                }
-            });
-        };
-        want(&record, &self.contents);
-        let mut parsed = Vec::new();
+        self.some_contents(record.contents, source, &mut late)?;
+        let mut refs = Refs::default();
         for (index, bytes) in &segments {
-            let record = Record::read(salt(old, Some(*index)), bytes).map_err(damaged)?;
-            want(&record, &self.contents);
-            parsed.push((*index, record));
-        }
-        for (is_proto, hash, bytes) in &mut contents {
-            let key = if *is_proto {
-                key::proto(hash)
-            } else {
-                key::blob(hash)
-            };
-            match get(source, &key, "a function's code or a long string")? {
-                Ok(found) => *bytes = found,
-                Err(_) => late.push(key),
-            }
+            let looked = refs.look(salt(old, Some(*index)), bytes).map_err(damaged)?;
+            self.some_contents(looked.contents, source, &mut late)?;
         }
         if !late.is_empty() {
             return Ok(Step::Wait(late));
         }
-        for (is_proto, hash, bytes) in contents {
-            self.contents.insert(hash);
-            self.entry(if is_proto { entry::PROTO } else { entry::BLOB }, &bytes);
+        self.record(entry::OBJECT, &[], salt(new, None), record);
+        for (index, bytes) in &segments {
+            let looked = refs.look(salt(old, Some(*index)), bytes).map_err(damaged)?;
+            let salt = salt(new, Some(*index));
+            self.record(entry::SEGMENT, &index.to_le_bytes(), salt, looked);
         }
-        let new = self.number(old);
-        record.each_reference(&mut |id| *id = self.number(*id));
-        let mut out = Vec::with_capacity(bytes.len() + 8);
-        record.write(salt(new, None), &mut out);
-        self.entry(entry::OBJECT, &out);
-        if matches!(record.body, Body::External { .. }) {
+        if shape.kind == kind::EXTERNAL {
             self.rows = Some((old, row::key(old, &[])));
         }
-        for (index, mut record) in parsed {
-            record.each_reference(&mut |id| *id = self.number(*id));
-            out.clear();
-            record.write(salt(new, Some(index)), &mut out);
-            let mut whole = Vec::with_capacity(out.len() + 4);
-            whole.extend_from_slice(&index.to_le_bytes());
-            whole.extend_from_slice(&out);
-            self.entry(entry::SEGMENT, &whole);
-        }
+        self.queue.pop_front();
+        self.progress.objects += 1;
+        self.flush_full();
         Ok(Step::More)
+    }
+
+    /// Writes those contents that have not been written yet, in their order, up to the first that is late.
+    fn some_contents(
+        &mut self,
+        contents: &[(bool, ContentHash)],
+        source: &mut dyn FnMut(&[u8]) -> Fetch,
+        late: &mut Vec<Vec<u8>>,
+    ) -> Result<(), LoadError> {
+        for (is_proto, hash) in contents {
+            if self.contents.contains(hash) {
+                continue;
+            }
+            let (kind, key) = if *is_proto {
+                (entry::PROTO, key::proto(hash))
+            } else {
+                (entry::BLOB, key::blob(hash))
+            };
+            match get(source, &key, "a function's code or a long string")? {
+                Ok(bytes) if late.is_empty() => {
+                    self.contents.insert(*hash);
+                    self.entry(kind, &bytes);
+                }
+                Ok(_) => {}
+                Err(_) => late.push(key),
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes a record with its references as the file numbers them; `before` stands before it in its entry.
+    fn record(&mut self, kind: u8, before: &[u8], salt: u64, record: Looked<'_>) {
+        let mut news = std::mem::take(&mut self.news);
+        news.clear();
+        let mut len = before.len() + record.body.len() + CHECK;
+        for r in record.objects {
+            let new = self.number(r.id);
+            news.push(new);
+            len = len + varint_len(new as u64) - (r.end - r.at) as usize;
+        }
+        self.begin_entry(kind, len);
+        self.block.bytes.extend_from_slice(before);
+        let out = &mut self.block.bytes;
+        let start = out.len();
+        let mut at = 0;
+        for (r, new) in record.objects.iter().zip(&news) {
+            out.extend_from_slice(&record.body[at..r.at as usize]);
+            put_varint(out, *new as u64);
+            at = r.end as usize;
+        }
+        out.extend_from_slice(&record.body[at..]);
+        let end = out.len();
+        out.extend_from_slice(&[0; CHECK]);
+        self.block.seals.push(Seal { start, end, salt });
+        self.news = news;
     }
 
     /// Writes some rows of an external table behind its record, in their order.
@@ -337,37 +485,32 @@ impl Exporter {
         };
         let damaged = |bad| LoadError::Damaged(format!("a row of object {old}: {bad}"));
         // Long strings first, so that it can be tried again.
-        let mut late = Vec::new();
+        let mut contents = Vec::new();
         for (keyed, bytes) in &entries {
             let value = row::read(old, row::encoded(keyed), bytes).map_err(damaged)?;
-            if let Stored::Blob(hash, _) = value
-                && !self.contents.contains(&hash)
-            {
-                let key = key::blob(&hash);
-                match get(&mut |key| store.get(key), &key, "a long string")? {
-                    Ok(found) => {
-                        self.contents.insert(hash);
-                        self.entry(entry::BLOB, &found);
-                    }
-                    Err(_) => late.push(key),
-                }
+            if let Stored::Blob(hash, _) = value {
+                contents.push((false, hash));
             }
         }
+        let mut late = Vec::new();
+        self.some_contents(&contents, &mut |key| store.get(key), &mut late)?;
         if !late.is_empty() {
             self.rows = Some((old, from));
             return Ok(Step::Wait(late));
         }
-        let new = self.number(old);
+        let new = *self.numbers.of(old);
+        let mut whole = Vec::new();
         for (keyed, bytes) in &entries {
             let encoded = row::encoded(keyed);
             let mut value = row::read(old, encoded, bytes).map_err(damaged)?;
             refer(&mut value, &mut |id| *id = self.number(*id));
-            let mut whole = Vec::with_capacity(encoded.len() + bytes.len() + 4);
+            whole.clear();
             put_varint(&mut whole, encoded.len() as u64);
             whole.extend_from_slice(encoded);
-            whole.extend_from_slice(&row::write(new, encoded, &value));
+            row::write(new, encoded, &value, &mut whole);
             self.entry(entry::ROW, &whole);
         }
+        self.flush_full();
         if entries.len() == ROWS
             && let Some((last, _)) = entries.into_iter().next_back()
         {
@@ -377,23 +520,35 @@ impl Exporter {
     }
 
     fn entry(&mut self, kind: u8, bytes: &[u8]) {
-        self.block.push(kind);
-        put_varint(&mut self.block, bytes.len() as u64);
-        self.block.extend_from_slice(bytes);
+        self.begin_entry(kind, bytes.len());
+        self.block.bytes.extend_from_slice(bytes);
+    }
+
+    fn begin_entry(&mut self, kind: u8, len: usize) {
+        // What belongs to one object is in one block, unless no reader would take that.
+        let before = self.block.bytes.len();
+        if before + len + 16 > BLOCK_MAX && before > 0 {
+            self.flush();
+        }
+        self.block.bytes.push(kind);
+        put_varint(&mut self.block.bytes, len as u64);
+    }
+
+    fn flush_full(&mut self) {
+        if self.block.bytes.len() >= BLOCK {
+            self.flush();
+        }
     }
 
     fn flush(&mut self) {
-        let packed = lz4_flex::block::compress(&self.block);
-        self.out
-            .extend_from_slice(&(packed.len() as u32).to_le_bytes());
-        self.out
-            .extend_from_slice(&(self.block.len() as u32).to_le_bytes());
-        self.out
-            .extend_from_slice(&check(self.blocks, &self.block).to_le_bytes());
-        self.out.extend_from_slice(&packed);
-        self.progress.payload += self.block.len() as u64;
-        self.blocks += 1;
-        self.block.clear();
+        let next = Block {
+            number: self.block.number + 1,
+            bytes: Vec::with_capacity(BLOCK + BLOCK / 8),
+            seals: Vec::with_capacity(self.block.seals.len()),
+        };
+        let full = std::mem::replace(&mut self.block, next);
+        self.progress.payload += full.bytes.len() as u64;
+        self.blocks.push(full);
     }
 }
 
@@ -411,9 +566,12 @@ pub struct Importer {
     largest: u32,
     total: Option<u32>,
     meta: Option<Vec<u8>>,
-    delta: Delta,
     payload: u64,
+    refs: Refs,
 }
+
+/// Is given what is to be stored: key and value.
+pub type Put<'a> = dyn FnMut(&[u8], &[u8]) + 'a;
 
 impl Importer {
     pub fn new() -> Importer {
@@ -428,16 +586,17 @@ impl Importer {
         }
     }
 
-    /// Takes more of the file. What has become ready to be stored is in [`take`](Self::take).
-    pub fn feed(&mut self, bytes: &[u8]) -> Result<(), LoadError> {
+    /// Takes more of the file, and puts what has become ready to be stored. Store that in its order, in as many commits as is convenient:
+    /// nothing opens such a store before what [`finish`](Self::finish) puts is there.
+    pub fn feed(&mut self, bytes: &[u8], put: &mut Put<'_>) -> Result<(), LoadError> {
         self.input.extend_from_slice(bytes);
         let mut at = 0;
-        let result = self.blocks(&mut at);
+        let result = self.blocks(&mut at, put);
         self.input.drain(..at);
         result
     }
 
-    fn blocks(&mut self, at: &mut usize) -> Result<(), LoadError> {
+    fn blocks(&mut self, at: &mut usize, put: &mut Put<'_>) -> Result<(), LoadError> {
         let broken = |what: &str| LoadError::Damaged(format!("the snapshot: {what}"));
         if !self.begun {
             if self.input.len() < MAGIC.len() {
@@ -494,11 +653,11 @@ impl Importer {
             *at += 12 + packed.len();
             self.blocks += 1;
             self.payload += size as u64;
-            self.entries(&block)?;
+            self.entries(&block, put)?;
         }
     }
 
-    fn entries(&mut self, block: &[u8]) -> Result<(), LoadError> {
+    fn entries(&mut self, block: &[u8], put: &mut Put<'_>) -> Result<(), LoadError> {
         let bad = |bad| LoadError::Damaged(format!("the snapshot: {bad}"));
         let mut from = Reader::new(block);
         while from.left() > 0 {
@@ -519,12 +678,12 @@ impl Importer {
                 continue;
             }
             let bytes = from.counted("entry size").map_err(bad)?;
-            self.one(kind, bytes)?;
+            self.one(kind, bytes, put)?;
         }
         Ok(())
     }
 
-    fn one(&mut self, kind: u8, bytes: &[u8]) -> Result<(), LoadError> {
+    fn one(&mut self, kind: u8, bytes: &[u8], put: &mut Put<'_>) -> Result<(), LoadError> {
         let bad = |bad| LoadError::Damaged(format!("the snapshot: {bad}"));
         match kind {
             entry::META => {
@@ -541,25 +700,18 @@ impl Importer {
                 self.largest = self.largest.max(largest);
                 self.meta = Some(bytes.to_vec());
             }
-            entry::MANIFEST if !bytes.is_empty() => {
-                self.delta.put(key::MANIFEST.to_vec(), bytes.to_vec())
-            }
-            entry::FINALIZERS if !bytes.is_empty() => {
-                self.delta.put(key::FINALIZERS.to_vec(), bytes.to_vec())
-            }
+            entry::MANIFEST if !bytes.is_empty() => put(key::MANIFEST, bytes),
+            entry::FINALIZERS if !bytes.is_empty() => put(key::FINALIZERS, bytes),
             entry::MANIFEST | entry::FINALIZERS => {}
             entry::OBJECT => {
                 let id = self
                     .objects
                     .checked_add(1)
                     .ok_or_else(|| LoadError::Damaged("the snapshot: too many objects".into()))?;
-                self.look(salt(id, None), bytes)?;
-                let record = Record::read(salt(id, None), bytes).map_err(bad)?;
-                let external = matches!(record.body, Body::External { .. });
-                self.rows = external.then(Vec::new);
+                let kind = self.look(salt(id, None), bytes)?;
+                self.rows = (kind == kind::EXTERNAL).then(Vec::new);
                 self.objects = id;
-                self.delta.objects += 1;
-                self.delta.put(key::object(id), bytes.to_vec());
+                put(&key::object_bytes(id), bytes);
             }
             entry::SEGMENT => {
                 let Some((index, bytes)) = bytes.split_first_chunk::<4>() else {
@@ -567,8 +719,7 @@ impl Importer {
                 };
                 let index = u32::from_le_bytes(*index);
                 self.look(salt(self.objects, Some(index)), bytes)?;
-                self.delta
-                    .put(key::segment(self.objects, index), bytes.to_vec());
+                put(&key::segment(self.objects, index), bytes);
             }
             entry::ROW => {
                 let broken = || LoadError::Damaged("the snapshot: a row".into());
@@ -583,15 +734,10 @@ impl Importer {
                 last.extend_from_slice(encoded);
                 let mut value = row::read(self.objects, encoded, record).map_err(bad)?;
                 refer(&mut value, &mut |id| self.largest = self.largest.max(*id));
-                self.delta
-                    .put(row::key(self.objects, encoded), record.to_vec());
+                put(&row::key(self.objects, encoded), record);
             }
-            entry::PROTO => self
-                .delta
-                .put(key::proto(&content_hash(bytes)), bytes.to_vec()),
-            entry::BLOB => self
-                .delta
-                .put(key::blob(&content_hash(bytes)), bytes.to_vec()),
+            entry::PROTO => put(&key::proto(&content_hash(bytes)), bytes),
+            entry::BLOB => put(&key::blob(&content_hash(bytes)), bytes),
             _ => {
                 return Err(LoadError::Damaged(
                     "the snapshot: an entry of unknown kind".into(),
@@ -601,32 +747,25 @@ impl Importer {
         Ok(())
     }
 
-    /// Checks a record, and notes what it refers to.
-    fn look(&mut self, salt: u64, bytes: &[u8]) -> Result<(), LoadError> {
+    /// Checks a record and notes what it refers to; its kind.
+    fn look(&mut self, salt: u64, bytes: &[u8]) -> Result<u8, LoadError> {
         let bad = |bad| LoadError::Damaged(format!("the snapshot: {bad}"));
-        let mut record = Record::read(salt, bytes).map_err(bad)?;
-        let mut largest = self.largest;
-        record.each_reference(&mut |id| largest = largest.max(*id));
-        self.largest = largest;
-        Ok(())
+        let looked = self.refs.look(salt, bytes).map_err(bad)?;
+        for r in looked.objects {
+            self.largest = self.largest.max(r.id);
+        }
+        Ok(looked.shape.kind)
     }
 
-    /// What is ready to be stored. Store these in order, in as many commits as is convenient: nothing opens such a store before
-    /// [`finish`](Self::finish)'s are there.
-    pub fn take(&mut self) -> Delta {
-        std::mem::take(&mut self.delta)
-    }
-
-    /// The last writes, which make a world of it.
-    pub fn finish(&mut self) -> Result<Delta, LoadError> {
+    /// Puts the last entry, which makes a world of what has been stored.
+    pub fn finish(&mut self, put: &mut Put<'_>) -> Result<(), LoadError> {
         let (true, Some(total), Some(meta)) = (self.ended, self.total, self.meta.take()) else {
             return Err(LoadError::Damaged("the snapshot: it ends too early".into()));
         };
         let bad = |bad| LoadError::Damaged(format!("the snapshot: {bad}"));
         let mut meta = Meta::read(&meta).map_err(bad)?;
         meta.next_id = total.saturating_add(1);
-        let mut delta = self.take();
-        delta.put(key::META.to_vec(), meta.write());
-        Ok(delta)
+        put(key::META, &meta.write());
+        Ok(())
     }
 }

@@ -12,6 +12,7 @@ use super::{Backing, Fetch, Scanned, key, row};
 use crate::heap::Heap;
 use crate::heap::coroutine::Coroutine;
 use crate::heap::hollow::{ContentHash, IdHasher, sort_by_number};
+use crate::heap::number;
 use crate::heap::object::{Gc, Header};
 use crate::heap::table::Table;
 use crate::heap::userdata::Userdata;
@@ -103,6 +104,8 @@ pub struct Statistics {
     pub faults: u64,
     /// Logical bytes in the store only.
     pub absent_bytes: usize,
+    /// Cycles of the collector since the world was opened.
+    pub collections: u64,
 }
 
 /// Names by which records refer to natives and to what the host has.
@@ -858,10 +861,11 @@ impl Vm {
     }
 
     pub fn world_statistics(&mut self) -> Statistics {
-        let (hollow, changed, absent) = (
+        let (hollow, changed, absent, collections) = (
             self.heap.world.hollow_count,
             self.heap.world.changed.len(),
             self.heap.world.absent_bytes,
+            self.heap.cycles(),
         );
         self.with_world(|world, _| Statistics {
             objects_numbered: world.next_id - 1,
@@ -869,6 +873,7 @@ impl Vm {
             changed,
             faults: world.faults,
             absent_bytes: absent,
+            collections,
         })
         .unwrap_or_default()
     }
@@ -1229,7 +1234,7 @@ fn step_name(path: &str, key: Value) -> String {
         Some(s) if path.is_empty() => s.to_text(),
         Some(s) => format!("{path}.{}", s.to_text()),
         None if key.is_int() => format!("{path}[{}]", key.raw_int()),
-        None if key.is_float() => format!("{path}[{}]", key.raw_float()),
+        None if key.is_float() => format!("{path}[{}]", number::float_string(key.raw_float())),
         None => format!("{path}[{}]", key.type_of().name()),
     }
 }

@@ -27,6 +27,7 @@ impl Vm {
     }
 
     #[cold]
+    #[cfg_attr(evermoon_small, optimize(speed))]
     pub fn fail_bytes(&mut self, message: &[u8]) -> Throw {
         let mut text = self.position(self.level_of_error());
         text.extend_from_slice(message);
@@ -43,6 +44,7 @@ impl Vm {
 
     /// An error whose value is this text.
     #[cold]
+    #[cfg_attr(evermoon_small, optimize(speed))]
     pub fn throw_bytes(&mut self, text: &[u8]) -> Throw {
         match self.heap.string(text) {
             Ok(s) => self.throw(Value::string(s)),
@@ -52,12 +54,14 @@ impl Vm {
 
     /// An error with this value.
     #[cold]
+    #[cfg_attr(evermoon_small, optimize(speed))]
     pub fn throw(&mut self, value: Value) -> Throw {
         self.error = value;
         self.raise(Thrown::Error)
     }
 
     /// The frame whose position an error names: the top one if it is Lua's, else the one below.
+    #[cfg_attr(evermoon_small, optimize(speed))]
     fn level_of_error(&self) -> Option<usize> {
         let top = self.exec.frame_count.checked_sub(1)?;
         if self.exec.frames()[top].kind == kind::LUA {
@@ -76,6 +80,7 @@ impl Vm {
     }
 
     /// `chunk:line: ` of a frame, empty for one that is not Lua's.
+    #[cfg_attr(evermoon_small, optimize(speed))]
     pub fn position(&self, frame: Option<usize>) -> Vec<u8> {
         let Some(frame) = frame.and_then(|i| self.exec.frames().get(i)) else {
             return Vec::new();
@@ -83,6 +88,7 @@ impl Vm {
         self.frame_position(frame)
     }
 
+    #[cfg_attr(evermoon_small, optimize(speed))]
     pub(crate) fn frame_position(&self, frame: &Frame) -> Vec<u8> {
         let Some(proto) = self.frame_proto(frame) else {
             return Vec::new();

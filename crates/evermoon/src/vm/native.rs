@@ -146,6 +146,7 @@ impl Vm {
     /// Begins an error of this kind.
     #[cold]
     #[inline(never)]
+    #[cfg_attr(evermoon_small, optimize(speed))]
     pub(crate) fn raise(&mut self, kind: Thrown) -> Throw {
         if kind != Thrown::Memory {
             self.heap.clear_refused();
