@@ -197,6 +197,11 @@ impl Engine {
         stdlib::io::open_output(&mut vm).ok()?;
         evermoon_bigint::preload(&mut vm).ok()?;
         let handler = stdlib::traceback_handler(&mut vm);
+        // Programs that a native host was in the middle of stand on both.
+        stdlib::main_entry(&mut vm);
+        if let Some(handler) = handler {
+            vm.set_permanent(stdlib::MESSAGE_HANDLER, handler);
+        }
         let release = vm.register("host", "release", release);
         let mut objects = kept_table(&mut vm).ok()?;
         let mut functions = kept_table(&mut vm).ok()?;

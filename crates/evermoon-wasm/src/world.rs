@@ -436,7 +436,10 @@ pub extern "C" fn em_world_open(number: u32, complete: u32, resident_max: f64) -
     if !e.vm.has_world() && stdlib::ext::open(&mut e.vm).is_err() {
         return e.refuse(Refusal::Memory);
     }
-    match e.vm.open_world(Box::new(Supplied(records)), Vec::new()) {
+    match e
+        .vm
+        .open_world(Box::new(Supplied(records)), vec![stdlib::io::codec()])
+    {
         Ok(held) => {
             e.world().opened = true;
             e.results(&[Value::bool(held)])

@@ -233,7 +233,7 @@ impl Builder {
             .and_then(|()| operations::register(&mut vm, &report));
         if let Ok(natives) = &made {
             // Programs under way have it on their stacks.
-            vm.set_permanent("engine.message_handler", natives.handler);
+            vm.set_permanent(stdlib::MESSAGE_HANDLER, natives.handler);
         }
         if let (Some(backing), Ok(_)) = (self.world, &made) {
             let mut codecs = self.codecs;

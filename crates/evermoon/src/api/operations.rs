@@ -56,7 +56,7 @@ pub(crate) fn register(
         equals: vm.register("engine", "equals", equals),
         tostring: vm.register("engine", "tostring", tostring),
         resume: vm.register("engine", "resume", resume),
-        main: vm.register("engine", "main", main),
+        main: crate::stdlib::main_entry(vm),
         handler,
         error_metatable,
     })
@@ -159,15 +159,6 @@ fn resume(vm: &mut Vm) -> NativeResult {
         Some(_) => Ok(Act::resuming(args)),
         None => Err(vm.arg_type_error(0, "coroutine")),
     }
-}
-
-/// function, values → what the function returns. It only stands in the stack, as the program that embeds the reference does.
-fn main(vm: &mut Vm) -> NativeResult {
-    if vm.state() == CALLED {
-        return Ok(Act::returning(vm.slots() as u32));
-    }
-    let args = vm.slots() as u32 - 1;
-    wait(vm, args, -1)
 }
 
 /// The text of an error object.

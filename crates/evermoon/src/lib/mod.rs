@@ -29,7 +29,7 @@ pub mod xoshiro;
 use crate::heap::object::Gc;
 use crate::heap::table::Table;
 use crate::heap::value::Value;
-use crate::vm::{NativeFn, Throw, Vm};
+use crate::vm::{Act, NativeFn, NativeResult, Throw, Vm};
 
 /// Opens the libraries in the global table. `base` comes first (its natives have fixed numbers).
 pub fn open(vm: &mut Vm) -> Result<(), Throw> {
@@ -94,6 +94,26 @@ pub fn preload(vm: &mut Vm, name: &'static str, loader: NativeFn) -> Result<(), 
 pub fn traceback_handler(vm: &mut Vm) -> Option<Value> {
     Some(vm.register("engine", "message_handler", debug::remember_traceback))
 }
+
+/// The native at the bottom of main programs. Programs under way in a world stand on it by its name, so every engine that opens worlds has it,
+/// whether it begins such programs itself or not.
+pub fn main_entry(vm: &mut Vm) -> Value {
+    vm.register("engine", "main", main)
+}
+
+/// function, values → what the function returns. It only stands in the stack, as the program that embeds the reference does.
+fn main(vm: &mut Vm) -> NativeResult {
+    // The state is part of the format of worlds.
+    const CALLED: u32 = 1;
+    if vm.state() == CALLED {
+        return Ok(Act::returning(vm.slots() as u32));
+    }
+    vm.set_state(CALLED);
+    Ok(Act::calling(vm.slots() as u32 - 1, -1))
+}
+
+/// The name under which worlds know the message handler of a program's host, whichever that is.
+pub const MESSAGE_HANDLER: &str = "engine.message_handler";
 
 /// The error of a run that failed, and its traceback as a string (or nil).
 pub fn split_traceback(vm: &mut Vm) -> (Value, Value) {

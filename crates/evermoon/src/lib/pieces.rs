@@ -148,16 +148,21 @@ fn join<'a>(
 /// (32 bits each).
 pub(super) struct Pieces {
     pub list: Option<Gc<Table>>,
-    /// Bytes in the list.
+    /// Pieces in the list, and their bytes. Not asked of the list: a step that is taken again finds there what it has added before.
+    pub pieces: usize,
     pub listed: usize,
     /// The end, behind the list.
     pub out: Vec<u8>,
 }
 
+/// From this bit on, what a slot says of a list is the number of pieces; below, their bytes. (In worlds from before there is none: then it is counted.)
+const PIECES_SHIFT: u32 = 40;
+
 impl Pieces {
     pub fn new(vm: &mut Vm) -> Pieces {
         Pieces {
             list: None,
+            pieces: 0,
             listed: 0,
             out: vm.take_scratch(),
         }
@@ -165,12 +170,37 @@ impl Pieces {
 
     /// Takes up what [`Pieces::put_aside`] left in the last two slots.
     pub fn restore(vm: &mut Vm) -> Pieces {
-        let listed = vm.pop().raw_int() as usize;
+        let extent = vm.pop();
         let list = vm.pop().as_table();
-        Pieces {
-            list,
-            listed,
-            out: vm.take_scratch(),
+        let mut pieces = Pieces::new(vm);
+        pieces.take_up(vm, list, extent);
+        pieces
+    }
+
+    /// What a slot keeps of the list, beside the list itself.
+    pub fn extent(&self) -> Value {
+        Value::int(((self.pieces as u64) << PIECES_SHIFT | self.listed as u64) as i64)
+    }
+
+    /// Takes up a list as it was when it had this extent.
+    pub fn take_up(&mut self, vm: &mut Vm, list: Option<Gc<Table>>, extent: Value) {
+        let extent = extent.raw_int() as u64;
+        self.list = list;
+        self.listed = (extent & ((1 << PIECES_SHIFT) - 1)) as usize;
+        self.pieces = (extent >> PIECES_SHIFT) as usize;
+        let Some(list) = list else { return };
+        let there = list.border() as usize;
+        let mut bytes = 0;
+        while self.pieces < there && extent >> PIECES_SHIFT == 0 && bytes < self.listed {
+            self.pieces += 1;
+            let piece = list.get_int(self.pieces as i64);
+            bytes += piece
+                .as_str()
+                .map_or(piece.bits as u32 as usize, |s| s.len());
+        }
+        for at in self.pieces..there {
+            // The entry exists, so this needs no memory.
+            let _ = vm.raw_set_int(list, at as i64 + 1, Value::NIL);
         }
     }
 
@@ -183,6 +213,7 @@ impl Pieces {
     /// Forgets all of it.
     pub fn clear(&mut self) {
         self.list = None;
+        self.pieces = 0;
         self.listed = 0;
         self.out.clear();
     }
@@ -202,7 +233,8 @@ impl Pieces {
     #[cfg_attr(evermoon_small, optimize(speed))]
     fn push(&mut self, vm: &mut Vm, piece: Value, len: usize) -> Result<(), Throw> {
         let list = self.listing(vm)?;
-        vm.raw_set_int(list, list.border() as i64 + 1, piece)?;
+        vm.raw_set_int(list, self.pieces as i64 + 1, piece)?;
+        self.pieces += 1;
         self.listed += len;
         check_size(vm, self.listed)
     }
@@ -231,10 +263,10 @@ impl Pieces {
     /// Leaves everything in two new slots.
     pub fn put_aside(mut self, vm: &mut Vm) -> Result<(), Throw> {
         self.flush(vm)?;
-        let list = self.listing(vm)?;
+        let (list, extent) = (self.listing(vm)?, self.extent());
         vm.give_scratch(self.out);
         vm.push(Value::table(list));
-        vm.push(Value::int(self.listed as i64));
+        vm.push(extent);
         Ok(())
     }
 

@@ -442,7 +442,7 @@ mod slot {
     pub(super) const START: usize = 5;
     /// Matches so far.
     pub(super) const COUNT: usize = 6;
-    /// The result so far: the list of its pieces, and their length.
+    /// The result so far: the list of its pieces, and their extent.
     pub(super) const PIECES: usize = 7;
     pub(super) const LISTED: usize = 8;
     /// How much of the subject is in the result already, as it was or replaced.
@@ -494,6 +494,7 @@ pub(super) fn gsub(vm: &mut Vm) -> NativeResult {
         copied: 0,
         text: Pieces {
             list: None,
+            pieces: 0,
             listed: 0,
             out: Vec::new(),
         },
@@ -613,13 +614,13 @@ fn index_slot(vm: &Vm, i: usize, most: usize) -> usize {
 
 impl Gsub<'_> {
     /// Takes what `store` left in the slots.
-    fn restore(&mut self, vm: &Vm) {
+    fn restore(&mut self, vm: &mut Vm) {
         self.repl = vm.arg(slot::REPL);
         self.max = vm.arg(slot::MAX).raw_int();
         self.at = index_slot(vm, slot::AT, self.src.len());
         self.count = vm.arg(slot::COUNT).raw_int();
-        self.text.list = vm.arg(slot::PIECES).as_table();
-        self.text.listed = vm.arg(slot::LISTED).raw_int() as usize;
+        let (list, extent) = (vm.arg(slot::PIECES).as_table(), vm.arg(slot::LISTED));
+        self.text.take_up(vm, list, extent);
         self.stored = self.text.list.is_some();
         self.copied = index_slot(vm, slot::COPIED, self.at);
     }
@@ -638,7 +639,7 @@ impl Gsub<'_> {
         }
         self.text.flush(vm)?;
         vm.set_slots(slot::SLOTS)?;
-        vm.set_slot(slot::LISTED, Value::int(self.text.listed as i64));
+        vm.set_slot(slot::LISTED, self.text.extent());
         vm.set_slot(slot::AT, Value::int(self.at as i64));
         vm.set_slot(slot::START, Value::int(start as i64));
         vm.set_slot(slot::COUNT, Value::int(self.count));

@@ -731,7 +731,8 @@ fn concat_general(vm: &mut Vm, element: Option<Value>) -> NativeResult {
         if !v.is_string() && !v.is_number() {
             return Err(invalid_piece(vm, v, next));
         }
-        let count = elements.border() as i64 + 1;
+        // By its place, so that a step which is taken again puts it there again.
+        let count = next.wrapping_sub(vm.opt_int(2, 1)?).wrapping_add(1);
         vm.raw_set_int(elements, count, v)?;
         vm.charge(1);
         if next == last {

@@ -594,8 +594,9 @@ impl World {
         vm.heap.world.sees_collector = meta.gc.sees_collector;
         let bytes = usize::try_from(meta.gc.bytes).unwrap_or(usize::MAX / 4);
         if first {
+            // (A snapshot does not say how large its world is: what comes is counted as it comes.)
             let here = vm.heap.bytes;
-            vm.heap.bytes = bytes;
+            vm.heap.bytes = bytes.max(here);
             vm.heap.world.absent_bytes = bytes.saturating_sub(here);
         } else {
             let absent = vm.heap.world.absent_bytes;

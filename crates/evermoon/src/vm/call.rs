@@ -359,7 +359,8 @@ impl Vm {
             if self.finalizers_due && self.exec.frame().kind == kind::LUA {
                 self.finalizers_due = false;
                 if let Err(throw) = self.call_finalizer()
-                    && let exit @ (Exit::Failed | Exit::OutOfFuel) = self.unwind(throw)
+                    && let exit @ (Exit::Failed | Exit::OutOfFuel | Exit::Fault) =
+                        self.unwind(throw)
                 {
                     return exit;
                 }
@@ -844,6 +845,10 @@ impl Vm {
             }
             let message = self.new_string(b"C stack overflow")?;
             return self.resume_refused(message);
+        }
+        if co.exec.frame_count == 0 {
+            // It is called in the coroutine, where there is no step that could be taken again.
+            self.touch(co.exec.get(0))?;
         }
         // The arguments move over while errors are still the resumer's.
         if co.exec.top + args + 2 * SLACK > co.exec.stack_cap {

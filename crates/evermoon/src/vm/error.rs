@@ -229,7 +229,9 @@ impl Vm {
             Thrown::Error => false,
             Thrown::ErrorUnhandled => true,
             Thrown::Fault => {
-                self.step_again();
+                if !std::mem::take(&mut self.between_instructions) {
+                    self.step_again();
+                }
                 return Exit::Fault;
             }
             Thrown::Memory => {

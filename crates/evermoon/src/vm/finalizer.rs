@@ -6,7 +6,7 @@
 
 use super::Vm;
 use super::meta::Event;
-use super::native::Throw;
+use super::native::{Throw, Thrown};
 use crate::heap::coroutine::{frame_flag, kind};
 use crate::heap::object::Gc;
 use crate::heap::table::Table;
@@ -20,7 +20,14 @@ impl Vm {
             return Ok(false);
         }
         while let Some(object) = self.heap.next_finalizable() {
-            self.touch(object)?;
+            if let Err(throw) = self.touch(object) {
+                if self.thrown() == Thrown::Fault && self.exec.frame().kind == kind::LUA {
+                    // The instruction before is done; this comes first when the store has answered.
+                    self.finalizers_due = true;
+                    self.between_instructions = true;
+                }
+                return Err(throw);
+            }
             self.heap.take_finalizable();
             let handler = self.metamethod(object, Event::Gc);
             if handler.is_nil() {

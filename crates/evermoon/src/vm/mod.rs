@@ -195,6 +195,8 @@ pub struct Vm {
     pub(crate) finalizing: bool,
     /// More finalizers are due at the next safe point.
     pub(crate) finalizers_due: bool,
+    /// A fault was met between two instructions, by a finalizer that is due: there is no step to be taken again.
+    pub(crate) between_instructions: bool,
     /// Overflows while message handlers were active, since the last time that none was.
     pub(crate) handler_overflows: usize,
     /// A message handler has returned: unwinding goes on.
@@ -277,6 +279,7 @@ impl Vm {
             pause_requested: false,
             finalizing: false,
             finalizers_due: false,
+            between_instructions: false,
             handler_overflows: 0,
             handler_returned: false,
             scratch: Vec::new(),

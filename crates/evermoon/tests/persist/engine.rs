@@ -1,18 +1,30 @@
 //! An engine with a world in a map, for tests: it can commit, let go, roll back, and be opened anew from the map.
 
 use evermoon::persist::snapshot::{Exporter, Step};
-use evermoon::persist::{Backing, Fetch, PersistError, Scanned, Source, Write};
+use evermoon::persist::{Backing, Fetch, LoadError, PersistError, Scanned, Source, Write};
 use evermoon::stdlib::{self, load};
 use evermoon::syntax::parser::skip_shebang;
 use evermoon::vm::host::{Host, HostError, HostResult};
 use evermoon::vm::{Exit, Limits, Vm};
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::rc::Rc;
 
 pub type Map = Rc<RefCell<BTreeMap<Vec<u8>, Vec<u8>>>>;
 
-struct MapBacking(Map);
+/// What a late store has been asked for: it answers the second time.
+type Asked = Rc<RefCell<HashSet<Vec<u8>>>>;
+
+struct MapBacking(Map, Option<Asked>);
+
+impl MapBacking {
+    fn is_late(&self, question: &[u8]) -> bool {
+        match &self.1 {
+            Some(asked) => asked.borrow_mut().insert(question.to_vec()),
+            None => false,
+        }
+    }
+}
 
 impl Source for MapBacking {
     fn get(&mut self, key: &[u8]) -> Fetch {
@@ -25,6 +37,9 @@ impl Source for MapBacking {
 
 impl Backing for MapBacking {
     fn get(&mut self, key: &[u8]) -> Fetch {
+        if self.is_late(key) {
+            return Fetch::Later;
+        }
         match self.0.borrow().get(key) {
             Some(value) => Fetch::Found(value.clone()),
             None => Fetch::Missing,
@@ -33,6 +48,9 @@ impl Backing for MapBacking {
     fn scan(&mut self, from: &[u8], to: &[u8], limit: usize, reverse: bool) -> Scanned {
         if from >= to {
             return Scanned::Entries(Vec::new());
+        }
+        if self.is_late(&[from, to, &[reverse as u8]].concat()) {
+            return Scanned::Later;
         }
         let map = self.0.borrow();
         let range = map.range(from.to_vec()..to.to_vec());
@@ -45,6 +63,9 @@ impl Backing for MapBacking {
     }
     fn can_scan(&self) -> bool {
         true
+    }
+    fn may_wait(&self) -> bool {
+        self.1.is_some()
     }
 }
 
@@ -88,6 +109,7 @@ pub struct Engine {
     pub output: Rc<RefCell<Vec<u8>>>,
     files: Files,
     slice: u32,
+    asked: Option<Asked>,
 }
 
 impl Engine {
@@ -96,10 +118,22 @@ impl Engine {
     }
 
     pub fn with_files(slice: u32, files: Files) -> Engine {
-        Engine::over(Map::default(), Rc::default(), files, slice)
+        Engine::over(Map::default(), Rc::default(), files, slice, None)
     }
 
-    fn over(map: Map, output: Rc<RefCell<Vec<u8>>>, files: Files, slice: u32) -> Engine {
+    /// The same world over a store that answers later, each time that something is asked for after a commit.
+    pub fn over_a_late_store(mut self) -> Engine {
+        self.asked = Some(Asked::default());
+        self.reopen()
+    }
+
+    fn over(
+        map: Map,
+        output: Rc<RefCell<Vec<u8>>>,
+        files: Files,
+        slice: u32,
+        asked: Option<Asked>,
+    ) -> Engine {
         let mut vm = Vm::new(Limits {
             slice,
             ..Limits::default()
@@ -109,14 +143,23 @@ impl Engine {
         stdlib::open_os_io(&mut vm).expect("the libraries open");
         stdlib::traceback_handler(&mut vm);
         stdlib::ext::open(&mut vm).expect("the library opens");
-        vm.open_world(Box::new(MapBacking(map.clone())), vec![stdlib::io::codec()])
-            .expect("the world opens");
+        let backing = || Box::new(MapBacking(map.clone(), asked.clone()));
+        loop {
+            match vm.open_world(backing(), vec![stdlib::io::codec()]) {
+                Err(LoadError::Later) => {}
+                opened => {
+                    opened.expect("the world opens");
+                    break;
+                }
+            }
+        }
         Engine {
             vm,
             map,
             output,
             files,
             slice,
+            asked,
         }
     }
 
@@ -128,9 +171,10 @@ impl Engine {
             output,
             files,
             slice,
+            asked,
         } = self;
         drop(vm);
-        Engine::over(map, output, files, slice)
+        Engine::over(map, output, files, slice, asked)
     }
 
     pub fn commit(&mut self) -> Result<usize, PersistError> {
@@ -151,13 +195,16 @@ impl Engine {
         }
         drop(map);
         self.vm.world_committed();
+        if let Some(asked) = &self.asked {
+            asked.borrow_mut().clear();
+        }
         Ok(delta.bytes)
     }
 
     /// The snapshot of what was committed last.
     pub fn snapshot(&self) -> Result<Vec<u8>, String> {
         let mut exporter = Exporter::new();
-        let mut source = MapBacking(self.map.clone());
+        let mut source = MapBacking(self.map.clone(), None);
         let mut out = Vec::new();
         loop {
             let step = exporter.step_over(&mut source).map_err(|e| e.to_string())?;
@@ -196,7 +243,7 @@ impl Engine {
                 self.vm.display(error, &mut text);
                 Some(Ended::Failed(String::from_utf8_lossy(&text).into_owned()))
             }
-            Exit::Slice => None,
+            Exit::Slice | Exit::Fault => None,
             exit => panic!("{exit:?}"),
         }
     }

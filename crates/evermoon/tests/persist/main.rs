@@ -7,4 +7,5 @@ mod expectations;
 mod anywhere;
 mod engine;
 mod external;
+mod late;
 mod small;

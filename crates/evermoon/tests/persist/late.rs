@@ -1,0 +1,46 @@
+//! A store that answers later: the programs of `tests/worlds` over one that makes them wait for everything.
+
+use super::engine::{Ended, Engine};
+
+fn finish(e: &mut Engine, source: &str) {
+    let task = e.start(source.as_bytes(), "late.lua").expect("it compiles");
+    for _ in 0..1_000_000 {
+        if let Some(ended) = e.step(task) {
+            assert_eq!(ended, Ended::Done);
+            return;
+        }
+    }
+    panic!("it does not end");
+}
+
+fn printed(late: bool) -> String {
+    let mut e = Engine::new(1_000);
+    finish(&mut e, "_home = ext.table()");
+    // (The host here has no temporary files.)
+    let begin = include_str!("../../../../tests/worlds/begin.lua");
+    let begin = begin.replace(
+        "closed_file = io.tmpfile() closed_file:close()",
+        "closed_file = io.stdout",
+    );
+    finish(&mut e, &begin);
+    e.commit().expect("it is stored");
+    e = if late {
+        e.over_a_late_store()
+    } else {
+        e.reopen()
+    };
+    finish(&mut e, "may_end = true");
+    finish(&mut e, include_str!("../../../../tests/worlds/go_on.lua"));
+    e.commit().expect("it is stored");
+    let out = e.output.borrow().clone();
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+#[test]
+fn a_late_store_is_not_noticed() {
+    let (late, prompt) = (printed(true), printed(false));
+    for (late, prompt) in late.lines().zip(prompt.lines()) {
+        assert_eq!(late, prompt);
+    }
+    assert_eq!(late.len(), prompt.len());
+}
