@@ -10,6 +10,7 @@ use libfuzzer_sys::fuzz_target;
 
 #[path = "../../crates/evermoon/tests/bytecode/program.rs"]
 mod program;
+#[allow(dead_code)]
 #[path = "../../crates/evermoon/tests/bytecode/rng.rs"]
 mod rng;
 #[path = "../../crates/evermoon/tests/bytecode/walk.rs"]

@@ -6,7 +6,7 @@ use std::rc::Rc;
 
 use evermoon::persist::record::{salt, seal};
 use evermoon::persist::snapshot::{Exporter, Importer, Step};
-use evermoon::persist::{Backing, Delta, Fetch, Scanned, Source, Write, row};
+use evermoon::persist::{Backing, Delta, Fetch, LoadError, Scanned, Source, Write, row};
 
 /// What a store holds.
 pub type Entries = BTreeMap<Vec<u8>, Vec<u8>>;
@@ -16,12 +16,24 @@ pub const FIXTURE: &[u8] = include_bytes!("../../tests/worlds/format1.snapshot")
 
 /// The fixture's entries.
 pub fn fixture() -> Entries {
-    let mut importer = Importer::new();
-    importer.feed(FIXTURE).expect("the fixture is whole");
-    let delta = importer.finish().expect("the fixture is whole");
+    import(FIXTURE).expect("the fixture is whole")
+}
+
+/// A snapshot's entries.
+pub fn import(file: &[u8]) -> Result<Entries, LoadError> {
+    import_in_pieces(file, file.len().max(1))
+}
+
+/// The same for a file that comes so many bytes at a time.
+pub fn import_in_pieces(file: &[u8], piece: usize) -> Result<Entries, LoadError> {
     let mut entries = Entries::new();
-    apply(&mut entries, &delta);
-    entries
+    let mut put = |key: &[u8], value: &[u8]| drop(entries.insert(key.to_vec(), value.to_vec()));
+    let mut importer = Importer::new();
+    for piece in file.chunks(piece) {
+        importer.feed(piece, &mut put)?;
+    }
+    importer.finish(&mut put)?;
+    Ok(entries)
 }
 
 pub fn apply(entries: &mut Entries, delta: &Delta) {

@@ -5,13 +5,12 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::OnceLock;
 
-use crate::fixture::{Entries, FIXTURE, Map, apply, export};
+use crate::fixture::{self, FIXTURE, Map, export, import_in_pieces};
 use evermoon::persist::bytes::put_varint;
 use evermoon::persist::care::{Walk, Walked};
 use evermoon::persist::key;
 use evermoon::persist::record::{check, salt, seal};
 use evermoon::persist::row;
-use evermoon::persist::snapshot::Importer;
 
 /// The fixture's entries: kind and bytes, checks taken off.
 fn good() -> &'static Vec<(u8, Vec<u8>)> {
@@ -164,29 +163,24 @@ fn file_of(entries: &[(u8, Vec<u8>)]) -> Vec<u8> {
 }
 
 fn import(file: &[u8], how: u8) {
-    let mut importer = Importer::new();
     let piece = match how / 5 % 3 {
         0 => file.len().max(1),
         1 => 7,
         _ => 100,
     };
-    let mut entries = Entries::new();
-    for piece in file.chunks(piece) {
-        if importer.feed(piece).is_err() {
-            return;
-        }
-        apply(&mut entries, &importer.take());
-    }
-    let Ok(last) = importer.finish() else {
+    let Ok(entries) = import_in_pieces(file, piece) else {
         return;
     };
-    apply(&mut entries, &last);
     let (meta, finalizers) = (
         entries[key::META].clone(),
         entries.get(key::FINALIZERS).cloned(),
     );
     let mut map = Map(Rc::new(RefCell::new(entries)));
-    let Ok(mut walk) = Walk::new(&meta, &finalizers.unwrap_or_default(), how % 2 == 0) else {
+    let Ok(mut walk) = Walk::new(
+        &meta,
+        &finalizers.unwrap_or_default(),
+        how.is_multiple_of(2),
+    ) else {
         return;
     };
     loop {
@@ -198,13 +192,10 @@ fn import(file: &[u8], how: u8) {
         }
     }
     let exported = export(&mut map);
-    if walk.broken.is_empty() && how % 2 == 0 {
+    if walk.broken.is_empty() && how.is_multiple_of(2) {
         // What the walk calls whole can be written, and what was written is read again and written alike.
         let file = exported.expect("it is whole");
-        let mut importer = Importer::new();
-        importer.feed(&file).expect("it is whole");
-        let mut entries = Entries::new();
-        apply(&mut entries, &importer.finish().expect("it is whole"));
+        let entries = fixture::import(&file).expect("it is whole");
         let again = export(&mut Map(Rc::new(RefCell::new(entries)))).expect("it is whole");
         assert!(again == file, "equal worlds, equal bytes");
     }

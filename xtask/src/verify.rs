@@ -47,6 +47,20 @@ const LONG: [&str; 8] = [
     "size",
 ];
 
+/// The fuzzers are a workspace of their own: nothing else builds them. libFuzzer is C++, so without a compiler for that its targets are left out.
+fn clippy_of_fuzzers() -> Command {
+    let mut clippy = cargo();
+    clippy.args(["clippy", "--quiet", "--all-targets"]);
+    clippy
+        .arg("--manifest-path")
+        .arg(workspace::root().join("fuzz/Cargo.toml"));
+    if on_path("c++").is_none() {
+        clippy.arg("--no-default-features");
+    }
+    clippy.args(["--", "-D", "warnings"]);
+    clippy
+}
+
 /// `cargo xtask test [parts] [--quick] [--bin PATH]`.
 pub fn test(given: &[String]) -> Result<bool> {
     let args = Args::parse(given, &["quick"], &["bin", "only"])?;
@@ -88,6 +102,11 @@ pub fn test(given: &[String]) -> Result<bool> {
             "warnings",
         ]);
         step(&mut tally, "cargo clippy", &mut clippy);
+        step(
+            &mut tally,
+            "cargo clippy in fuzz/",
+            &mut clippy_of_fuzzers(),
+        );
     }
     if wants("wasm") {
         part(&mut tally, "the module", || {
