@@ -1110,6 +1110,7 @@ impl Heap {
             self.world.partial = self.world.hollow_count > 0;
             self.world.changed.retain(|object| !object.is_white());
             self.gc.marked += self.world.absent_bytes;
+            self.world.unnoticed_bytes = 0;
             if !self.world.partial {
                 // Everything is here: nothing is absent but garbage.
                 self.gc.marked -= self.world.absent_bytes;
@@ -1215,7 +1216,7 @@ impl Heap {
                 self.world_dropped(Gc::from_raw(header));
             }
             match (*header).kind as u32 {
-                tag::STR => self.interner.remove(header.cast::<Str>()),
+                tag::STR | tag::LONG_STR => self.string_dropped(header.cast()),
                 tag::TABLE => {
                     let t: Gc<Table> = Gc::from_raw(header.cast());
                     if t.header.is_external() {
@@ -1225,6 +1226,21 @@ impl Heap {
                 }
                 tag::PROTO | tag::COROUTINE | tag::USERDATA => self.drop_rare(header),
                 _ => {}
+            }
+        }
+    }
+
+    /// # Safety
+    /// As `drop_object`; the object is a string.
+    #[inline]
+    unsafe fn string_dropped(&mut self, s: *mut Str) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            if (*s).header.flags & super::hollow::STORED != 0 {
+                self.stored_string_dropped(string_bytes(Gc::from_raw(s.cast())));
+            }
+            if Gc::from_raw(s).is_short() {
+                self.interner.remove(s);
             }
         }
     }

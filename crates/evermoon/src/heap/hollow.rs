@@ -20,6 +20,7 @@
 
 use super::coroutine::{Coroutine, Exec, Frame, SLACK, Status, kind};
 use super::function::{CLOSURE_HEAD, LuaClosure, NATIVE_HEAD, NativeClosure, Proto, Upvalue};
+use super::gc::Roots;
 use super::object::{Gc, HOLLOW, Header, mark};
 use super::string::Str;
 use super::table::{Table, flags};
@@ -62,6 +63,11 @@ impl Hasher for IdHasher {
     }
 }
 
+/// The bit of a string's [`Header::flags`]: contents that have it were let go since it came.
+pub(super) const STORED: u16 = 1;
+/// Logical bytes here below which nothing is worth collecting.
+const KEPT_MIN: usize = 4 << 20;
+
 type Map<K, V> = HashMap<K, V, BuildHasherDefault<IdHasher>>;
 
 /// The state that this file keeps in a heap.
@@ -76,6 +82,10 @@ pub struct Objects {
     pub(crate) hollow_count: usize,
     /// Of `Heap::bytes`, what is in the store only.
     pub(crate) absent_bytes: usize,
+    /// Of `Heap::bytes`, what `collect_unnoticed` has freed since the last cycle that counts.
+    pub(crate) unnoticed_bytes: usize,
+    /// What was here after its last time.
+    kept_bytes: usize,
     /// Numbers of objects that an exact cycle has freed since the last commit.
     pub(crate) dead: Vec<u32>,
     /// What the commit under way writes.
@@ -256,20 +266,52 @@ impl Heap {
     }
 
     /// Runs `f`, whose allocations bring contents back from the store (invariant 5). The memory cap does not stop it: room is made at
-    /// the next safe point.
+    /// the next safe point. (An imported world does not know its size: it grows by what comes beyond what was known.)
     pub(crate) fn arriving<T>(&mut self, f: impl FnOnce(&mut Heap) -> T) -> T {
         let (bytes, debt, max) = (self.bytes, self.debt, self.bytes_max);
         self.bytes_max = usize::MAX / 2;
         let result = f(self);
         let came = self.bytes.saturating_sub(bytes);
-        (self.bytes, self.debt, self.bytes_max) = (bytes, debt, max);
-        self.world.absent_bytes = self.world.absent_bytes.saturating_sub(came);
+        let known = came.min(self.world.absent_bytes);
+        self.world.absent_bytes -= known;
+        (self.bytes, self.debt, self.bytes_max) = (bytes + came - known, debt, max);
         result
+    }
+
+    /// A string out of a record.
+    pub(crate) fn arriving_string(&mut self, bytes: &[u8]) -> Result<Gc<Str>, OutOfMemory> {
+        let mut s = self.arriving(|heap| heap.string(bytes))?;
+        s.header.flags &= !STORED;
+        Ok(s)
     }
 
     /// Bytes that are here.
     pub fn resident_bytes(&self) -> usize {
-        self.bytes.saturating_sub(self.world.absent_bytes)
+        self.bytes
+            .saturating_sub(self.world.absent_bytes + self.world.unnoticed_bytes)
+    }
+
+    /// Frees what nothing here refers to any more since contents were let go (stubs, strings), when that may be much. The program sees nothing of it:
+    /// what it can count and the collector's pace stay as they are. (But in a world whose cycles are partial anyway, weak tables are cleared.)
+    pub(crate) fn collect_unnoticed(&mut self, roots: Roots<'_>) {
+        if self.resident_bytes() < 2 * self.world.kept_bytes + KEPT_MIN {
+            return;
+        }
+        self.end_sweep();
+        let (bytes, debt) = (self.bytes, self.debt);
+        self.gc_full(roots);
+        self.world.unnoticed_bytes = bytes.saturating_sub(self.bytes);
+        (self.bytes, self.debt) = (bytes, debt);
+        self.world.kept_bytes = self.resident_bytes();
+    }
+
+    /// What a string takes is in the store once no object here has it: the contents that had it have been let go.
+    fn let_string_go(v: Value) {
+        if v.is_string() {
+            // SAFETY: every string begins with a header.
+            let mut s: Gc<Header> = Gc::from_bits(v.bits);
+            s.flags |= STORED;
+        }
     }
 
     /// A hollow object of this kind (a tag) with this number, which no object here has. `count`: upvalues of closures.
@@ -570,6 +612,13 @@ impl Heap {
             match object.kind as u32 {
                 tag::TABLE => {
                     let mut t: Gc<Table> = object.cast();
+                    for i in 0..t.array_len as usize {
+                        Heap::let_string_go(Value::load(t.array.add(i)));
+                    }
+                    for entry in t.entries() {
+                        Heap::let_string_go(entry.key());
+                        Heap::let_string_go(entry.value());
+                    }
                     self.table_clear(t);
                     t.metatable = self.world.metatable;
                 }
@@ -656,6 +705,15 @@ impl Heap {
         }
     }
 
+    /// The sweep frees a string that hollow objects have: a partial cycle does not make the world smaller by that.
+    #[cold]
+    pub(super) fn stored_string_dropped(&mut self, bytes: usize) {
+        if self.world.partial {
+            self.world.absent_bytes += bytes;
+            self.bytes += bytes;
+        }
+    }
+
     /// The hash of a prototype's or long string's contents, if it is known.
     pub(crate) fn content_hash(&self, object: Gc<Header>) -> Option<ContentHash> {
         match object.meta {
@@ -704,15 +762,20 @@ impl Heap {
     /// Every loaded or hollow object with a number, in the order of the numbers. Not those that only wait to be swept: what needs more of
     /// the world may sweep them meanwhile.
     pub(crate) fn numbered_objects(&self) -> Vec<Gc<Header>> {
+        let mut all = self.numbered_in_any_order();
+        sort_by_number(&mut all);
+        all
+    }
+
+    /// The same, for those to whom their order does not matter.
+    pub(crate) fn numbered_in_any_order(&self) -> Vec<Gc<Header>> {
         let dead = if self.sweeping() {
             mark::WHITES & !self.white
         } else {
             0
         };
         let numbered = self.world.by_id.values().copied();
-        let mut all: Vec<Gc<Header>> = numbered.filter(|o| o.mark & dead == 0).collect();
-        sort_by_number(&mut all);
-        all
+        numbered.filter(|o| o.mark & dead == 0).collect()
     }
 
     /// A frame's next instruction as an index.

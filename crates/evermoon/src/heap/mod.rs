@@ -130,11 +130,9 @@ impl Heap {
     /// What is left below the cap. What is in the store only takes no room here: a world may be many times as large as the cap.
     #[inline]
     pub(crate) fn room(&self) -> usize {
-        // (A world that was imported does not know its size: what comes and is swept again can take its count below nothing.)
-        let bytes = (self.bytes as isize).max(0) as usize;
         self.bytes_max
-            .saturating_add(self.world.absent_bytes)
-            .saturating_sub(bytes)
+            .saturating_add(self.world.absent_bytes + self.world.unnoticed_bytes)
+            .saturating_sub(self.bytes)
     }
 
     /// The same for a block of `size` bytes that takes the place of a smaller one.

@@ -22,7 +22,7 @@ pub struct Header {
     pub kind: u8,
     /// Colour and barrier bits, see [`mark`].
     pub mark: u8,
-    /// Bits whose meaning depends on the kind (tables: `table::flags`; strings: none yet).
+    /// Bits whose meaning depends on the kind (tables: `table::flags`; strings: `hollow::STORED`).
     pub flags: u16,
     /// Of objects that a world keeps: their number in its object table ([`super::hollow`]), 0 for none. Of prototypes and long
     /// strings: 1 more than the place of their content hash in the world's list, or 0.

@@ -358,7 +358,7 @@ impl World {
             Stored::Float(f) => Value::float(f),
             Stored::Light(bits) => Value::light(bits),
             Stored::Text(text) => {
-                let s = vm.heap.arriving(|heap| heap.string(text));
+                let s = vm.heap.arriving_string(text);
                 Value::string(s.map_err(|_| LoadError::Memory)?)
             }
             Stored::Blob(hash, len) => self.blob(vm, hash, len)?,
@@ -450,7 +450,7 @@ impl World {
         self.know_content(hash);
         let s = vm
             .heap
-            .arriving(|heap| heap.string(&bytes))
+            .arriving_string(&bytes)
             .map_err(|_| LoadError::Memory)?;
         if !s.is_short() && vm.heap.content_hash(s.header()).is_none() {
             vm.heap.set_content_hash(s.header(), hash);

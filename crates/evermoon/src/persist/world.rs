@@ -193,7 +193,7 @@ impl Loader for World {
             .flat_map(|task| [task.root.header(), task.current.header()])
             .chain([vm.main.header(), vm.current.header()])
             .collect();
-        let objects = vm.heap.numbered_objects();
+        let objects = vm.heap.numbered_in_any_order();
         let is_closure = |o: &Gc<Header>| o.kind as u32 == tag::LUA_CLOSURE;
         for &object in objects.iter().filter(|o| !is_closure(o)) {
             if vm.heap.may_hollow(object) && !kept.contains(&object) {
@@ -832,6 +832,7 @@ impl Vm {
     /// of a slice only.
     pub fn world_evict(&mut self) {
         self.evict_for_room();
+        self.free_unreached();
     }
 
     /// Has what a host holds loaded, before it looks inside without asking the interpreter.

@@ -150,7 +150,7 @@ impl Vm {
             Some(Key::Int(i)) => Value::int(i),
             Some(Key::Float(f)) => Value::float(f),
             Some(Key::Text(text)) => {
-                let s = self.heap.arriving(|heap| heap.string(text));
+                let s = self.heap.arriving_string(text);
                 Value::string(s?)
             }
             None => return Err(self.fail("damaged record in the world: a row's key")),

@@ -139,6 +139,20 @@ impl Vm {
         }
     }
 
+    /// After that, and where the collector may run: what only those contents had goes too. Not where the next cycle is to be exact.
+    pub(crate) fn free_unreached(&mut self) {
+        let world = &self.heap.world;
+        let exact = world.sees_collector && world.absent_bytes <= EXACT_MAX;
+        if world.hollow_count == 0 || exact || self.heap.gc.suspended {
+            return;
+        }
+        let roots = self.root_values();
+        self.heap.collect_unnoticed(crate::heap::gc::Roots {
+            values: &roots,
+            exec: &mut self.exec,
+        });
+    }
+
     /// Before a native's step: its function and its slots are loaded, and the step can be taken again.
     #[cold]
     #[inline(never)]
