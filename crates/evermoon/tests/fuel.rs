@@ -105,3 +105,37 @@ fn handlers_that_fail_take_fuel() {
     assert!(used > 100 * 200, "{used} for 100 times 200 calls");
     assert!(run(source, 1000, 1).is_none());
 }
+
+/// A loop that is nothing but its condition: each turn takes the same, whichever way the condition is found out.
+#[test]
+fn endless_conditions_run_out_of_fuel() {
+    for condition in [
+        "a == b",
+        "t == b",
+        "long == other",
+        "long == ('y'):rep(100)",
+        "not (t ~= b)",
+        "b < a",
+        "f < 1",
+        "1.5 > a + 1",
+        "t == nil",
+        "t == 5",
+        "t == 'text'",
+        "nil",
+        "not t",
+        "b == 'other' and t",
+        "e == e2",
+        "e2 < e",
+    ] {
+        let source = format!(
+            "local a, b, t, f = 'a', 'b', {{}}, 2.5
+             if ({condition:?}):find('a +', 1, true) then a = 7 end
+             local long, other = ('x'):rep(100), ('x'):rep(99) .. 'z'
+             local mt = {{ __eq = function() end, __lt = function() end }}
+             local e, e2 = setmetatable({{}}, mt), setmetatable({{}}, mt)
+             repeat until {condition}"
+        );
+        let outcome = run(&source, 10_000, 10);
+        assert!(outcome.is_none(), "until {condition}: {outcome:?}");
+    }
+}

@@ -296,6 +296,14 @@ impl Heap {
         while !self.gc_sweep(usize::MAX) {}
     }
 
+    /// Nothing is freed from here on while this number stays the same: until then an address is one object.
+    pub(crate) fn settled(&mut self) -> u64 {
+        if self.sweeping() {
+            self.sweep_all();
+        }
+        self.gc.cycles
+    }
+
     /// No step is due until more is allocated: while a full collection goes on, nobody else is to go on with the cycle.
     pub(crate) fn gc_hold(&mut self) {
         if self.debt > 0 {

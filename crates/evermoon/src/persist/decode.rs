@@ -3,7 +3,7 @@
 //! Loading is all or nothing: when a record is missing, damaged or late, what this load has filled is made hollow again.
 
 use super::bytes::BadBytes;
-use super::encode::segment_digest;
+use super::encode::{Segment, Segments, segment_digest};
 use super::record::{Body, CoroutineRecord, Part, Record, SEGMENT_PAIRS, SEGMENT_SLOTS, salt};
 use super::value::Stored;
 use super::world::World;
@@ -17,7 +17,6 @@ use crate::heap::object::{Gc, Header};
 use crate::heap::table::Table;
 use crate::heap::userdata::Userdata;
 use crate::heap::value::{Value, tag};
-use crate::ordered::Map;
 use crate::vm::Vm;
 use crate::vm::hook::Hook;
 
@@ -269,7 +268,7 @@ impl World {
             _ => return Err(LoadError::Damaged(format!("object {id}: segments"))),
         };
         let mut late = false;
-        let mut digests = Map::new();
+        let mut known = Segments::default();
         let mut segments = Vec::new();
         let array = 0..slots.div_ceil(SEGMENT_SLOTS) as u32;
         let hash = (0..pairs.div_ceil(SEGMENT_PAIRS) as u32).map(|n| n + key::ENTRY_SEGMENTS);
@@ -277,7 +276,9 @@ impl World {
             let name = || format!("segment {index} of object {id}");
             match self.fetch(&key::segment(id, index), &name) {
                 Ok(bytes) => {
-                    digests.insert(index, segment_digest(&bytes));
+                    let digest = segment_digest(&bytes);
+                    let segment = Segment { digest, bits: None };
+                    known.segments.insert(index, segment);
                     segments.push((index, bytes));
                 }
                 Err(LoadError::Later) => {
@@ -312,7 +313,7 @@ impl World {
                 "object {id}: its segments' sizes"
             )));
         }
-        self.segments.insert(id, digests);
+        self.segments.insert(id, known);
         Ok(all)
     }
 

@@ -46,6 +46,22 @@ pub(super) struct Encoder<'a> {
     pub on_stacks: Option<Map<usize, Value>>,
 }
 
+/// What is known of a large table's segments as the store has them.
+#[derive(Default)]
+pub(super) struct Segments {
+    /// The collector's cycle in which their `bits` were taken.
+    pub cycle: Option<u64>,
+    pub segments: Map<u32, Segment>,
+}
+
+#[derive(Clone, Copy)]
+pub(super) struct Segment {
+    /// Of its record ([`segment_digest`]).
+    pub digest: u64,
+    /// Of its slots' bits ([`bits_digest`]).
+    pub bits: Option<u64>,
+}
+
 type Encoded<T> = Result<T, Unstorable>;
 
 impl<'a> Encoder<'a> {
@@ -340,26 +356,54 @@ impl<'a> Encoder<'a> {
         self.on_stacks.get_or_insert_with(Map::new)
     }
 
-    /// Writes those segments of a large table that are not in the store as they are.
+    /// Writes those segments of a large table that are not in the store as they are. Those whose slots still hold the same bits since the
+    /// last time are not even encoded, unless something has been freed meanwhile: then the same address may be another object.
     fn segments(&mut self, t: Gc<Table>) -> Encoded<()> {
         let id = t.header.meta;
         let old = self.world.segments.remove(&id).unwrap_or_default();
+        let cycle = self.vm.heap.settled();
+        let comparable = old.cycle == Some(cycle);
         let mut new = Map::new();
+        let same = |index: u32, bits: Option<u64>| match old.segments.get(&index) {
+            Some(segment) if comparable && bits.is_some() && segment.bits == bits => Some(*segment),
+            _ => None,
+        };
         for (n, values) in t.array().chunks(SEGMENT_SLOTS).enumerate() {
-            let body = Body::Slots(self.values(values)?);
-            self.segment(id, n as u32, body, &old, &mut new);
+            let bits = bits_digest(values.iter().copied());
+            let segment = match same(n as u32, bits) {
+                Some(segment) => segment,
+                None => {
+                    let body = Body::Slots(self.values(values)?);
+                    self.segment(id, n as u32, body, bits, &old)
+                }
+            };
+            new.insert(n as u32, segment);
         }
         let count = t.entry_count as usize;
         for (n, from) in (0..count).step_by(SEGMENT_PAIRS).enumerate() {
-            let body = Body::Pairs(self.pairs(t, from, (from + SEGMENT_PAIRS).min(count))?);
-            self.segment(id, key::ENTRY_SEGMENTS + n as u32, body, &old, &mut new);
+            let to = (from + SEGMENT_PAIRS).min(count);
+            let pairs = t.entries()[from..to].iter();
+            let bits = bits_digest(pairs.flat_map(|e| [e.key(), e.value()]));
+            let index = key::ENTRY_SEGMENTS + n as u32;
+            let segment = match same(index, bits) {
+                Some(segment) => segment,
+                None => {
+                    let body = Body::Pairs(self.pairs(t, from, to)?);
+                    self.segment(id, index, body, bits, &old)
+                }
+            };
+            new.insert(index, segment);
         }
-        for index in old.keys() {
+        for index in old.segments.keys() {
             if !new.contains_key(index) {
                 self.delta.delete(key::segment(id, *index));
             }
         }
-        self.world.segments.insert(id, new);
+        let segments = Segments {
+            cycle: Some(cycle),
+            segments: new,
+        };
+        self.world.segments.insert(id, segments);
         Ok(())
     }
 
@@ -368,9 +412,9 @@ impl<'a> Encoder<'a> {
         id: u32,
         index: u32,
         body: Body<'_>,
-        old: &Map<u32, u64>,
-        new: &mut Map<u32, u64>,
-    ) {
+        bits: Option<u64>,
+        old: &Segments,
+    ) -> Segment {
         let mut out = Vec::new();
         let record = Record {
             marks: Marks::default(),
@@ -378,10 +422,10 @@ impl<'a> Encoder<'a> {
         };
         record.write(salt(id, Some(index)), &mut out);
         let digest = segment_digest(&out);
-        if old.get(&index) != Some(&digest) {
+        if old.segments.get(&index).map(|s| s.digest) != Some(digest) {
             self.delta.put(key::segment(id, index), out);
         }
-        new.insert(index, digest);
+        Segment { digest, bits }
     }
 
     fn userdata(&mut self, marks: Marks, u: Gc<Userdata>) -> Encoded<()> {
@@ -488,4 +532,19 @@ impl<'a> Encoder<'a> {
 pub(super) fn segment_digest(bytes: &[u8]) -> u64 {
     let (a, b) = bytes.split_at(bytes.len() / 2);
     (hash_bytes(a) as u64) << 32 | hash_bytes(b) as u64
+}
+
+/// What tells one content of slots from another, by their bits alone: as long as nothing is freed. `None` where that does not suffice: for a key
+/// that only a suspended loop knows, the record depends on who is suspended.
+fn bits_digest(values: impl Iterator<Item = Value>) -> Option<u64> {
+    let mut hash = 0x9E37_79B9_7F4A_7C15u64;
+    for v in values {
+        if v.tag == tag::DEAD {
+            return None;
+        }
+        let product =
+            (hash ^ v.bits) as u128 * (0xA076_1D64_78BD_642F ^ (v.tag as u64) << 7) as u128;
+        hash = (product as u64 ^ (product >> 64) as u64).wrapping_add(hash.rotate_left(23));
+    }
+    Some(hash)
 }

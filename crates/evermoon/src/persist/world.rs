@@ -5,7 +5,7 @@
 //! commit at a time. All of this happens while no task is current.
 
 use super::decode::{LoadError, NO_SCANS};
-use super::encode::{Encoder, Unstorable};
+use super::encode::{Encoder, Segments, Unstorable};
 use super::meta::{GcRecord, Meta, TaskRecord, UnderWay};
 use super::value::Stored;
 use super::{Backing, Fetch, Scanned, key, row};
@@ -131,8 +131,8 @@ impl Names {
 pub struct World {
     pub(super) backing: Box<dyn Backing>,
     pub(super) next_id: u32,
-    /// Digests of large tables' segments as the store has them.
-    pub(super) segments: Map<u32, Map<u32, u64>>,
+    /// Large tables' segments.
+    pub(super) segments: Map<u32, Segments>,
     /// Contents that the store has, as far as this engine knows.
     contents: HashSet<ContentHash, BuildHasherDefault<IdHasher>>,
     codecs: Vec<Codec>,
@@ -958,7 +958,7 @@ impl World {
                 for &id in &dead {
                     delta.delete(key::object(id));
                     if let Some(segments) = self.segments.remove(&id) {
-                        for index in segments.keys() {
+                        for index in segments.segments.keys() {
                             delta.delete(key::segment(id, *index));
                         }
                     }

@@ -591,6 +591,8 @@ impl Vm {
                 .frame_proto(&frame)
                 .and_then(|p| p.code().get(next).copied())
                 .map_or(0, |j| Instr(j.word).get_sj());
+            // As the loop does: a way back takes fuel.
+            self.charge((jump < 0) as u64);
             1 + jump as isize
         };
         self.exec.frame_mut().pc = frame.pc.wrapping_offset(distance);
