@@ -284,10 +284,18 @@ impl Heap {
         }
     }
 
+    /// The debt as `end_sweep` would leave it.
+    pub(crate) fn debt_when_swept(&self) -> isize {
+        match self.gc.phase {
+            Phase::Sweep => self.debt.saturating_sub(self.gc.sweep_rest),
+            _ => self.debt,
+        }
+    }
+
     /// All is swept, and what is left of the time until the next cycle is the debt again.
     fn leave_sweep(&mut self) {
+        self.debt = self.debt_when_swept();
         self.gc.phase = Phase::Pause;
-        self.debt = self.debt.saturating_sub(self.gc.sweep_rest);
         self.gc.sweep_rest = 0;
     }
 

@@ -999,7 +999,7 @@ impl CoroutineParts {
 
     /// Everything that the interpreter takes for granted about a suspended coroutine (`coroutine.rs`, invariants).
     fn check(&self, bytes_max: usize) -> Result<(), Bad> {
-        use super::coroutine::frame_flag::{HANDLER, NO_YIELD, OUTWARD, PROTECTED};
+        use super::coroutine::frame_flag::{CLOSE, HANDLER, HOOK, NO_YIELD, OUTWARD, PROTECTED};
         let holds = |holds: bool, what: Bad| if holds { Ok(()) } else { Err(what) };
         let cap = self.stack_cap;
         holds(
@@ -1043,8 +1043,10 @@ impl CoroutineParts {
                 (Some((pc, closure)), kind::LUA) => {
                     let p = closure.proto;
                     holds(!closure.header.is_hollow(), "frame's function")?;
-                    // (Who goes back to the instruction before it is asked in `return_holds`.)
-                    holds(*pc < p.code_len, "program counter")?;
+                    // Below a hook or a `__close`, execution goes back to the instruction before; `return_holds` sees that there is one.
+                    let goes_back = |above: &FrameParts| above.flags & (CLOSE | HOOK) != 0;
+                    let back = self.frames.get(i + 1).is_some_and(goes_back);
+                    holds(*pc < p.code_len + back as u32, "program counter")?;
                     holds(f.aux <= p.max_stack as u32, "frame aux")?;
                     let caller_is_lua = i > 0 && self.frames[i - 1].kind == kind::LUA;
                     holds(caller_is_lua || f.flags & OUTWARD != 0, "frame flags")?;

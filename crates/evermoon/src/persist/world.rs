@@ -469,7 +469,7 @@ impl World {
                 whole_steps: gc.whole_steps,
                 sees_collector: vm.heap.world.sees_collector,
                 bytes: vm.heap.bytes as u64,
-                debt: vm.heap.debt as i64,
+                debt: vm.heap.debt_when_swept() as i64,
             },
             warn_on: vm.warn_on,
             under_way: UnderWay {
