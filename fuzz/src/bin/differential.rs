@@ -285,13 +285,18 @@ fn normal(text: &[u8]) -> String {
     out + &rest
 }
 
-/// Differences that are meant: the first of two arguments that is wrong, where C looks at the second one first.
+/// Differences that are meant (`docs/lua.md`): the first of two arguments that is wrong, where C looks at the second one first; and some last bits and signs.
 fn known(source: &str, ours: &str, theirs: &str) -> bool {
     let mut differing = ours.lines().zip(theirs.lines()).filter(|(x, y)| x != y);
     let Some((x, y)) = differing.next() else {
         return false;
     };
     if x.contains("\\'fmod\\'") && y.contains("\\'fmod\\'") {
+        return true;
+    }
+    // The reference subtracts an integer constant by adding its negation, which makes 0.0 of -0.0 - 0.
+    let unsigned = |text: &str| text.replace("-0.0", "0.0");
+    if source.contains("- 0") && unsigned(ours) == unsigned(theirs) {
         return true;
     }
     // Ours is correctly rounded for more arguments than the C library's, or for fewer: the last bit may show.
