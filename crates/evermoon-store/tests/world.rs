@@ -144,6 +144,54 @@ fn a_world_larger_than_its_memory() {
     assert!(cycles < 20, "{cycles} cycles of the collector");
 }
 
+/// Reading a world that is much larger than memory keeps neither what was read nor the stubs of it; the program's own count of the world stays
+/// what it was.
+#[test]
+fn a_reader_of_a_large_world_needs_little_memory() {
+    let options = || WorldOptions {
+        engine: evermoon::Lua::builder().memory(16 << 20),
+        resident_max: 6 << 20,
+        ..Default::default()
+    };
+    let mut world = World::open_boxed(Box::new(MemoryStore::new()), options()).expect("it opens");
+    world.run("all = {}").expect("it runs");
+    for part in 0..80 {
+        world
+            .run(&format!("local t = {{}} for i = 1, 1000 do t[i] = {{ id = i, text = 'row ' .. i .. ('x'):rep(100) .. {part} }} end all[{part} + 1] = t"))
+            .expect("it runs");
+    }
+    let count = |world: &mut World| -> f64 {
+        world
+            .eval("return collectgarbage('count')")
+            .expect("it runs")
+    };
+    let walk = "local n = 0 for _, part in ipairs(all) do for _, row in ipairs(part) do n = n + #row.text end end return n";
+    let mut world = open_with(world.close().expect("open"), options());
+    let before = count(&mut world);
+    let length: i64 = world.eval(walk).expect("it fits part by part");
+    let stubs = world.statistics().hollow;
+    assert!(stubs < 40_000, "{stubs} hollow objects are here");
+    let after = count(&mut world);
+    assert!(
+        (after / before - 1.0).abs() < 0.05,
+        "{before} KiB, then {after} KiB"
+    );
+    // A world that came as a snapshot does not know its size; it is let go all the same.
+    let (file, _) = snapshot(world);
+    let mut store = MemoryStore::new();
+    evermoon_store::care::import(&mut store, &mut &file[..], &mut go_on).expect("it is whole");
+    let mut world = open_with(Box::new(store), options());
+    let again: i64 = world.eval(walk).expect("it fits part by part");
+    assert_eq!(again, length);
+    let stubs = world.statistics().hollow;
+    assert!(stubs < 40_000, "{stubs} hollow objects are here");
+    assert!(world.lua().resident_memory() < 16 << 20);
+}
+
+fn open_with(store: Box<dyn evermoon_store::Store>, options: WorldOptions) -> World {
+    World::open_boxed(store, options).expect("it opens")
+}
+
 fn go_on(_: evermoon_store::care::Progress) -> std::ops::ControlFlow<()> {
     std::ops::ControlFlow::Continue(())
 }

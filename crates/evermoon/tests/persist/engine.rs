@@ -233,19 +233,23 @@ impl Engine {
             .expect("memory"))
     }
 
-    /// One slice of a task; `None` while it has not ended.
+    /// One slice of a task, waiting for the store as often as need be; `None` while the task has not ended.
     pub fn step(&mut self, task: usize) -> Option<Ended> {
-        match self.vm.run_task(task, 1).expect("the task exists") {
-            Exit::Done => Some(Ended::Done),
-            Exit::Failed => {
-                let mut text = Vec::new();
-                let error = self.vm.error;
-                self.vm.display(error, &mut text);
-                Some(Ended::Failed(String::from_utf8_lossy(&text).into_owned()))
+        for _ in 0..1_000_000 {
+            match self.vm.run_task(task, 1).expect("the task exists") {
+                Exit::Fault => {}
+                Exit::Done => return Some(Ended::Done),
+                Exit::Failed => {
+                    let mut text = Vec::new();
+                    let error = self.vm.error;
+                    self.vm.display(error, &mut text);
+                    return Some(Ended::Failed(String::from_utf8_lossy(&text).into_owned()));
+                }
+                Exit::Slice => return None,
+                exit => panic!("{exit:?}"),
             }
-            Exit::Slice | Exit::Fault => None,
-            exit => panic!("{exit:?}"),
         }
+        panic!("it waits for ever");
     }
 
     /// Runs a program to its end; what it printed.

@@ -335,6 +335,7 @@ fn programs_print_the_same_whatever_happens_to_the_store() {
             slice,
             evict,
             reopen,
+            late: false,
         };
         let disturbed = run(&program, Some(how));
         assert_eq!(undisturbed.difference(&disturbed), "", "{how:?}");
