@@ -166,7 +166,8 @@ impl Loader for World {
             Err(e) => Err(vm.fail(&e.to_string())),
         }
     }
-    fn load_reachable(&mut self, vm: &mut Vm) {
+    fn load_reachable(&mut self, vm: &mut Vm) -> bool {
+        let mut waits = false;
         let mut todo: Vec<Gc<Header>> = vm
             .heap
             .numbered_objects()
@@ -175,12 +176,18 @@ impl Loader for World {
             .collect();
         vm.heap.world.new_stubs.clear();
         while let Some(object) = todo.pop() {
-            // What cannot be loaded stays hollow, and the cycle partial.
-            if object.is_hollow() && self.load_all(vm, object).is_err() {
-                return;
+            if object.is_hollow() {
+                match self.load_all(vm, object) {
+                    Ok(()) => {}
+                    // All that is known to be wanted is asked for in one go.
+                    Err(LoadError::Later) => waits = true,
+                    // What cannot be loaded stays hollow, and the cycle partial.
+                    Err(_) => return false,
+                }
             }
             todo.append(&mut vm.heap.world.new_stubs);
         }
+        waits
     }
     fn evict(&mut self, vm: &mut Vm) {
         for t in vm.heap.external_tables() {

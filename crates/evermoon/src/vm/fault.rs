@@ -7,7 +7,7 @@
 //! [`Exit::Fault`](super::Exit), and the instruction or the native's step is executed again when it is resumed.
 
 use super::Vm;
-use super::native::Throw;
+use super::native::{Throw, Thrown};
 use crate::heap::coroutine::Frame;
 use crate::heap::object::{Gc, Header};
 use crate::heap::table::Table;
@@ -18,8 +18,8 @@ use std::any::Any;
 pub trait Loader {
     /// Loads a hollow object. Errors: the record is missing or damaged (with a message in `Vm::error`), or the store answers later.
     fn load(&mut self, vm: &mut Vm, object: Gc<Header>) -> Result<(), Throw>;
-    /// Has everything loaded that can be reached from what is here, as far as that is possible.
-    fn load_reachable(&mut self, vm: &mut Vm);
+    /// Has everything loaded that can be reached from what is here, as far as that is possible. True if the store will answer for more of it later.
+    fn load_reachable(&mut self, vm: &mut Vm) -> bool;
     /// Lets the contents of unchanged objects go.
     fn evict(&mut self, vm: &mut Vm);
     /// A row of an external table by its encoded key; nil if there is none.
@@ -111,23 +111,33 @@ impl Vm {
     }
 
     /// Before a collection of which the program sees something: a cycle is exact only when nothing is hollow. Larger worlds have partial
-    /// cycles (`heap/hollow.rs`).
+    /// cycles (`heap/hollow.rs`). True if the store has yet to answer: whoever cannot wait for it collects a part.
     #[cold]
     #[inline(never)]
-    pub(crate) fn prepare_cycle(&mut self, asked_for: bool) {
+    pub(crate) fn prepare_cycle(&mut self, asked_for: bool) -> bool {
         let world = &self.heap.world;
         if world.hollow_count == world.external_count
             || world.absent_bytes > EXACT_MAX
             || !(asked_for || world.sees_collector)
         {
-            return;
+            return false;
         }
-        if let Some(mut loader) = self.loader.take() {
-            // What the sweep has not come to yet may be dead: that is not reachable, and would be freed in the middle of the loading.
-            self.heap.end_sweep();
-            loader.load_reachable(self);
-            self.loader = Some(loader);
+        let Some(mut loader) = self.loader.take() else {
+            return false;
+        };
+        // What the sweep has not come to yet may be dead: that is not reachable, and would be freed in the middle of the loading.
+        self.heap.end_sweep();
+        let waits = loader.load_reachable(self);
+        self.loader = Some(loader);
+        waits
+    }
+
+    /// The same for a native that collects because it was asked to: its step is taken again when the store has answered.
+    pub(crate) fn wait_for_cycle(&mut self) -> Result<(), Throw> {
+        if self.may_fault && self.prepare_cycle(true) {
+            return Err(self.raise(Thrown::Fault));
         }
+        Ok(())
     }
 
     /// When memory is short: contents that are in the store go. Only where no native is in the middle of a step.
