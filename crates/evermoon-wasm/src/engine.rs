@@ -300,6 +300,7 @@ impl Engine {
     }
 
     /// Writes values to the slots.
+    #[cfg_attr(evermoon_small, optimize(speed))]
     pub fn set_results(&mut self, values: &[Value]) {
         self.room(values.len());
         for (i, v) in values.iter().enumerate() {
@@ -307,6 +308,13 @@ impl Engine {
             self.slots[i] = slot;
         }
         self.mailbox.count = values.len() as u32;
+    }
+
+    /// Writes what stands in `values` to the slots.
+    fn set_kept(&mut self) {
+        let values = std::mem::take(&mut self.values);
+        self.set_results(&values);
+        self.values = values;
     }
 
     /// Does something with the first `count` slots as values. When memory is out it is tried once more after a collection, so doing it
@@ -327,6 +335,7 @@ impl Engine {
         made.ok_or(Refusal::Misuse("nothing was made"))
     }
 
+    #[cfg_attr(evermoon_small, optimize(speed))]
     fn gather(&mut self, count: usize, act: &mut Deed<'_>) -> Result<(), Refusal> {
         if count > self.slots.len() {
             return Err(Refusal::Misuse("more slots are named than there are"));
@@ -440,7 +449,9 @@ impl Engine {
             Some(Exit::Fault) => self.empty(status::FAULT),
             Some(Exit::Yielded) => {
                 let values = self.vm.task_yield(task).unwrap_or_default();
-                self.set_results(&values);
+                self.values.clear();
+                self.values.extend_from_slice(values);
+                self.set_kept();
                 self.publish(status::YIELDED)
             }
             Some(_) => self.empty(status::SLICE),
@@ -450,11 +461,14 @@ impl Engine {
         }
     }
 
+    #[cfg_attr(evermoon_small, optimize(speed))]
     fn host_call(&mut self, task: usize) -> u32 {
         match self.vm.task_call(task) {
             Some((function, args)) => {
                 self.mailbox.function = function.as_int().unwrap_or(0) as u32;
-                self.set_results(&args);
+                self.values.clear();
+                self.values.extend_from_slice(args);
+                self.set_kept();
                 self.publish(status::HOST_CALL)
             }
             None => self.refuse(Refusal::Misuse(

@@ -4,6 +4,7 @@
 //! `seed.rs` has the exports of the original system. With the feature `legacy` the module has only those, and asks the host for
 //! external tables.
 #![allow(unsafe_code)]
+#![cfg_attr(evermoon_small, feature(optimize_attribute))]
 
 #[cfg(not(feature = "legacy"))]
 pub mod abi;

@@ -424,21 +424,26 @@ export class Core {
   // ---- strings and code ----
 
   newString(s: string): number {
-    const size = utf8Length(s);
-    return this.#fill(size, (room) => encoder.encodeInto(s, room));
+    const write = (room: Uint8Array) => encoder.encodeInto(s, room).read === s.length;
+    // What begins in ASCII mostly is ASCII to its end, and need not be counted.
+    const head = s.slice(0, LONG);
+    return (utf8Length(head) === head.length && this.#fill(s.length, write)) || this.#fill(utf8Length(s), write);
   }
 
   newBytes(bytes: Uint8Array): number {
-    return this.#fill(bytes.length, (room) => room.set(bytes));
+    return this.#fill(bytes.length, (room) => (room.set(bytes), true));
   }
 
-  #fill(size: number, write: (room: Uint8Array) => void): number {
-    const handle = this.x.em_string_new(this.engine, size);
+  /** A string of so many bytes; 0 if what is to be written is longer. */
+  #fill(size: number, write: (room: Uint8Array) => boolean): number {
+    const { x, engine } = this;
+    const handle = x.em_string_new(engine, size);
     this.instance.view();
     if (handle === 0) throw this.refusal(this.instance.u32[this.mail]!);
-    const at = this.x.em_string_bytes(this.engine, handle) >>> 0;
-    write(this.instance.u8.subarray(at, at + size));
-    return handle;
+    const at = x.em_string_bytes(engine, handle) >>> 0;
+    if (write(this.instance.u8.subarray(at, at + size))) return handle;
+    x.em_handle_free(engine, handle);
+    return 0;
   }
 
   /** Compiles a chunk; the status of `em_load`. */

@@ -158,15 +158,14 @@ function answerRun(core: Core, task: number, given: Answer, run: RunState | unde
   const answer = passAnswer(core, given);
   const count = answer.values.length;
   refuel(core, run);
-  let status = core.x.em_answer(core.engine, task, count, answer.ok ? 1 : 0);
+  let status = core.x.em_answer_run(core.engine, task, count, +answer.ok, slices);
   core.sent();
   if (status === Status.Memory) {
     // The results do not fit the heap: the program is told so.
     core.pass(['not enough memory']);
-    status = core.x.em_answer(core.engine, task, 1, 0);
+    status = core.x.em_answer_run(core.engine, task, 1, 0, slices);
     core.sent();
   }
-  if (status === Status.Done) status = core.x.em_run(core.engine, task, slices);
   settle(core, run);
   core.instance.view();
   return status;

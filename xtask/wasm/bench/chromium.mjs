@@ -95,7 +95,7 @@ if (plan.border) {
   for (const name of names) {
     const b = await both.page.evaluate((name) => window.border(name), name);
     if (name === 'evermoon') limits.push(['JS calls a Lua function (µs)', b.in, 0.5], ['Lua calls a JS function (µs)', b.out, 0.5]);
-    console.log(`| ${name.padEnd(8)} | ${b.in.toFixed(3).padStart(17)} | ${b.out.toFixed(3).padStart(17)} | ${b.to.toFixed(1).padStart(20)} | ${b.from.toFixed(1).padStart(21)} |`);
+    console.log(`| ${name.padEnd(8)} | ${b.in.toFixed(3).padStart(17)} | ${b.out.toFixed(3).padStart(17)} | ${b.strings[0].to.toFixed(1).padStart(20)} | ${b.strings[0].from.toFixed(1).padStart(21)} |`);
   }
 }
 console.log('\n| wanted at most                 |    is | limit | kept |\n|--------------------------------|------:|------:|-----:|');

@@ -199,7 +199,7 @@ impl Lua {
             Some(Exit::Failed) => Stop::Failed(self.take_error(vm)),
             Some(Exit::OutOfFuel) => Stop::OutOfFuel,
             Some(Exit::Yielded) => {
-                let values = vm.task_yield(task).unwrap_or_default();
+                let values = vm.task_yield(task).unwrap_or_default().to_vec();
                 Stop::Yielded(self.to_values(vm, &values))
             }
             Some(Exit::HostCall) => {
@@ -242,7 +242,8 @@ impl Lua {
         let call = vm.task_call(task).and_then(|(key, args)| {
             let data = key.as_userdata()?;
             let data = data.data.as_ref()?.downcast_ref::<HostData>()?;
-            Some((data.content()?.downcast::<HostFunction>().ok()?, args))
+            let function = data.content()?.downcast::<HostFunction>().ok()?;
+            Some((function, args.to_vec()))
         });
         match call {
             Some((function, args)) => Ok((function, self.to_values(vm, &args))),

@@ -156,6 +156,33 @@ impl Exec {
         }
     }
 
+    /// Exchanges two states, as `mem::swap` does; that one is a slow loop where code is made small.
+    #[cfg_attr(evermoon_small, optimize(speed))]
+    pub(crate) fn swap(&mut self, other: &mut Exec) {
+        const WORDS: usize = size_of::<Exec>() / size_of::<usize>();
+        type Words = [std::mem::MaybeUninit<*mut ()>; WORDS];
+        // SAFETY: two states that are apart, as the words that they are made of.
+        let (a, b) = unsafe {
+            (
+                &mut *std::ptr::from_mut(self).cast::<Words>(),
+                &mut *std::ptr::from_mut(other).cast::<Words>(),
+            )
+        };
+        for (x, y) in a.iter_mut().zip(b) {
+            std::mem::swap(x, y);
+        }
+    }
+
+    /// The values of these slots. Panics if one is out of range.
+    pub(crate) fn values(&self, slots: std::ops::Range<usize>) -> &[Value] {
+        assert!(slots.start <= slots.end && slots.end <= self.stack_cap);
+        if slots.is_empty() {
+            return &[];
+        }
+        // SAFETY: in range, and invariant 1.
+        unsafe { std::slice::from_raw_parts(self.stack.add(slots.start), slots.len()) }
+    }
+
     /// Reads a slot. Panics if it is out of range, which would be a bug of ours.
     #[inline]
     pub fn get(&self, slot: usize) -> Value {

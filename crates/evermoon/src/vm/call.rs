@@ -808,8 +808,8 @@ impl Vm {
         self.heap.touch(from.header());
         self.heap.touch(co.header());
         // (The current coroutine's own state is empty while it runs. Nothing is dropped.)
-        std::mem::swap(&mut from.exec, &mut self.exec);
-        std::mem::swap(&mut self.exec, &mut co.exec);
+        from.exec.swap(&mut self.exec);
+        self.exec.swap(&mut co.exec);
         self.current = co;
         self.update_tracing();
     }

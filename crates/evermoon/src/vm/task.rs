@@ -243,6 +243,7 @@ impl Vm {
     }
 
     /// Makes a task current.
+    #[cfg_attr(evermoon_small, optimize(speed))]
     fn go_in(&mut self, id: usize) {
         debug_assert!(self.current == self.outside, "tasks do not nest");
         if let Some(task) = self.tasks.get_mut(id).and_then(Option::as_mut) {
@@ -252,16 +253,17 @@ impl Vm {
             self.heap.touch(co.header());
             self.coroutine_depth = task.depth;
             co.status = Status::Running;
-            std::mem::swap(&mut self.exec, &mut co.exec);
+            self.exec.swap(&mut co.exec);
             self.current = co;
             self.update_tracing();
         }
     }
 
     /// Puts the current task aside.
+    #[cfg_attr(evermoon_small, optimize(speed))]
     fn go_out(&mut self, id: usize) -> Option<&mut Task> {
         let mut co = self.current;
-        std::mem::swap(&mut self.exec, &mut co.exec);
+        self.exec.swap(&mut co.exec);
         co.status = Status::Normal;
         self.current = self.outside;
         self.tracing = false;
@@ -339,18 +341,16 @@ impl Vm {
     }
 
     /// The host function (the first upvalue that it was made with) that a waiting task calls, and the arguments.
-    pub fn task_call(&self, id: usize) -> Option<(Value, Vec<Value>)> {
+    pub fn task_call(&self, id: usize) -> Option<(Value, &[Value])> {
         let task = self.task(id).filter(|task| task.stage == Stage::Asked)?;
         let exec = &task.current.exec;
         let frame = exec.frame();
         let which = self.host_function_key(exec.get(frame.func as usize))?;
-        let args = (frame.base as usize..exec.top)
-            .map(|at| exec.get(at))
-            .collect();
-        Some((which, args))
+        Some((which, exec.values(frame.base as usize..exec.top)))
     }
 
     /// Answers a waiting task's call. False if it does not wait. Errors (memory, more values than a stack has room for) leave it waiting.
+    #[cfg_attr(evermoon_small, optimize(speed))]
     pub fn answer_task(&mut self, id: usize, answer: Answer) -> Result<bool, Throw> {
         let Some(task) = self.task(id).filter(|task| task.stage == Stage::Asked) else {
             return Ok(false);
@@ -377,11 +377,11 @@ impl Vm {
     }
 
     /// What a task has yielded; `None` if it has not.
-    pub fn task_yield(&self, id: usize) -> Option<Vec<Value>> {
+    pub fn task_yield(&self, id: usize) -> Option<&[Value]> {
         let task = self.task(id).filter(|task| task.stage == Stage::Yielded)?;
         let exec = &task.current.exec;
         let first = exec.top - exec.frame().aux as usize;
-        Some((first..exec.top).map(|at| exec.get(at)).collect())
+        Some(exec.values(first..exec.top))
     }
 
     /// Gives a task that has yielded the results of the yield. False if it has not. Errors (as of `answer_task`) leave it as it is.

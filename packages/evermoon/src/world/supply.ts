@@ -180,7 +180,7 @@ const LOOKING = [
 /** Those of them that may want rows of it, and what they give then. */
 const WANTING: Record<string, number> = { em_raw_get: Status.Fault, em_raw_entries: Status.Fault, em_raw_len: -4, em_table_shape: -4 };
 /** Calls that run a task. */
-const RUNNING = ['em_run', 'em_call', 'em_answer_run'] as const;
+const RUNNING = ['em_run', 'em_call'] as const;
 
 type Call = (engine: number, ...rest: number[]) => number;
 
@@ -241,6 +241,10 @@ export class StoreSupplier {
       if (error) throw error as Error;
       if (!ok) throw new LuaSyncError("a part of the world is not in memory, and its store cannot give it at once: use run() or call()");
       return Status.Done;
+    };
+    watched['em_answer_run'] = (engine: number, task: number, count: number, ok: number, slices: number) => {
+      const status = this.x.em_answer(engine, task, count, ok);
+      return status === Status.Done ? this.x.em_run(engine, task, slices) : status;
     };
     watched['em_world_committed'] = (engine: number) => {
       this.commits++;
