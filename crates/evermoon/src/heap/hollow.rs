@@ -490,8 +490,8 @@ impl Heap {
     ) -> Result<(), Bad> {
         parts.check(self.bytes_max)?;
         // A variable is open in one place only.
-        let mut theirs = std::collections::BTreeSet::new();
-        let alone = |(_, up): &(u32, Gc<Upvalue>)| !up.is_open() && theirs.insert(up.address());
+        let mut theirs = ordered::Map::new();
+        let alone = |(_, up): &(u32, Gc<Upvalue>)| !up.is_open() && theirs.insert(up.address(), ()).is_none();
         if !parts.open.iter().all(alone) {
             return Err("open upvalue");
         }

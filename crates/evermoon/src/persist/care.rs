@@ -11,6 +11,7 @@ use crate::heap::external::{Key, decode_key};
 use crate::heap::hollow::{ContentHash, IdHasher};
 use crate::heap::number;
 use crate::heap::value::tag;
+use crate::ordered::{Map, by_key};
 use std::collections::{HashMap, HashSet};
 use std::hash::BuildHasherDefault;
 
@@ -330,9 +331,12 @@ impl Walk {
     fn pop(&mut self) -> Option<Met> {
         if self.next.is_empty() {
             let from = self.queue.len().saturating_sub(NEXT);
-            self.next.extend(self.queue.drain(from..));
-            self.next
-                .sort_unstable_by_key(|met| std::cmp::Reverse(met.id));
+            let mut met: Vec<_> = self.queue.drain(from..).map(Some).collect();
+            let ids: Vec<u32> = met.iter().flatten().map(|met| met.id).collect();
+            // (The last comes first.)
+            for n in by_key(&ids).into_iter().rev() {
+                self.next.extend(met[n as usize].take());
+            }
         }
         self.next.pop()
     }
@@ -401,7 +405,10 @@ impl Walk {
             std::mem::take(&mut self.running),
             std::mem::take(&mut self.open),
         );
-        let mut lost: HashSet<Vec<u8>> = self.broken.iter().map(|b| b.key.clone()).collect();
+        let mut lost = Map::new();
+        for b in &self.broken {
+            lost.insert(b.key.clone(), ());
+        }
         let groups = [
             (
                 running,
@@ -417,7 +424,9 @@ impl Walk {
         for (pairs, kind, what) in groups {
             for (id, needs) in pairs {
                 let keyed = key::object(id);
-                if lost.contains(&key::object(needs)) && lost.insert(keyed.clone()) {
+                if lost.contains_key(&key::object(needs))
+                    && lost.insert(keyed.clone(), ()).is_none()
+                {
                     let path = match kind {
                         kind::COROUTINE => "(a coroutine)",
                         _ => "(a variable)",

@@ -563,10 +563,11 @@ impl World {
         for object in &roots {
             self.load_all(vm, *object)?;
         }
-        let mut theirs = HashSet::new();
+        let mut theirs = Map::new();
         let alone = |task: &Task| {
-            theirs.insert(task.root.header.meta)
-                && (task.current == task.root || theirs.insert(task.current.header.meta))
+            theirs.insert(task.root.header.meta, ()).is_none()
+                && (task.current == task.root
+                    || theirs.insert(task.current.header.meta, ()).is_none())
         };
         if !tasks.iter().flatten().all(Task::holds) || !tasks.iter().flatten().all(alone) {
             return Err(LoadError::Damaged(
