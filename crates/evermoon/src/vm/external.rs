@@ -20,6 +20,17 @@ const COUNT_BATCH: usize = 1024;
 pub type Found = (Vec<u8>, Value, Value);
 
 impl Vm {
+    /// A row that is in memory and not nil, the usual case of an external table: to be asked before anything else.
+    #[inline]
+    #[cfg_attr(evermoon_small, optimize(speed))]
+    pub(crate) fn row_here(&mut self, object: Value, key: Value) -> Option<Value> {
+        let t = object.as_table()?;
+        if !t.header.is_external() || key.is_float() {
+            return None;
+        }
+        self.heap.external(t).row(key).filter(|v| !v.is_nil())
+    }
+
     /// Raw `t[key]`.
     #[inline]
     pub(crate) fn ext_get(&mut self, t: Gc<Table>, key: Value) -> Result<Value, Throw> {

@@ -132,13 +132,7 @@ impl Vm {
 
     #[cfg_attr(evermoon_small, optimize(speed))]
     pub(crate) fn index_value(&mut self, object: Value, key: Value) -> Result<Outcome, Throw> {
-        // A row in memory, the usual case of an external table, before anything else is asked.
-        if let Some(t) = object.as_table()
-            && t.header.is_external()
-            && !key.is_float()
-            && let Some(v) = self.heap.external(t).row(key)
-            && !v.is_nil()
-        {
+        if let Some(v) = self.row_here(object, key) {
             return Ok(Outcome::Done(v));
         }
         let mut object = object;

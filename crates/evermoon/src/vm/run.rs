@@ -1294,6 +1294,10 @@ fn get_name(vm: &mut Vm, word: u32) -> Exit {
     } else {
         vm.reg(i.b())
     };
+    if let Some(v) = vm.row_here(object, key) {
+        vm.set_reg(i.a(), v);
+        return Exit::Continue;
+    }
     if let (Some(t), Some(name)) = (object.as_table(), key.as_str())
         && let Some(v) = inherited(vm, t, name)
     {
@@ -1353,6 +1357,10 @@ fn get_table(vm: &mut Vm, word: u32) -> Exit {
         vm.reg(i.c())
     };
     vm.charge_string(key);
+    if let Some(v) = vm.row_here(object, key) {
+        vm.set_reg(i.a(), v);
+        return charged(vm);
+    }
     if let Some(t) = object.as_table() {
         let v = t.get(key);
         if !v.is_nil() || t.metatable.is_none() {
