@@ -491,7 +491,9 @@ impl Heap {
         parts.check(self.bytes_max)?;
         // A variable is open in one place only.
         let mut theirs = ordered::Map::new();
-        let alone = |(_, up): &(u32, Gc<Upvalue>)| !up.is_open() && theirs.insert(up.address(), ()).is_none();
+        let alone = |(_, up): &(u32, Gc<Upvalue>)| {
+            !up.is_open() && theirs.insert(up.address(), ()).is_none()
+        };
         if !parts.open.iter().all(alone) {
             return Err("open upvalue");
         }

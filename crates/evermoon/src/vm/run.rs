@@ -118,32 +118,8 @@ fn run_loop<const TRACE: bool>(vm: &mut Vm) -> Exit {
                 k = (*ci).k;
             }};
         }
-        // Calls a cold function with the pc saved; then goes on with whatever frame is on top.
-        macro_rules! cold {
-            ($call:expr) => {{
-                (*frame!()).pc = pc;
-                match $call {
-                    Exit::Continue => {
-                        if (*vm).tracing != TRACE {
-                            return Exit::Continue;
-                        }
-                        reload!();
-                        continue;
-                    }
-                    exit => return exit,
-                }
-            }};
-        }
-        macro_rules! step_gc {
-            () => {
-                if (*vm).heap.debt > 0 {
-                    cold!(collect(&mut *vm));
-                }
-            };
-        }
-
         reload!();
-        loop {
+        'next: loop {
             if TRACE {
                 (*frame!()).pc = pc;
                 match trace(&mut *vm) {
@@ -161,71 +137,89 @@ fn run_loop<const TRACE: bool>(vm: &mut Vm) -> Exit {
             let i = (*pc).word;
             pc = pc.add(1);
 
-            macro_rules! a {
-                () => {
-                    bounds.register(base, i >> 8 & 0xff)
-                };
-            }
-            macro_rules! b {
-                () => {
-                    bounds.register(base, i >> 16 & 0xff)
-                };
-            }
-            macro_rules! c {
-                () => {
-                    bounds.register(base, i >> 24)
-                };
-            }
-            macro_rules! kb {
-                () => {
-                    bounds.constant(k, i >> 16 & 0xff)
-                };
-            }
-            macro_rules! kc {
-                () => {
-                    bounds.constant(k, i >> 24)
-                };
-            }
-            macro_rules! sc {
-                () => {
-                    (i as i32 >> 24) as i64
-                };
-            }
-            macro_rules! sb {
-                () => {
-                    (i >> 16) as u8 as i8 as i64
-                };
-            }
-            // A test: skip, or take the jump that follows.
-            macro_rules! test {
-                ($answer:expr) => {{
-                    if $answer as u32 != i >> 24 {
-                        pc = pc.add(1);
-                    } else {
-                        jump!();
-                    }
-                }};
-            }
-            macro_rules! jump {
-                () => {{
-                    let distance = (*pc).word as i32 >> 8;
-                    pc = pc.offset(distance as isize + 1);
-                    if distance < 0 {
-                        tick!();
-                    }
-                }};
-            }
-            macro_rules! tick {
-                () => {{
-                    (*vm).ticks -= 1;
-                    if (*vm).ticks <= 0 {
-                        cold!(slice_over(&mut *vm));
-                    }
-                }};
-            }
-            macro_rules! arith {
+            // What fast cases leave to cold functions. They end here, so that the way back into the loop is there once.
+            let exit = 'cold: {
+                'slice: {
+                    'arith: {
+                        // Calls a cold function with the pc saved; then goes on with whatever frame is on top.
+                        macro_rules! cold {
+                            ($call:expr) => {{
+                                (*frame!()).pc = pc;
+                                break 'cold $call;
+                            }};
+                        }
+                        macro_rules! step_gc {
+                            () => {
+                                if (*vm).heap.debt > 0 {
+                                    cold!(collect(&mut *vm));
+                                }
+                            };
+                        }
+                        macro_rules! a {
+                            () => {
+                                bounds.register(base, i >> 8 & 0xff)
+                            };
+                        }
+                        macro_rules! b {
+                            () => {
+                                bounds.register(base, i >> 16 & 0xff)
+                            };
+                        }
+                        macro_rules! c {
+                            () => {
+                                bounds.register(base, i >> 24)
+                            };
+                        }
+                        macro_rules! kb {
+                            () => {
+                                bounds.constant(k, i >> 16 & 0xff)
+                            };
+                        }
+                        macro_rules! kc {
+                            () => {
+                                bounds.constant(k, i >> 24)
+                            };
+                        }
+                        macro_rules! sc {
+                            () => {
+                                (i as i32 >> 24) as i64
+                            };
+                        }
+                        macro_rules! sb {
+                            () => {
+                                (i >> 16) as u8 as i8 as i64
+                            };
+                        }
+                        // A test: skip, or take the jump that follows.
+                        macro_rules! test {
+                            ($answer:expr) => {{
+                                if $answer as u32 != i >> 24 {
+                                    pc = pc.add(1);
+                                } else {
+                                    jump!();
+                                }
+                            }};
+                        }
+                        macro_rules! jump {
+                            () => {{
+                                let distance = (*pc).word as i32 >> 8;
+                                pc = pc.offset(distance as isize + 1);
+                                if distance < 0 {
+                                    tick!();
+                                }
+                            }};
+                        }
+                        macro_rules! tick {
+                            () => {{
+                                (*vm).ticks -= 1;
+                                if (*vm).ticks <= 0 {
+                                    break 'slice;
+                                }
+                            }};
+                        }
+                        macro_rules! arith {
                 ($x:expr, $y:expr, $int:ident, $op:tt) => {{
-    if TRACE { cold!(arith(&mut *vm, i)); }
+    if TRACE { break 'arith; }
 
                     let (x, y) = ($x, $y);
                     if (*x).tag == tag::INT && (*y).tag == tag::INT {
@@ -235,43 +229,43 @@ fn run_loop<const TRACE: bool>(vm: &mut Vm) -> Exit {
                     } else if let (Some(x), Some(y)) = (as_float(x), as_float(y)) {
                         Value::float(x $op y).store(a!());
                     } else {
-                        cold!(arith(&mut *vm, i));
+                        break 'arith;
                     }
                 }};
             }
-            macro_rules! float_arith {
-                ($x:expr, $y:expr, $f:expr) => {{
-                    if TRACE {
-                        cold!(arith(&mut *vm, i));
-                    }
+                        macro_rules! float_arith {
+                            ($x:expr, $y:expr, $f:expr) => {{
+                                if TRACE {
+                                    break 'arith;
+                                }
 
-                    if let (Some(x), Some(y)) = (as_float($x), as_float($y)) {
-                        let f: fn(f64, f64) -> f64 = $f;
-                        Value::float(f(x, y)).store(a!());
-                    } else {
-                        cold!(arith(&mut *vm, i));
-                    }
-                }};
-            }
-            macro_rules! bits {
-                ($x:expr, $y:expr, $f:expr) => {{
-                    if TRACE {
-                        cold!(arith(&mut *vm, i));
-                    }
+                                if let (Some(x), Some(y)) = (as_float($x), as_float($y)) {
+                                    let f: fn(f64, f64) -> f64 = $f;
+                                    Value::float(f(x, y)).store(a!());
+                                } else {
+                                    break 'arith;
+                                }
+                            }};
+                        }
+                        macro_rules! bits {
+                            ($x:expr, $y:expr, $f:expr) => {{
+                                if TRACE {
+                                    break 'arith;
+                                }
 
-                    let (x, y) = ($x, $y);
-                    if (*x).tag == tag::INT && (*y).tag == tag::INT {
-                        let f: fn(i64, i64) -> i64 = $f;
-                        Value::int(f((*x).raw_int(), (*y).raw_int())).store(a!());
-                    } else {
-                        cold!(arith(&mut *vm, i));
-                    }
-                }};
-            }
-            // Integer division and modulo: a divisor of 0 or -1 goes the cold way.
-            macro_rules! modulo {
+                                let (x, y) = ($x, $y);
+                                if (*x).tag == tag::INT && (*y).tag == tag::INT {
+                                    let f: fn(i64, i64) -> i64 = $f;
+                                    Value::int(f((*x).raw_int(), (*y).raw_int())).store(a!());
+                                } else {
+                                    break 'arith;
+                                }
+                            }};
+                        }
+                        // Integer division and modulo: a divisor of 0 or -1 goes the cold way.
+                        macro_rules! modulo {
                 ($x:expr, $y:expr) => {{
-    if TRACE { cold!(arith(&mut *vm, i)); }
+    if TRACE { break 'arith; }
 
                     let (x, y) = ($x, $y);
                     if (*x).tag == tag::INT && (*y).tag == tag::INT && (*y).raw_int() > 0 {
@@ -287,35 +281,41 @@ fn run_loop<const TRACE: bool>(vm: &mut Vm) -> Exit {
                     } else if (*x).tag == tag::FLOAT && (*y).tag == tag::FLOAT {
                         Value::float(number::float_mod((*x).raw_float(), (*y).raw_float())).store(a!());
                     } else {
-                        cold!(arith(&mut *vm, i));
+                        break 'arith;
                     }
                 }};
             }
-            macro_rules! floor_div {
-                ($x:expr, $y:expr) => {{
-                    if TRACE {
-                        cold!(arith(&mut *vm, i));
-                    }
+                        macro_rules! floor_div {
+                            ($x:expr, $y:expr) => {{
+                                if TRACE {
+                                    break 'arith;
+                                }
 
-                    let (x, y) = ($x, $y);
-                    if (*x).tag == tag::INT && (*y).tag == tag::INT && (*y).raw_int() > 0 {
-                        let (n, d) = ((*x).raw_int(), (*y).raw_int());
-                        let q = if (n | d) as u64 >> 32 == 0 {
-                            (n as u32 / d as u32) as i64
-                        } else {
-                            let q = n / d;
-                            if n % d < 0 { q - 1 } else { q }
-                        };
-                        Value::int(q).store(a!());
-                    } else if (*x).tag == tag::FLOAT && (*y).tag == tag::FLOAT {
-                        Value::float(number::float_idiv((*x).raw_float(), (*y).raw_float()))
-                            .store(a!());
-                    } else {
-                        cold!(arith(&mut *vm, i));
-                    }
-                }};
-            }
-            macro_rules! compare {
+                                let (x, y) = ($x, $y);
+                                if (*x).tag == tag::INT
+                                    && (*y).tag == tag::INT
+                                    && (*y).raw_int() > 0
+                                {
+                                    let (n, d) = ((*x).raw_int(), (*y).raw_int());
+                                    let q = if (n | d) as u64 >> 32 == 0 {
+                                        (n as u32 / d as u32) as i64
+                                    } else {
+                                        let q = n / d;
+                                        if n % d < 0 { q - 1 } else { q }
+                                    };
+                                    Value::int(q).store(a!());
+                                } else if (*x).tag == tag::FLOAT && (*y).tag == tag::FLOAT {
+                                    Value::float(number::float_idiv(
+                                        (*x).raw_float(),
+                                        (*y).raw_float(),
+                                    ))
+                                    .store(a!());
+                                } else {
+                                    break 'arith;
+                                }
+                            }};
+                        }
+                        macro_rules! compare {
                 ($op:tt) => {{
     if TRACE { cold!(compare(&mut *vm, i)); }
 
@@ -329,7 +329,7 @@ fn run_loop<const TRACE: bool>(vm: &mut Vm) -> Exit {
                     }
                 }};
             }
-            macro_rules! compare_imm {
+                        macro_rules! compare_imm {
                 ($op:tt) => {{
     if TRACE { cold!(compare(&mut *vm, i)); }
 
@@ -343,709 +343,732 @@ fn run_loop<const TRACE: bool>(vm: &mut Vm) -> Exit {
                     }
                 }};
             }
-            // Reads a field by an interned name, by the position cached beside the instruction.
-            macro_rules! get_name {
-                ($object:expr, $name:expr, $to:expr) => {{
-                    if TRACE {
-                        cold!(get_name(&mut *vm, i));
-                    }
-
-                    let object: *const Value = $object;
-                    if (*object).tag == tag::TABLE {
-                        let t = (*object).bits as usize as *const Table;
-                        let name: *const Value = $name;
-                        let at = (*pc.sub(1)).cache as usize;
-                        if at < (*t).entry_count as usize {
-                            let e: *const Entry = (*t).entries.add(at);
-                            if (*e).key_bits == (*name).bits
-                                && (*e).key_tag == tag::STR
-                                && (*e).value_tag != tag::NIL
-                            {
-                                copy($to, e.cast());
-                                continue;
-                            }
-                        }
-                        if find_name(t, (*name).bits, pc.sub(1).cast_mut(), $to) {
-                            continue;
-                        }
-                    }
-                    cold!(get_name(&mut *vm, i));
-                }};
-            }
-            macro_rules! set_name {
-                ($object:expr, $name:expr, $value:expr) => {{
-                    if TRACE {
-                        cold!(set_name(&mut *vm, i));
-                    }
-
-                    let object: *const Value = $object;
-                    if (*object).tag == tag::TABLE {
-                        let t = (*object).bits as usize as *mut Table;
-                        let name: *const Value = $name;
-                        let at = (*pc.sub(1)).cache as usize;
-                        if at < (*t).entry_count as usize {
-                            let e: *mut Entry = (*t).entries.add(at);
-                            if (*e).key_bits == (*name).bits
-                                && (*e).key_tag == tag::STR
-                                && (*e).value_tag != tag::NIL
-                            {
-                                if (*t).header.mark & mark::BARRIER != 0 {
-                                    (*vm).heap.barrier_slow(Gc::from_raw(t).header());
+                        // Reads a field by an interned name, by the position cached beside the instruction.
+                        macro_rules! get_name {
+                            ($object:expr, $name:expr, $to:expr) => {{
+                                if TRACE {
+                                    cold!(get_name(&mut *vm, i));
                                 }
-                                copy(e.cast(), $value);
-                                continue;
-                            }
-                        }
-                    }
-                    cold!(set_name(&mut *vm, i));
-                }};
-            }
 
-            // SAFETY: verified code holds only bytes that are opcodes.
-            match std::mem::transmute::<u8, Op>(i as u8) {
-                Op::MOVE => copy(a!(), b!()),
-                Op::LOADI => Value::int((i as i32 >> 16) as i64).store(a!()),
-                Op::LOADF => Value::float((i as i32 >> 16) as f64).store(a!()),
-                Op::LOADK => copy(a!(), bounds.constant(k, i >> 16)),
-                Op::LOADKX => {
-                    copy(a!(), bounds.constant(k, (*pc).word >> 8));
-                    pc = pc.add(1);
-                }
-                Op::LOADFALSE => Value::FALSE.store(a!()),
-                Op::LFALSESKIP => {
-                    Value::FALSE.store(a!());
-                    pc = pc.add(1);
-                }
-                Op::LOADTRUE => Value::TRUE.store(a!()),
-                Op::LOADNIL => {
-                    let mut to = a!();
-                    for _ in 0..=(i >> 16 & 0xff) {
-                        Value::NIL.store(to);
-                        to = to.add(1);
-                    }
-                }
-                Op::GETUPVAL => {
-                    let up = upval(frame!(), bounds.upvalue(i >> 16 & 0xff));
-                    copy(a!(), (*up).slot);
-                }
-                Op::SETUPVAL => {
-                    let up = upval(frame!(), bounds.upvalue(i >> 16 & 0xff));
-                    if (*up).header.mark & mark::BARRIER != 0 {
-                        (*vm).heap.barrier_slow(Gc::from_raw(up).header());
-                    }
-                    copy((*up).slot, a!());
-                }
-
-                Op::GETTABUP => {
-                    let up = upval(frame!(), bounds.upvalue(i >> 16 & 0xff));
-                    get_name!((*up).slot, kc!(), a!())
-                }
-                Op::GETFIELD => get_name!(b!(), kc!(), a!()),
-                Op::SELF => {
-                    if TRACE {
-                        cold!(self_(&mut *vm, i));
-                    }
-
-                    let object = b!();
-                    let to = a!();
-                    if (*object).tag == tag::TABLE {
-                        let t = (*object).bits as usize as *const Table;
-                        let name: *const Value = kc!();
-                        let at = (*pc.sub(1)).cache as usize;
-                        if at < (*t).entry_count as usize {
-                            let e: *const Entry = (*t).entries.add(at);
-                            if (*e).key_bits == (*name).bits
-                                && (*e).key_tag == tag::STR
-                                && (*e).value_tag != tag::NIL
-                            {
-                                copy(to.add(1), object);
-                                copy(to, e.cast());
-                                continue;
-                            }
-                        }
-                    }
-                    cold!(self_(&mut *vm, i));
-                }
-                Op::GETTABLE => {
-                    if TRACE {
-                        cold!(get_table(&mut *vm, i));
-                    }
-
-                    let (object, key) = (b!(), c!());
-                    if (*object).tag == tag::TABLE {
-                        let t = (*object).bits as usize as *const Table;
-                        if (*key).tag == tag::INT {
-                            let at = ((*key).bits).wrapping_sub(1);
-                            if at < (*t).array_len as u64 {
-                                let v = (*t).array.add(at as usize);
-                                if (*v).tag != tag::NIL {
-                                    copy(a!(), v);
-                                    continue;
-                                }
-                            }
-                        } else if (*key).tag == tag::STR {
-                            let at = (*pc.sub(1)).cache as usize;
-                            if at < (*t).entry_count as usize {
-                                let e: *const Entry = (*t).entries.add(at);
-                                if (*e).key_bits == (*key).bits
-                                    && (*e).key_tag == tag::STR
-                                    && (*e).value_tag != tag::NIL
-                                {
-                                    copy(a!(), e.cast());
-                                    continue;
-                                }
-                            }
-                            if find_name(t, (*key).bits, pc.sub(1).cast_mut(), a!()) {
-                                continue;
-                            }
-                        }
-                    }
-                    cold!(get_table(&mut *vm, i));
-                }
-                Op::GETI => {
-                    if TRACE {
-                        cold!(get_table(&mut *vm, i));
-                    }
-
-                    let object = b!();
-                    if (*object).tag == tag::TABLE {
-                        let t = (*object).bits as usize as *const Table;
-                        let at = (i >> 24).wrapping_sub(1);
-                        if at < (*t).array_len {
-                            let v = (*t).array.add(at as usize);
-                            if (*v).tag != tag::NIL {
-                                copy(a!(), v);
-                                continue;
-                            }
-                        }
-                    }
-                    cold!(get_table(&mut *vm, i));
-                }
-                Op::SETTABUP => {
-                    let up = upval(frame!(), bounds.upvalue(i >> 8 & 0xff));
-                    set_name!((*up).slot, kb!(), c!())
-                }
-                Op::SETTABUPK => {
-                    let up = upval(frame!(), bounds.upvalue(i >> 8 & 0xff));
-                    set_name!((*up).slot, kb!(), kc!())
-                }
-                Op::SETFIELD => set_name!(a!(), kb!(), c!()),
-                Op::SETFIELDK => set_name!(a!(), kb!(), kc!()),
-                Op::SETTABLE | Op::SETTABLEK | Op::SETI | Op::SETIK => {
-                    if TRACE {
-                        cold!(set_table(&mut *vm, i));
-                    }
-
-                    let op = i as u8;
-                    let object = a!();
-                    let value: *const Value = if op == Op::SETTABLEK as u8 || op == Op::SETIK as u8
-                    {
-                        kc!()
-                    } else {
-                        c!()
-                    };
-                    if (*object).tag == tag::TABLE {
-                        let t = (*object).bits as usize as *mut Table;
-                        let (is_int, key) = if op >= Op::SETI as u8 {
-                            (true, (i >> 16 & 0xff) as u64)
-                        } else {
-                            ((*b!()).tag == tag::INT, (*b!()).bits)
-                        };
-                        if is_int && (*value).tag != tag::NIL {
-                            let at = key.wrapping_sub(1);
-                            if at < (*t).array_len as u64 {
-                                let slot = (*t).array.add(at as usize);
-                                if (*slot).tag != tag::NIL || (*t).metatable.is_none() {
-                                    if (*t).header.mark & mark::BARRIER != 0 {
-                                        (*vm).heap.barrier_slow(Gc::from_raw(t).header());
+                                let object: *const Value = $object;
+                                if (*object).tag == tag::TABLE {
+                                    let t = (*object).bits as usize as *const Table;
+                                    let name: *const Value = $name;
+                                    let at = (*pc.sub(1)).cache as usize;
+                                    if at < (*t).entry_count as usize {
+                                        let e: *const Entry = (*t).entries.add(at);
+                                        if (*e).key_bits == (*name).bits
+                                            && (*e).key_tag == tag::STR
+                                            && (*e).value_tag != tag::NIL
+                                        {
+                                            copy($to, e.cast());
+                                            continue 'next;
+                                        }
                                     }
-                                    copy(slot, value);
-                                    continue;
+                                    if find_name(t, (*name).bits, pc.sub(1).cast_mut(), $to) {
+                                        continue 'next;
+                                    }
                                 }
-                            } else if at == (*t).array_len as u64
-                                && (*t).array_len < (*t).array_cap
-                                && (*t).metatable.is_none()
-                                && (*t).header.flags & flags::INT_ENTRIES == 0
-                            {
-                                if (*t).header.mark & mark::BARRIER != 0 {
-                                    (*vm).heap.barrier_slow(Gc::from_raw(t).header());
+                                cold!(get_name(&mut *vm, i));
+                            }};
+                        }
+                        macro_rules! set_name {
+                            ($object:expr, $name:expr, $value:expr) => {{
+                                if TRACE {
+                                    cold!(set_name(&mut *vm, i));
                                 }
-                                copy((*t).array.add(at as usize), value);
-                                (*t).array_len += 1;
-                                continue;
-                            }
-                        }
-                    }
-                    cold!(set_table(&mut *vm, i));
-                }
-                Op::NEWTABLE => {
-                    let array = (*pc).word >> 8;
-                    pc = pc.add(1);
-                    let log = i >> 16 & 0xff;
-                    match (*vm).heap.table() {
-                        Ok(t) if array == 0 && log == 0 => Value::table(t).store(a!()),
-                        Ok(t) => {
-                            let entries = if log == 0 {
-                                0
-                            } else {
-                                1u32 << (log - 1).min(25)
-                            };
-                            (*vm).charge((array as u64 + entries as u64) >> 6);
-                            if (*vm).heap.table_presize(t, array, entries).is_err() {
-                                pc = pc.sub(1);
-                                cold!(out_of_memory(&mut *vm));
-                            }
-                            Value::table(t).store(a!());
-                        }
-                        Err(_) => {
-                            pc = pc.sub(1);
-                            cold!(out_of_memory(&mut *vm))
-                        }
-                    }
-                    step_gc!();
-                }
 
-                Op::ADDI => {
-                    if TRACE {
-                        cold!(arith(&mut *vm, i));
-                    }
-
-                    let x = b!();
-                    if (*x).tag == tag::INT {
-                        Value::int((*x).raw_int().wrapping_add(sc!())).store(a!());
-                    } else if (*x).tag == tag::FLOAT {
-                        Value::float((*x).raw_float() + sc!() as f64).store(a!());
-                    } else {
-                        cold!(arith(&mut *vm, i));
-                    }
-                }
-                Op::SUBI => {
-                    if TRACE {
-                        cold!(arith(&mut *vm, i));
-                    }
-
-                    let x = b!();
-                    if (*x).tag == tag::INT {
-                        Value::int((*x).raw_int().wrapping_sub(sc!())).store(a!());
-                    } else if (*x).tag == tag::FLOAT {
-                        Value::float((*x).raw_float() - sc!() as f64).store(a!());
-                    } else {
-                        cold!(arith(&mut *vm, i));
-                    }
-                }
-                Op::SHLI => {
-                    if TRACE {
-                        cold!(arith(&mut *vm, i));
-                    }
-
-                    let x = b!();
-                    if (*x).tag == tag::INT {
-                        Value::int(number::shl(sc!(), (*x).raw_int())).store(a!());
-                    } else {
-                        cold!(arith(&mut *vm, i));
-                    }
-                }
-                Op::SHRI => {
-                    if TRACE {
-                        cold!(arith(&mut *vm, i));
-                    }
-
-                    let x = b!();
-                    if (*x).tag == tag::INT {
-                        Value::int(number::shr((*x).raw_int(), sc!())).store(a!());
-                    } else {
-                        cold!(arith(&mut *vm, i));
-                    }
-                }
-                Op::SHLIR => {
-                    if TRACE {
-                        cold!(arith(&mut *vm, i));
-                    }
-
-                    let x = b!();
-                    if (*x).tag == tag::INT {
-                        Value::int(number::shl((*x).raw_int(), sc!())).store(a!());
-                    } else {
-                        cold!(arith(&mut *vm, i));
-                    }
-                }
-                Op::ADDK | Op::ADDKF => arith!(b!(), kc!(), wrapping_add, +),
-                Op::SUBK => arith!(b!(), kc!(), wrapping_sub, -),
-                Op::MULK | Op::MULKF => arith!(b!(), kc!(), wrapping_mul, *),
-                Op::SUBKF => arith!(kc!(), b!(), wrapping_sub, -),
-                Op::MODK => modulo!(b!(), kc!()),
-                Op::POWK => float_arith!(b!(), kc!(), number::pow),
-                Op::DIVK => float_arith!(b!(), kc!(), |x, y| x / y),
-                Op::DIVKF => float_arith!(kc!(), b!(), |x, y| x / y),
-                Op::IDIVK => floor_div!(b!(), kc!()),
-                Op::BANDK => bits!(b!(), kc!(), |x, y| x & y),
-                Op::BORK => bits!(b!(), kc!(), |x, y| x | y),
-                Op::BXORK => bits!(b!(), kc!(), |x, y| x ^ y),
-                Op::ADD => arith!(b!(), c!(), wrapping_add, +),
-                Op::SUB => arith!(b!(), c!(), wrapping_sub, -),
-                Op::MUL => arith!(b!(), c!(), wrapping_mul, *),
-                Op::MOD => modulo!(b!(), c!()),
-                Op::POW => float_arith!(b!(), c!(), number::pow),
-                Op::DIV => float_arith!(b!(), c!(), |x, y| x / y),
-                Op::IDIV => floor_div!(b!(), c!()),
-                Op::BAND => bits!(b!(), c!(), |x, y| x & y),
-                Op::BOR => bits!(b!(), c!(), |x, y| x | y),
-                Op::BXOR => bits!(b!(), c!(), |x, y| x ^ y),
-                Op::SHL => bits!(b!(), c!(), number::shl),
-                Op::SHR => bits!(b!(), c!(), number::shr),
-                Op::UNM => {
-                    if TRACE {
-                        cold!(arith(&mut *vm, i));
-                    }
-
-                    let x = b!();
-                    if (*x).tag == tag::INT {
-                        Value::int(0i64.wrapping_sub((*x).raw_int())).store(a!());
-                    } else if (*x).tag == tag::FLOAT {
-                        Value::float(-(*x).raw_float()).store(a!());
-                    } else {
-                        cold!(arith(&mut *vm, i));
-                    }
-                }
-                Op::BNOT => {
-                    if TRACE {
-                        cold!(arith(&mut *vm, i));
-                    }
-
-                    let x = b!();
-                    if (*x).tag == tag::INT {
-                        Value::int(!(*x).raw_int()).store(a!());
-                    } else {
-                        cold!(arith(&mut *vm, i));
-                    }
-                }
-                Op::NOT => Value::bool((*b!()).tag <= tag::FALSE).store(a!()),
-                Op::LEN => {
-                    if TRACE {
-                        cold!(length(&mut *vm, i));
-                    }
-
-                    let x = b!();
-                    if (*x).tag == tag::TABLE {
-                        let t = (*x).bits as usize as *const Table;
-                        if (*t).metatable.is_none() {
-                            Value::int((*t).border() as i64).store(a!());
-                            continue;
-                        }
-                    }
-                    cold!(length(&mut *vm, i));
-                }
-                Op::CONCAT => cold!(concat(&mut *vm, i)),
-
-                Op::CLOSE => cold!(close(&mut *vm, i)),
-                Op::TBC => cold!(tbc(&mut *vm, i)),
-                Op::JMP => {
-                    let distance = i as i32 >> 8;
-                    pc = pc.offset(distance as isize);
-                    if distance < 0 {
-                        tick!();
-                    }
-                }
-
-                Op::EQ => {
-                    if TRACE {
-                        cold!(equal(&mut *vm, i));
-                    }
-
-                    let (x, y) = (a!(), b!());
-                    if (*x).tag == (*y).tag
-                        && (*x).tag != tag::FLOAT
-                        && ((*x).bits == (*y).bits || (*x).tag < tag::LONG_STR)
-                    {
-                        test!((*x).bits == (*y).bits);
-                    } else {
-                        cold!(equal(&mut *vm, i));
-                    }
-                }
-                Op::LT => compare!(<),
-                Op::LE => compare!(<=),
-                Op::EQK => {
-                    let x = a!();
-                    if (*x).tag == tag::LONG_STR {
-                        cold!(equal_constant(&mut *vm, i));
-                    }
-                    test!((*x).raw_equals(Value::load(kb!())))
-                }
-                Op::EQI => {
-                    let x = a!();
-                    if (*x).tag == tag::INT {
-                        test!((*x).raw_int() == sb!());
-                    } else {
-                        test!((*x).tag == tag::FLOAT && (*x).raw_float() == sb!() as f64);
-                    }
-                }
-                Op::LTI => compare_imm!(<),
-                Op::LEI => compare_imm!(<=),
-                Op::GTI => compare_imm!(>),
-                Op::GEI => compare_imm!(>=),
-                Op::TEST => test!((*a!()).tag > tag::FALSE),
-                Op::TESTSET => {
-                    let x = b!();
-                    if ((*x).tag > tag::FALSE) as u32 != i >> 24 {
-                        pc = pc.add(1);
-                    } else {
-                        copy(a!(), x);
-                        jump!();
-                    }
-                }
-
-                Op::CALL => {
-                    let func = a!();
-                    if (*func).tag == tag::LUA_CLOSURE {
-                        let closure = (*func).bits as usize as *const LuaClosure;
-                        let proto = (*closure).proto.as_ptr();
-                        let count = i >> 16 & 0xff;
-                        let args = if count != 0 {
-                            count as usize - 1
-                        } else {
-                            (*vm).exec.top - func.offset_from((*vm).exec.stack) as usize - 1
-                        };
-                        let at = func.offset_from((*vm).exec.stack) as usize;
-                        let params = (*proto).num_params as usize;
-                        let top = at + 1 + (*proto).max_stack as usize;
-                        if !TRACE
-                            && !(*proto).is_vararg
-                            && args <= params
-                            && top + 2 * SLACK < (*vm).exec.stack_cap
-                            && (*vm).exec.frame_count < (*vm).exec.frame_cap
-                        {
-                            for n in args..params {
-                                Value::NIL.store(func.add(1 + n));
-                            }
-                            let ci = frame!();
-                            (*ci).pc = pc;
-                            let ci = ci.add(1);
-                            (*vm).exec.frame_count += 1;
-                            pc = (*proto).code;
-                            k = (*proto).consts;
-                            base = func.add(1);
-                            (*ci).k = k;
-                            (*ci).closure = closure;
-                            (*ci).base = at as u32 + 1;
-                            (*ci).func = at as u32;
-                            (*ci).top = top as u32;
-                            (*ci).state = 0;
-                            (*ci).aux = 0;
-                            (*ci).results = (i >> 24) as i16 - 1;
-                            (*ci).kind = kind::LUA;
-                            (*ci).flags = 0;
-                            (*vm).ticks -= 1;
-                            if (*vm).ticks <= 0 {
-                                cold!(slice_over(&mut *vm));
-                            }
-                            continue;
-                        }
-                    }
-                    cold!(call(&mut *vm, i));
-                }
-                Op::TAILCALL => cold!(tail_call(&mut *vm, i)),
-                Op::RETURN => {
-                    let ci = frame!();
-                    let count = i >> 16 & 0xff;
-                    if (*ci).flags & !frame_flag::TAIL == 0
-                        && !TRACE
-                        && count != 0
-                        && (*vm).exec.tbc.is_empty()
-                        && (*vm).exec.open.last().is_none_or(|up| up.slot < base)
-                    {
-                        let count = count as usize - 1;
-                        let results = (*ci).results;
-                        let stack = (*vm).exec.stack;
-                        let to = stack.add((*ci).func as usize);
-                        let wanted = if results < 0 {
-                            (*vm).exec.top = (*ci).func as usize + count;
-                            count
-                        } else {
-                            results as usize
-                        };
-                        let from = a!();
-                        (*vm).exec.frame_count -= 1;
-                        let ci = ci.sub(1);
-                        for n in 0..wanted {
-                            if n < count {
-                                copy(to.add(n), from.add(n))
-                            } else {
-                                Value::NIL.store(to.add(n))
-                            }
-                        }
-                        base = stack.add((*ci).base as usize);
-                        pc = (*ci).pc;
-                        k = (*ci).k;
-                        continue;
-                    }
-                    cold!(return_(&mut *vm, i));
-                }
-                Op::RETURN0 => {
-                    let ci = frame!();
-                    if (*ci).flags & !frame_flag::TAIL == 0 && !TRACE {
-                        let func = (*ci).func as usize;
-                        let results = (*ci).results;
-                        (*vm).exec.frame_count -= 1;
-                        let ci = ci.sub(1);
-                        let stack = (*vm).exec.stack;
-                        if results < 0 {
-                            (*vm).exec.top = func;
-                        } else {
-                            for n in 0..results as usize {
-                                Value::NIL.store(stack.add(func + n));
-                            }
-                        }
-                        base = stack.add((*ci).base as usize);
-                        pc = (*ci).pc;
-                        k = (*ci).k;
-                        continue;
-                    }
-                    cold!(return_(&mut *vm, i));
-                }
-                Op::RETURN1 => {
-                    let ci = frame!();
-                    if (*ci).flags & !frame_flag::TAIL == 0 && !TRACE {
-                        let func = (*ci).func as usize;
-                        let results = (*ci).results as isize;
-                        let stack = (*vm).exec.stack;
-                        let to = stack.add(func);
-                        (*vm).exec.frame_count -= 1;
-                        let ci = ci.sub(1);
-                        if results == 1 {
-                            copy(to, a!());
-                        } else if results < 0 {
-                            copy(to, a!());
-                            (*vm).exec.top = func + 1;
-                        } else if results > 0 {
-                            copy(to, a!());
-                            for n in 1..results as usize {
-                                Value::NIL.store(to.add(n));
-                            }
-                        }
-                        base = stack.add((*ci).base as usize);
-                        pc = (*ci).pc;
-                        k = (*ci).k;
-                        continue;
-                    }
-                    cold!(return_(&mut *vm, i));
-                }
-
-                Op::FORLOOP => {
-                    let v = a!();
-                    let step = v.add(2);
-                    if (*step).tag == tag::INT {
-                        let count = (*v.add(1)).bits;
-                        if count > 0 {
-                            let next = (*v).raw_int().wrapping_add((*step).raw_int());
-                            Value::int((count - 1) as i64).store(v.add(1));
-                            Value::int(next).store(v);
-                            Value::int(next).store(v.add(3));
-                            jump!();
-                        } else {
-                            pc = pc.add(1);
-                        }
-                    } else {
-                        let step = (*step).raw_float();
-                        let next = (*v).raw_float() + step;
-                        let limit = (*v.add(1)).raw_float();
-                        if if step > 0.0 {
-                            next <= limit
-                        } else {
-                            limit <= next
-                        } {
-                            Value::float(next).store(v);
-                            Value::float(next).store(v.add(3));
-                            jump!();
-                        } else {
-                            pc = pc.add(1);
-                        }
-                    }
-                }
-                Op::FORPREP => {
-                    let v = a!();
-                    if (*v).tag == tag::INT
-                        && (*v.add(1)).tag == tag::INT
-                        && (*v.add(2)).tag == tag::INT
-                        && (*v.add(2)).raw_int() == 1
-                    {
-                        let (first, last) = ((*v).raw_int(), (*v.add(1)).raw_int());
-                        if first > last {
-                            jump!();
-                        } else {
-                            Value::int((last as u64).wrapping_sub(first as u64) as i64)
-                                .store(v.add(1));
-                            Value::int(first).store(v.add(3));
-                            pc = pc.add(1);
-                        }
-                    } else {
-                        cold!(for_prepare(&mut *vm, i));
-                    }
-                }
-                Op::TFORPREP => cold!(for_in_prepare(&mut *vm, i)),
-                Op::TFORCALL => {
-                    let v = a!();
-                    if (*v).tag == tag::NATIVE
-                        && (*v).bits == 0
-                        && !TRACE
-                        && (*v.add(1)).tag == tag::TABLE
-                    {
-                        // The native number 0 is `next`: no frame is needed for it.
-                        let t = (*v.add(1)).bits as usize as *const Table;
-                        let insn = pc.sub(1).cast_mut();
-                        let mut hint = (*insn).cache;
-                        if let Ok(next) = (*t).next_near(Value::load(v.add(2)), &mut hint) {
-                            (*insn).cache = hint;
-                            match next {
-                                Some((key, value)) => {
-                                    key.store(v.add(4));
-                                    value.store(v.add(5));
+                                let object: *const Value = $object;
+                                if (*object).tag == tag::TABLE {
+                                    let t = (*object).bits as usize as *mut Table;
+                                    let name: *const Value = $name;
+                                    let at = (*pc.sub(1)).cache as usize;
+                                    if at < (*t).entry_count as usize {
+                                        let e: *mut Entry = (*t).entries.add(at);
+                                        if (*e).key_bits == (*name).bits
+                                            && (*e).key_tag == tag::STR
+                                            && (*e).value_tag != tag::NIL
+                                        {
+                                            if (*t).header.mark & mark::BARRIER != 0 {
+                                                (*vm).heap.barrier_slow(Gc::from_raw(t).header());
+                                            }
+                                            copy(e.cast(), $value);
+                                            continue 'next;
+                                        }
+                                    }
                                 }
-                                None => {
-                                    Value::NIL.store(v.add(4));
-                                    Value::NIL.store(v.add(5));
+                                cold!(set_name(&mut *vm, i));
+                            }};
+                        }
+
+                        // SAFETY: verified code holds only bytes that are opcodes.
+                        match std::mem::transmute::<u8, Op>(i as u8) {
+                            Op::MOVE => copy(a!(), b!()),
+                            Op::LOADI => Value::int((i as i32 >> 16) as i64).store(a!()),
+                            Op::LOADF => Value::float((i as i32 >> 16) as f64).store(a!()),
+                            Op::LOADK => copy(a!(), bounds.constant(k, i >> 16)),
+                            Op::LOADKX => {
+                                copy(a!(), bounds.constant(k, (*pc).word >> 8));
+                                pc = pc.add(1);
+                            }
+                            Op::LOADFALSE => Value::FALSE.store(a!()),
+                            Op::LFALSESKIP => {
+                                Value::FALSE.store(a!());
+                                pc = pc.add(1);
+                            }
+                            Op::LOADTRUE => Value::TRUE.store(a!()),
+                            Op::LOADNIL => {
+                                let mut to = a!();
+                                for _ in 0..=(i >> 16 & 0xff) {
+                                    Value::NIL.store(to);
+                                    to = to.add(1);
                                 }
                             }
-                            for n in 2..(i >> 24) as usize {
-                                Value::NIL.store(v.add(4 + n));
+                            Op::GETUPVAL => {
+                                let up = upval(frame!(), bounds.upvalue(i >> 16 & 0xff));
+                                copy(a!(), (*up).slot);
                             }
-                            continue;
-                        }
-                    } else if (*v).tag == tag::NATIVE && (*v).bits == 1 && !TRACE {
-                        // Number 1 is the iterator of `ipairs`: here for values in the array part.
-                        let (t, at) = ((*v.add(1)).bits as usize as *const Table, (*v.add(2)).bits);
-                        if (*v.add(1)).tag == tag::TABLE
-                            && (*v.add(2)).tag == tag::INT
-                            && at < (*t).array_len as u64
-                        {
-                            let value = (*t).array.add(at as usize);
-                            if (*value).tag != tag::NIL {
-                                Value::int(at as i64 + 1).store(v.add(4));
-                                copy(v.add(5), value);
-                                for n in 2..(i >> 24) as usize {
-                                    Value::NIL.store(v.add(4 + n));
+                            Op::SETUPVAL => {
+                                let up = upval(frame!(), bounds.upvalue(i >> 16 & 0xff));
+                                if (*up).header.mark & mark::BARRIER != 0 {
+                                    (*vm).heap.barrier_slow(Gc::from_raw(up).header());
                                 }
-                                continue;
+                                copy((*up).slot, a!());
                             }
-                        }
-                    }
-                    cold!(for_in_call(&mut *vm, i));
-                }
-                Op::TFORLOOP => {
-                    let v = a!();
-                    if (*v.add(4)).tag != tag::NIL {
-                        copy(v.add(2), v.add(4));
-                        jump!();
-                    } else {
-                        pc = pc.add(1);
-                    }
-                }
 
-                Op::SETLIST => cold!(set_list(&mut *vm, i)),
-                Op::CLOSURE => cold!(closure(&mut *vm, i)),
-                Op::VARARG => cold!(vararg(&mut *vm, i)),
-                Op::VARARGPREP => {}
-                Op::EXTRAARG => {}
+                            Op::GETTABUP => {
+                                let up = upval(frame!(), bounds.upvalue(i >> 16 & 0xff));
+                                get_name!((*up).slot, kc!(), a!())
+                            }
+                            Op::GETFIELD => get_name!(b!(), kc!(), a!()),
+                            Op::SELF => {
+                                if TRACE {
+                                    cold!(self_(&mut *vm, i));
+                                }
+
+                                let object = b!();
+                                let to = a!();
+                                if (*object).tag == tag::TABLE {
+                                    let t = (*object).bits as usize as *const Table;
+                                    let name: *const Value = kc!();
+                                    let at = (*pc.sub(1)).cache as usize;
+                                    if at < (*t).entry_count as usize {
+                                        let e: *const Entry = (*t).entries.add(at);
+                                        if (*e).key_bits == (*name).bits
+                                            && (*e).key_tag == tag::STR
+                                            && (*e).value_tag != tag::NIL
+                                        {
+                                            copy(to.add(1), object);
+                                            copy(to, e.cast());
+                                            continue 'next;
+                                        }
+                                    }
+                                }
+                                cold!(self_(&mut *vm, i));
+                            }
+                            Op::GETTABLE => {
+                                if TRACE {
+                                    cold!(get_table(&mut *vm, i));
+                                }
+
+                                let (object, key) = (b!(), c!());
+                                if (*object).tag == tag::TABLE {
+                                    let t = (*object).bits as usize as *const Table;
+                                    if (*key).tag == tag::INT {
+                                        let at = ((*key).bits).wrapping_sub(1);
+                                        if at < (*t).array_len as u64 {
+                                            let v = (*t).array.add(at as usize);
+                                            if (*v).tag != tag::NIL {
+                                                copy(a!(), v);
+                                                continue 'next;
+                                            }
+                                        }
+                                    } else if (*key).tag == tag::STR {
+                                        let at = (*pc.sub(1)).cache as usize;
+                                        if at < (*t).entry_count as usize {
+                                            let e: *const Entry = (*t).entries.add(at);
+                                            if (*e).key_bits == (*key).bits
+                                                && (*e).key_tag == tag::STR
+                                                && (*e).value_tag != tag::NIL
+                                            {
+                                                copy(a!(), e.cast());
+                                                continue 'next;
+                                            }
+                                        }
+                                        if find_name(t, (*key).bits, pc.sub(1).cast_mut(), a!()) {
+                                            continue 'next;
+                                        }
+                                    }
+                                }
+                                cold!(get_table(&mut *vm, i));
+                            }
+                            Op::GETI => {
+                                if TRACE {
+                                    cold!(get_table(&mut *vm, i));
+                                }
+
+                                let object = b!();
+                                if (*object).tag == tag::TABLE {
+                                    let t = (*object).bits as usize as *const Table;
+                                    let at = (i >> 24).wrapping_sub(1);
+                                    if at < (*t).array_len {
+                                        let v = (*t).array.add(at as usize);
+                                        if (*v).tag != tag::NIL {
+                                            copy(a!(), v);
+                                            continue 'next;
+                                        }
+                                    }
+                                }
+                                cold!(get_table(&mut *vm, i));
+                            }
+                            Op::SETTABUP => {
+                                let up = upval(frame!(), bounds.upvalue(i >> 8 & 0xff));
+                                set_name!((*up).slot, kb!(), c!())
+                            }
+                            Op::SETTABUPK => {
+                                let up = upval(frame!(), bounds.upvalue(i >> 8 & 0xff));
+                                set_name!((*up).slot, kb!(), kc!())
+                            }
+                            Op::SETFIELD => set_name!(a!(), kb!(), c!()),
+                            Op::SETFIELDK => set_name!(a!(), kb!(), kc!()),
+                            Op::SETTABLE | Op::SETTABLEK | Op::SETI | Op::SETIK => {
+                                if TRACE {
+                                    cold!(set_table(&mut *vm, i));
+                                }
+
+                                let op = i as u8;
+                                let object = a!();
+                                let value: *const Value =
+                                    if op == Op::SETTABLEK as u8 || op == Op::SETIK as u8 {
+                                        kc!()
+                                    } else {
+                                        c!()
+                                    };
+                                if (*object).tag == tag::TABLE {
+                                    let t = (*object).bits as usize as *mut Table;
+                                    let (is_int, key) = if op >= Op::SETI as u8 {
+                                        (true, (i >> 16 & 0xff) as u64)
+                                    } else {
+                                        ((*b!()).tag == tag::INT, (*b!()).bits)
+                                    };
+                                    if is_int && (*value).tag != tag::NIL {
+                                        let at = key.wrapping_sub(1);
+                                        if at < (*t).array_len as u64 {
+                                            let slot = (*t).array.add(at as usize);
+                                            if (*slot).tag != tag::NIL || (*t).metatable.is_none() {
+                                                if (*t).header.mark & mark::BARRIER != 0 {
+                                                    (*vm)
+                                                        .heap
+                                                        .barrier_slow(Gc::from_raw(t).header());
+                                                }
+                                                copy(slot, value);
+                                                continue 'next;
+                                            }
+                                        } else if at == (*t).array_len as u64
+                                            && (*t).array_len < (*t).array_cap
+                                            && (*t).metatable.is_none()
+                                            && (*t).header.flags & flags::INT_ENTRIES == 0
+                                        {
+                                            if (*t).header.mark & mark::BARRIER != 0 {
+                                                (*vm).heap.barrier_slow(Gc::from_raw(t).header());
+                                            }
+                                            copy((*t).array.add(at as usize), value);
+                                            (*t).array_len += 1;
+                                            continue 'next;
+                                        }
+                                    }
+                                }
+                                cold!(set_table(&mut *vm, i));
+                            }
+                            Op::NEWTABLE => {
+                                let array = (*pc).word >> 8;
+                                pc = pc.add(1);
+                                let log = i >> 16 & 0xff;
+                                match (*vm).heap.table() {
+                                    Ok(t) if array == 0 && log == 0 => Value::table(t).store(a!()),
+                                    Ok(t) => {
+                                        let entries = if log == 0 {
+                                            0
+                                        } else {
+                                            1u32 << (log - 1).min(25)
+                                        };
+                                        (*vm).charge((array as u64 + entries as u64) >> 6);
+                                        if (*vm).heap.table_presize(t, array, entries).is_err() {
+                                            pc = pc.sub(1);
+                                            cold!(out_of_memory(&mut *vm));
+                                        }
+                                        Value::table(t).store(a!());
+                                    }
+                                    Err(_) => {
+                                        pc = pc.sub(1);
+                                        cold!(out_of_memory(&mut *vm))
+                                    }
+                                }
+                                step_gc!();
+                            }
+
+                            Op::ADDI => {
+                                if TRACE {
+                                    break 'arith;
+                                }
+
+                                let x = b!();
+                                if (*x).tag == tag::INT {
+                                    Value::int((*x).raw_int().wrapping_add(sc!())).store(a!());
+                                } else if (*x).tag == tag::FLOAT {
+                                    Value::float((*x).raw_float() + sc!() as f64).store(a!());
+                                } else {
+                                    break 'arith;
+                                }
+                            }
+                            Op::SUBI => {
+                                if TRACE {
+                                    break 'arith;
+                                }
+
+                                let x = b!();
+                                if (*x).tag == tag::INT {
+                                    Value::int((*x).raw_int().wrapping_sub(sc!())).store(a!());
+                                } else if (*x).tag == tag::FLOAT {
+                                    Value::float((*x).raw_float() - sc!() as f64).store(a!());
+                                } else {
+                                    break 'arith;
+                                }
+                            }
+                            Op::SHLI => {
+                                if TRACE {
+                                    break 'arith;
+                                }
+
+                                let x = b!();
+                                if (*x).tag == tag::INT {
+                                    Value::int(number::shl(sc!(), (*x).raw_int())).store(a!());
+                                } else {
+                                    break 'arith;
+                                }
+                            }
+                            Op::SHRI => {
+                                if TRACE {
+                                    break 'arith;
+                                }
+
+                                let x = b!();
+                                if (*x).tag == tag::INT {
+                                    Value::int(number::shr((*x).raw_int(), sc!())).store(a!());
+                                } else {
+                                    break 'arith;
+                                }
+                            }
+                            Op::SHLIR => {
+                                if TRACE {
+                                    break 'arith;
+                                }
+
+                                let x = b!();
+                                if (*x).tag == tag::INT {
+                                    Value::int(number::shl((*x).raw_int(), sc!())).store(a!());
+                                } else {
+                                    break 'arith;
+                                }
+                            }
+                            Op::ADDK | Op::ADDKF => arith!(b!(), kc!(), wrapping_add, +),
+                            Op::SUBK => arith!(b!(), kc!(), wrapping_sub, -),
+                            Op::MULK | Op::MULKF => arith!(b!(), kc!(), wrapping_mul, *),
+                            Op::SUBKF => arith!(kc!(), b!(), wrapping_sub, -),
+                            Op::MODK => modulo!(b!(), kc!()),
+                            Op::POWK => float_arith!(b!(), kc!(), number::pow),
+                            Op::DIVK => float_arith!(b!(), kc!(), |x, y| x / y),
+                            Op::DIVKF => float_arith!(kc!(), b!(), |x, y| x / y),
+                            Op::IDIVK => floor_div!(b!(), kc!()),
+                            Op::BANDK => bits!(b!(), kc!(), |x, y| x & y),
+                            Op::BORK => bits!(b!(), kc!(), |x, y| x | y),
+                            Op::BXORK => bits!(b!(), kc!(), |x, y| x ^ y),
+                            Op::ADD => arith!(b!(), c!(), wrapping_add, +),
+                            Op::SUB => arith!(b!(), c!(), wrapping_sub, -),
+                            Op::MUL => arith!(b!(), c!(), wrapping_mul, *),
+                            Op::MOD => modulo!(b!(), c!()),
+                            Op::POW => float_arith!(b!(), c!(), number::pow),
+                            Op::DIV => float_arith!(b!(), c!(), |x, y| x / y),
+                            Op::IDIV => floor_div!(b!(), c!()),
+                            Op::BAND => bits!(b!(), c!(), |x, y| x & y),
+                            Op::BOR => bits!(b!(), c!(), |x, y| x | y),
+                            Op::BXOR => bits!(b!(), c!(), |x, y| x ^ y),
+                            Op::SHL => bits!(b!(), c!(), number::shl),
+                            Op::SHR => bits!(b!(), c!(), number::shr),
+                            Op::UNM => {
+                                if TRACE {
+                                    break 'arith;
+                                }
+
+                                let x = b!();
+                                if (*x).tag == tag::INT {
+                                    Value::int(0i64.wrapping_sub((*x).raw_int())).store(a!());
+                                } else if (*x).tag == tag::FLOAT {
+                                    Value::float(-(*x).raw_float()).store(a!());
+                                } else {
+                                    break 'arith;
+                                }
+                            }
+                            Op::BNOT => {
+                                if TRACE {
+                                    break 'arith;
+                                }
+
+                                let x = b!();
+                                if (*x).tag == tag::INT {
+                                    Value::int(!(*x).raw_int()).store(a!());
+                                } else {
+                                    break 'arith;
+                                }
+                            }
+                            Op::NOT => Value::bool((*b!()).tag <= tag::FALSE).store(a!()),
+                            Op::LEN => {
+                                if TRACE {
+                                    cold!(length(&mut *vm, i));
+                                }
+
+                                let x = b!();
+                                if (*x).tag == tag::TABLE {
+                                    let t = (*x).bits as usize as *const Table;
+                                    if (*t).metatable.is_none() {
+                                        Value::int((*t).border() as i64).store(a!());
+                                        continue 'next;
+                                    }
+                                }
+                                cold!(length(&mut *vm, i));
+                            }
+                            Op::CONCAT => cold!(concat(&mut *vm, i)),
+
+                            Op::CLOSE => cold!(close(&mut *vm, i)),
+                            Op::TBC => cold!(tbc(&mut *vm, i)),
+                            Op::JMP => {
+                                let distance = i as i32 >> 8;
+                                pc = pc.offset(distance as isize);
+                                if distance < 0 {
+                                    tick!();
+                                }
+                            }
+
+                            Op::EQ => {
+                                if TRACE {
+                                    cold!(equal(&mut *vm, i));
+                                }
+
+                                let (x, y) = (a!(), b!());
+                                if (*x).tag == (*y).tag
+                                    && (*x).tag != tag::FLOAT
+                                    && ((*x).bits == (*y).bits || (*x).tag < tag::LONG_STR)
+                                {
+                                    test!((*x).bits == (*y).bits);
+                                } else {
+                                    cold!(equal(&mut *vm, i));
+                                }
+                            }
+                            Op::LT => compare!(<),
+                            Op::LE => compare!(<=),
+                            Op::EQK => {
+                                let x = a!();
+                                if (*x).tag == tag::LONG_STR {
+                                    cold!(equal_constant(&mut *vm, i));
+                                }
+                                test!((*x).raw_equals(Value::load(kb!())))
+                            }
+                            Op::EQI => {
+                                let x = a!();
+                                if (*x).tag == tag::INT {
+                                    test!((*x).raw_int() == sb!());
+                                } else {
+                                    test!(
+                                        (*x).tag == tag::FLOAT && (*x).raw_float() == sb!() as f64
+                                    );
+                                }
+                            }
+                            Op::LTI => compare_imm!(<),
+                            Op::LEI => compare_imm!(<=),
+                            Op::GTI => compare_imm!(>),
+                            Op::GEI => compare_imm!(>=),
+                            Op::TEST => test!((*a!()).tag > tag::FALSE),
+                            Op::TESTSET => {
+                                let x = b!();
+                                if ((*x).tag > tag::FALSE) as u32 != i >> 24 {
+                                    pc = pc.add(1);
+                                } else {
+                                    copy(a!(), x);
+                                    jump!();
+                                }
+                            }
+
+                            Op::CALL => {
+                                let func = a!();
+                                if (*func).tag == tag::LUA_CLOSURE {
+                                    let closure = (*func).bits as usize as *const LuaClosure;
+                                    let proto = (*closure).proto.as_ptr();
+                                    let count = i >> 16 & 0xff;
+                                    let args = if count != 0 {
+                                        count as usize - 1
+                                    } else {
+                                        (*vm).exec.top
+                                            - func.offset_from((*vm).exec.stack) as usize
+                                            - 1
+                                    };
+                                    let at = func.offset_from((*vm).exec.stack) as usize;
+                                    let params = (*proto).num_params as usize;
+                                    let top = at + 1 + (*proto).max_stack as usize;
+                                    if !TRACE
+                                        && !(*proto).is_vararg
+                                        && args <= params
+                                        && top + 2 * SLACK < (*vm).exec.stack_cap
+                                        && (*vm).exec.frame_count < (*vm).exec.frame_cap
+                                    {
+                                        for n in args..params {
+                                            Value::NIL.store(func.add(1 + n));
+                                        }
+                                        let ci = frame!();
+                                        (*ci).pc = pc;
+                                        let ci = ci.add(1);
+                                        (*vm).exec.frame_count += 1;
+                                        pc = (*proto).code;
+                                        k = (*proto).consts;
+                                        base = func.add(1);
+                                        (*ci).k = k;
+                                        (*ci).closure = closure;
+                                        (*ci).base = at as u32 + 1;
+                                        (*ci).func = at as u32;
+                                        (*ci).top = top as u32;
+                                        (*ci).state = 0;
+                                        (*ci).aux = 0;
+                                        (*ci).results = (i >> 24) as i16 - 1;
+                                        (*ci).kind = kind::LUA;
+                                        (*ci).flags = 0;
+                                        (*vm).ticks -= 1;
+                                        if (*vm).ticks <= 0 {
+                                            break 'slice;
+                                        }
+                                        continue 'next;
+                                    }
+                                }
+                                cold!(call(&mut *vm, i));
+                            }
+                            Op::TAILCALL => cold!(tail_call(&mut *vm, i)),
+                            Op::RETURN => {
+                                let ci = frame!();
+                                let count = i >> 16 & 0xff;
+                                if (*ci).flags & !frame_flag::TAIL == 0
+                                    && !TRACE
+                                    && count != 0
+                                    && (*vm).exec.tbc.is_empty()
+                                    && (*vm).exec.open.last().is_none_or(|up| up.slot < base)
+                                {
+                                    let count = count as usize - 1;
+                                    let results = (*ci).results;
+                                    let stack = (*vm).exec.stack;
+                                    let to = stack.add((*ci).func as usize);
+                                    let wanted = if results < 0 {
+                                        (*vm).exec.top = (*ci).func as usize + count;
+                                        count
+                                    } else {
+                                        results as usize
+                                    };
+                                    let from = a!();
+                                    (*vm).exec.frame_count -= 1;
+                                    let ci = ci.sub(1);
+                                    for n in 0..wanted {
+                                        if n < count {
+                                            copy(to.add(n), from.add(n))
+                                        } else {
+                                            Value::NIL.store(to.add(n))
+                                        }
+                                    }
+                                    base = stack.add((*ci).base as usize);
+                                    pc = (*ci).pc;
+                                    k = (*ci).k;
+                                    continue 'next;
+                                }
+                                cold!(return_(&mut *vm, i));
+                            }
+                            Op::RETURN0 => {
+                                let ci = frame!();
+                                if (*ci).flags & !frame_flag::TAIL == 0 && !TRACE {
+                                    let func = (*ci).func as usize;
+                                    let results = (*ci).results;
+                                    (*vm).exec.frame_count -= 1;
+                                    let ci = ci.sub(1);
+                                    let stack = (*vm).exec.stack;
+                                    if results < 0 {
+                                        (*vm).exec.top = func;
+                                    } else {
+                                        for n in 0..results as usize {
+                                            Value::NIL.store(stack.add(func + n));
+                                        }
+                                    }
+                                    base = stack.add((*ci).base as usize);
+                                    pc = (*ci).pc;
+                                    k = (*ci).k;
+                                    continue 'next;
+                                }
+                                cold!(return_(&mut *vm, i));
+                            }
+                            Op::RETURN1 => {
+                                let ci = frame!();
+                                if (*ci).flags & !frame_flag::TAIL == 0 && !TRACE {
+                                    let func = (*ci).func as usize;
+                                    let results = (*ci).results as isize;
+                                    let stack = (*vm).exec.stack;
+                                    let to = stack.add(func);
+                                    (*vm).exec.frame_count -= 1;
+                                    let ci = ci.sub(1);
+                                    if results == 1 {
+                                        copy(to, a!());
+                                    } else if results < 0 {
+                                        copy(to, a!());
+                                        (*vm).exec.top = func + 1;
+                                    } else if results > 0 {
+                                        copy(to, a!());
+                                        for n in 1..results as usize {
+                                            Value::NIL.store(to.add(n));
+                                        }
+                                    }
+                                    base = stack.add((*ci).base as usize);
+                                    pc = (*ci).pc;
+                                    k = (*ci).k;
+                                    continue 'next;
+                                }
+                                cold!(return_(&mut *vm, i));
+                            }
+
+                            Op::FORLOOP => {
+                                let v = a!();
+                                let step = v.add(2);
+                                if (*step).tag == tag::INT {
+                                    let count = (*v.add(1)).bits;
+                                    if count > 0 {
+                                        let next = (*v).raw_int().wrapping_add((*step).raw_int());
+                                        Value::int((count - 1) as i64).store(v.add(1));
+                                        Value::int(next).store(v);
+                                        Value::int(next).store(v.add(3));
+                                        jump!();
+                                    } else {
+                                        pc = pc.add(1);
+                                    }
+                                } else {
+                                    let step = (*step).raw_float();
+                                    let next = (*v).raw_float() + step;
+                                    let limit = (*v.add(1)).raw_float();
+                                    if if step > 0.0 {
+                                        next <= limit
+                                    } else {
+                                        limit <= next
+                                    } {
+                                        Value::float(next).store(v);
+                                        Value::float(next).store(v.add(3));
+                                        jump!();
+                                    } else {
+                                        pc = pc.add(1);
+                                    }
+                                }
+                            }
+                            Op::FORPREP => {
+                                let v = a!();
+                                if (*v).tag == tag::INT
+                                    && (*v.add(1)).tag == tag::INT
+                                    && (*v.add(2)).tag == tag::INT
+                                    && (*v.add(2)).raw_int() == 1
+                                {
+                                    let (first, last) = ((*v).raw_int(), (*v.add(1)).raw_int());
+                                    if first > last {
+                                        jump!();
+                                    } else {
+                                        Value::int((last as u64).wrapping_sub(first as u64) as i64)
+                                            .store(v.add(1));
+                                        Value::int(first).store(v.add(3));
+                                        pc = pc.add(1);
+                                    }
+                                } else {
+                                    cold!(for_prepare(&mut *vm, i));
+                                }
+                            }
+                            Op::TFORPREP => cold!(for_in_prepare(&mut *vm, i)),
+                            Op::TFORCALL => {
+                                let v = a!();
+                                if (*v).tag == tag::NATIVE
+                                    && (*v).bits == 0
+                                    && !TRACE
+                                    && (*v.add(1)).tag == tag::TABLE
+                                {
+                                    // The native number 0 is `next`: no frame is needed for it.
+                                    let t = (*v.add(1)).bits as usize as *const Table;
+                                    let insn = pc.sub(1).cast_mut();
+                                    let mut hint = (*insn).cache;
+                                    if let Ok(next) =
+                                        (*t).next_near(Value::load(v.add(2)), &mut hint)
+                                    {
+                                        (*insn).cache = hint;
+                                        match next {
+                                            Some((key, value)) => {
+                                                key.store(v.add(4));
+                                                value.store(v.add(5));
+                                            }
+                                            None => {
+                                                Value::NIL.store(v.add(4));
+                                                Value::NIL.store(v.add(5));
+                                            }
+                                        }
+                                        for n in 2..(i >> 24) as usize {
+                                            Value::NIL.store(v.add(4 + n));
+                                        }
+                                        continue 'next;
+                                    }
+                                } else if (*v).tag == tag::NATIVE && (*v).bits == 1 && !TRACE {
+                                    // Number 1 is the iterator of `ipairs`: here for values in the array part.
+                                    let (t, at) = (
+                                        (*v.add(1)).bits as usize as *const Table,
+                                        (*v.add(2)).bits,
+                                    );
+                                    if (*v.add(1)).tag == tag::TABLE
+                                        && (*v.add(2)).tag == tag::INT
+                                        && at < (*t).array_len as u64
+                                    {
+                                        let value = (*t).array.add(at as usize);
+                                        if (*value).tag != tag::NIL {
+                                            Value::int(at as i64 + 1).store(v.add(4));
+                                            copy(v.add(5), value);
+                                            for n in 2..(i >> 24) as usize {
+                                                Value::NIL.store(v.add(4 + n));
+                                            }
+                                            continue 'next;
+                                        }
+                                    }
+                                }
+                                cold!(for_in_call(&mut *vm, i));
+                            }
+                            Op::TFORLOOP => {
+                                let v = a!();
+                                if (*v.add(4)).tag != tag::NIL {
+                                    copy(v.add(2), v.add(4));
+                                    jump!();
+                                } else {
+                                    pc = pc.add(1);
+                                }
+                            }
+
+                            Op::SETLIST => cold!(set_list(&mut *vm, i)),
+                            Op::CLOSURE => cold!(closure(&mut *vm, i)),
+                            Op::VARARG => cold!(vararg(&mut *vm, i)),
+                            Op::VARARGPREP => {}
+                            Op::EXTRAARG => {}
+                        }
+                        continue 'next;
+                    }
+                    (*frame!()).pc = pc;
+                    break 'cold arith(&mut *vm, i);
+                }
+                (*frame!()).pc = pc;
+                slice_over(&mut *vm)
+            };
+            if exit != Exit::Continue || (*vm).tracing != TRACE {
+                return exit;
             }
+            reload!();
         }
     }
 }
