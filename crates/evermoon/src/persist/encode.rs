@@ -341,6 +341,8 @@ impl<'a> Encoder<'a> {
 
     fn stack_objects(&mut self) -> &Map<usize, Value> {
         if self.on_stacks.is_none() {
+            // Not what only dead coroutines have: a sweep may free it before it is asked for.
+            self.vm.heap.settled();
             let mut found = Map::new();
             for co in self.vm.heap.coroutines() {
                 let exec = &co.exec;

@@ -143,6 +143,7 @@ impl Vm {
             self.heap.account(change);
         }
         if self.exec.stack_cap > LARGE && used < self.exec.stack_cap / 8 {
+            self.forget_above_live();
             let change = self
                 .exec
                 .grow_stack(&mut self.heap.pools, (used * 2).max(LARGE / 2));
@@ -153,9 +154,18 @@ impl Vm {
             self.heap.account(change);
         }
         if self.exec.stack_cap > slots && self.exec.live_end() + SLACK <= slots {
+            self.forget_above_live();
             let change = self.exec.grow_stack(&mut self.heap.pools, slots);
             self.heap.account(change);
         }
+    }
+
+    /// Before the stack becomes smaller: nothing points into the part that goes. Frames leave nothing behind when they end, but those of a record
+    /// that somebody has changed may: it can say that a variable is open where the verifier has seen that none can be.
+    fn forget_above_live(&mut self) {
+        let end = self.exec.live_end();
+        self.close_upvalues(end);
+        self.exec.tbc.retain(|&slot| (slot as usize) < end);
     }
 
     /// Pushes the frame of a call whose function is at `func` and whose arguments end at `top`. Natives do not run yet:
@@ -1022,7 +1032,6 @@ impl Vm {
             co.failed = false;
             co.error = Value::NIL;
             let mut exec = std::mem::replace(&mut co.exec, Exec::none());
-            self.close_upvalues_of(&mut exec);
             self.heap.release_exec(&mut exec);
             if origin != WRAP_FAILED {
                 self.push(Value::bool(!failed));
@@ -1054,16 +1063,6 @@ impl Vm {
             ..BOTTOM_FRAME
         })?;
         self.call_close(value, error)
-    }
-
-    fn close_upvalues_of(&mut self, exec: &mut Exec) {
-        for up in std::mem::take(&mut exec.open) {
-            let mut up = up;
-            let v = up.get();
-            up.closed = v;
-            up.slot = &raw mut up.closed;
-            self.heap.upvalue_closed(up);
-        }
     }
 }
 

@@ -164,3 +164,55 @@ fn large_tables_are_written_in_segments() {
     let mut e = e.reopen();
     assert_eq!(e.run("print(#big, next(big, 99))"), "99\tnil\n");
 }
+
+/// A record can say of a variable that it is open in a coroutine whose function closes none. Found by `volume world`: the variable outlived the stack.
+#[test]
+fn a_variable_that_no_function_closes_outlives_its_coroutine() {
+    use evermoon::persist::key;
+    use evermoon::persist::record::{Body, Record, salt};
+    use evermoon::persist::value::Stored;
+
+    let mut e = Engine::new(1_000);
+    e.run(
+        "local n = 'mine' function f() return n end
+         co = coroutine.create(function() local x = 'its' coroutine.yield() return 1 end)
+         coroutine.resume(co)",
+    );
+    e.commit().expect("it is stored");
+    let records: Vec<(u32, Vec<u8>)> = e
+        .map
+        .borrow()
+        .iter()
+        .filter(|(k, _)| k[0] == b'o')
+        .map(|(k, v)| {
+            let id = u64::from_be_bytes(k[1..9].try_into().expect("a number"));
+            (id as u32, v.clone())
+        })
+        .collect();
+    let read = |id: u32, bytes| Record::read(salt(id, None), bytes).expect("it is whole");
+    let variable = records
+        .iter()
+        .find(|(id, bytes)| read(*id, bytes).body == Body::Closed(Stored::Text(b"mine")))
+        .expect("the variable");
+    let mut changed = 0;
+    for (id, bytes) in &records {
+        let mut record = read(*id, bytes);
+        if let Body::Coroutine(co) = &mut record.body
+            && let Some(slot) = co.stack.iter().position(|v| *v == Stored::Text(b"its"))
+        {
+            co.open.push((slot as u32, variable.0));
+            let mut out = Vec::new();
+            record.write(salt(*id, None), &mut out);
+            e.map.borrow_mut().insert(key::object(*id), out);
+            changed += 1;
+        }
+    }
+    assert_eq!(changed, 1);
+    let mut e = e.reopen();
+    let printed = e.run(
+        "print(coroutine.resume(co)) co = nil collectgarbage() collectgarbage()
+         for i = 1, 200 do coroutine.wrap(function() return i end)() end
+         print(f())",
+    );
+    assert_eq!(printed, "true\t1\nits\n");
+}
