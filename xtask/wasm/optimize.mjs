@@ -28,6 +28,9 @@ binaryen.setShrinkLevel(Number(process.env.WASM_SHRINK ?? 1));
 binaryen.setDebugInfo(process.env.WASM_NAMES === '1');
 binaryen.setClosedWorld?.(true);
 binaryen.setLowMemoryUnused(false);
+// The loop with hooks stays out of the other one: what is called first is compiled first.
+binaryen.setPassArgument('no-inline', '*run_traced*');
+module.runPasses(['no-inline']);
 module.optimize();
 const bytes = module.emitBinary();
 writeFileSync(output, bytes);

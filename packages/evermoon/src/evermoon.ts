@@ -195,10 +195,13 @@ export class Evermoon implements types.LuaEngine {
   }
 }
 
-/** Seeds `math.random`: with what was given, else with random bits. */
+/**
+ * Seeds `math.random`: with what was given, else with random bits. They are not from `crypto`, which Node loads when it is first asked for: 5 ms, a
+ * third of the time to the first result. Lua's numbers are no secrets, whatever they begin with.
+ */
 function seed(x: Exports, engine: number, given: number | bigint | undefined): void {
-  const bits = new BigUint64Array(2);
-  if (given === undefined) globalThis.crypto?.getRandomValues(bits);
-  else bits[0] = BigInt(Math.trunc(Number(given)));
-  x.em_seed(engine, bits[0]!, bits[1]!);
+  const half = () => BigInt(Math.floor(Math.random() * 0x100000000));
+  const bits = () => (half() << 32n) | half();
+  if (given === undefined) x.em_seed(engine, bits(), bits());
+  else x.em_seed(engine, BigInt(Math.trunc(Number(given))), 0n);
 }

@@ -111,7 +111,7 @@ export interface EvermoonOptions extends Output, Pick<Control, 'fuel' | 'timeout
   modules?: Modules;
   /** Strings as text (default) or bytes. */
   strings?: Strings;
-  /** Seed of `math.random`. Default: random bits from `crypto`. */
+  /** Seed of `math.random`. Default: random bits (no secrets). */
   seed?: number | bigint;
   /** Libraries beyond the sandbox's: `os()` and `io(…)` of `evermoon/libs`, or any function that puts something into the engine. */
   libs?: readonly ((lua: never) => void)[];

@@ -275,7 +275,7 @@ impl Class {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn take(&mut self, size: usize, system_bytes: &mut usize) -> *mut u8 {
         let block = self.free;
         if !block.is_null() {
@@ -391,7 +391,7 @@ impl Pools {
     }
 
     /// A block for an object; its header must be written before the next safe point.
-    #[inline]
+    #[inline(always)]
     pub(super) fn object(&mut self, size: usize) -> *mut u8 {
         if size <= POOLED_MAX {
             let class = class_of(size);

@@ -576,7 +576,9 @@ impl<'h> Checker<'h> {
 
     fn exec(&mut self, exec: &Exec) -> Result<(), Finding> {
         ensure!(
-            exec.top <= exec.stack_cap && exec.frame_count <= exec.frame_cap,
+            exec.top <= exec.stack_cap
+                && exec.frame_count <= exec.frame_cap
+                && exec.last == exec.frames.wrapping_add(exec.frame_count).wrapping_sub(1),
             "top {} of {}, frame {} of {}",
             exec.top,
             exec.stack_cap,

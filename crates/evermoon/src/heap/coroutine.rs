@@ -11,7 +11,7 @@
 //! 1. All `stack_cap` slots hold valid values at all times. At the atomic phase of a collection the slots beyond the live
 //!    part are set to nil, so a stale slot never names a freed object.
 //! 2. There are always [`SLACK`] slots beyond the top frame's `top`.
-//! 3. `frames[frame_count - 1]` is the active frame; the saved `pc` of every Lua frame below it is the instruction behind its call.
+//! 3. `frames[frame_count - 1]` is the active frame, to which `last` points; the saved `pc` of every Lua frame below it is the instruction behind its call.
 //! 4. `open` holds the open upvalues in ascending order of slot; `tbc` the to-be-closed slots in ascending order.
 #![allow(unsafe_code)]
 
@@ -108,7 +108,10 @@ pub struct Exec {
     /// End of the values in use: of a native's frame, or of multiple results in a Lua frame.
     pub(crate) top: usize,
     pub(crate) frames: *mut Frame,
+    /// Read it; `enter_frame`, `leave_frame` and `keep_frames` change it, and `last` with it.
     pub(crate) frame_count: usize,
+    /// The frame on top: one before `frames` if there is none.
+    pub(crate) last: *mut Frame,
     pub(crate) frame_cap: usize,
     pub(crate) open: Vec<Gc<Upvalue>>,
     pub(crate) tbc: Vec<u32>,
@@ -147,6 +150,7 @@ impl Exec {
             top: 0,
             frames: std::ptr::null_mut(),
             frame_count: 0,
+            last: std::ptr::null_mut::<Frame>().wrapping_sub(1),
             frame_cap: 0,
             open: Vec::new(),
             tbc: Vec::new(),
@@ -227,13 +231,30 @@ impl Exec {
     pub fn frame(&self) -> &Frame {
         assert!(self.frame_count > 0);
         // SAFETY: invariant 3.
-        unsafe { &*self.frames.add(self.frame_count - 1) }
+        unsafe { &*self.last }
     }
     #[inline]
     pub fn frame_mut(&mut self) -> &mut Frame {
         assert!(self.frame_count > 0);
         // SAFETY: invariant 3.
-        unsafe { &mut *self.frames.add(self.frame_count - 1) }
+        unsafe { &mut *self.last }
+    }
+    /// One more frame; what it is follows. There must be room for it.
+    #[inline(always)]
+    pub(crate) fn enter_frame(&mut self) {
+        self.frame_count += 1;
+        self.last = self.last.wrapping_add(1);
+    }
+    /// The top frame goes.
+    #[inline(always)]
+    pub(crate) fn leave_frame(&mut self) {
+        self.frame_count -= 1;
+        self.last = self.last.wrapping_sub(1);
+    }
+    /// All frames but the first `count` go.
+    pub(crate) fn keep_frames(&mut self, count: usize) {
+        self.frame_count = count;
+        self.last = self.frames.wrapping_add(count).wrapping_sub(1);
     }
     pub fn frames(&self) -> &[Frame] {
         if self.frame_count == 0 {
@@ -295,6 +316,7 @@ impl Exec {
         }
         .cast();
         self.frame_cap = cap;
+        self.keep_frames(self.frame_count);
         (cap as isize - old as isize) * FRAME_BYTES as isize
     }
 

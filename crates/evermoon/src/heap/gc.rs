@@ -625,18 +625,22 @@ impl Heap {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn mark(&mut self, v: Value) {
         if v.is_collectable() {
             self.mark_object(Gc::from_bits(v.bits));
         }
     }
 
-    #[inline]
-    fn mark_object(&mut self, mut object: Gc<Header>) {
-        if object.mark & mark::WHITES == 0 {
-            return;
+    #[inline(always)]
+    fn mark_object(&mut self, object: Gc<Header>) {
+        if object.mark & mark::WHITES != 0 {
+            self.mark_white(object);
         }
+    }
+
+    #[cfg_attr(evermoon_small, optimize(speed))]
+    fn mark_white(&mut self, mut object: Gc<Header>) {
         object.mark &= !mark::WHITES;
         match object.kind as u32 {
             tag::STR | tag::LONG_STR => {

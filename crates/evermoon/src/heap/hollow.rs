@@ -522,7 +522,7 @@ impl Heap {
                 ),
                 None => (std::ptr::null(), std::ptr::null(), std::ptr::null()),
             };
-            exec.frame_count += 1;
+            exec.enter_frame();
             *exec.frame_mut() = Frame {
                 pc,
                 k,

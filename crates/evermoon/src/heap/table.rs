@@ -111,7 +111,7 @@ fn mix(bits: u64) -> u32 {
     (bits.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32) as u32
 }
 
-#[inline]
+#[inline(always)]
 pub(super) fn hash_key(key: Value) -> u32 {
     match key.tag {
         tag::STR => Gc::<Str>::from_bits(key.bits).short_hash(),
@@ -206,7 +206,7 @@ impl Table {
         // The index begins behind the last entry of the same buffer.
         self.entries.wrapping_add(self.entry_cap as usize).cast()
     }
-    #[inline]
+    #[inline(always)]
     pub(super) fn slot(&self, at: usize) -> u32 {
         // SAFETY: `at` is below the slot count of this capacity; slots are initialised when the index is built.
         unsafe {
@@ -342,7 +342,7 @@ impl Table {
     }
 
     /// Raw `t[key]` for an integer.
-    #[inline]
+    #[inline(always)]
     pub fn get_int(&self, key: i64) -> Value {
         let at = (key as u64).wrapping_sub(1);
         if at < self.array_len as u64 {

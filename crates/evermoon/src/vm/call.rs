@@ -98,7 +98,7 @@ impl Vm {
             // Handlers' frames let no yield pass.
             self.exec.handlers += (frame.flags & frame_flag::HANDLER != 0) as u32;
         }
-        self.exec.frame_count += 1;
+        self.exec.enter_frame();
         *self.exec.frame_mut() = frame;
         Ok(())
     }
@@ -280,7 +280,7 @@ impl Vm {
         let (func, results) = (frame.func as usize, frame.results);
         let (flags, kind) = (frame.flags, frame.kind);
         self.frame_gone(flags);
-        self.exec.frame_count -= 1;
+        self.exec.leave_frame();
         if self.tracing && flags & frame_flag::HOOK == 0 {
             self.hook_returned();
         }
@@ -503,7 +503,7 @@ impl Vm {
                 self.exec.copy(func, to, args as usize + 1);
                 self.exec.top = to + 1 + args as usize;
                 self.frame_gone(frame.flags);
-                self.exec.frame_count -= 1;
+                self.exec.leave_frame();
                 self.begin_call(
                     to,
                     args as usize,
@@ -976,13 +976,13 @@ impl Vm {
         self.coroutine_depth -= 1;
         let closing = co.resumer.is_some_and(|r| r.exec.frame().state == CLOSING);
         if closing {
-            self.exec.frame_count = 0;
+            self.exec.keep_frames(0);
             self.switch_back(Status::Dead);
             self.close_coroutine(co)?;
             return Ok(None);
         }
         let count = self.exec.top;
-        self.exec.frame_count = 0;
+        self.exec.keep_frames(0);
         self.switch_back(Status::Dead);
         let done = self.resume_succeeded(co, 0, count);
         // A dead coroutine needs no stack.
@@ -1046,7 +1046,7 @@ impl Vm {
             co.failed = true;
             return self.close_coroutine(co);
         }
-        co.exec.frame_count = 0;
+        co.exec.keep_frames(0);
         co.exec.no_yield = 0;
         co.exec.handlers = 0;
         self.current.status = Status::Normal;

@@ -365,7 +365,7 @@ impl Vm {
         for i in index..self.exec.frame_count {
             self.frame_gone(self.exec.frames()[i].flags);
         }
-        self.exec.frame_count = index;
+        self.exec.keep_frames(index);
     }
 
     /// A frame leaves the stack by whatever road.

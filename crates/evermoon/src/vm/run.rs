@@ -48,7 +48,7 @@ impl Vm {
         }
         loop {
             let exit = if self.tracing {
-                run_loop::<true>(self)
+                run_traced(self)
             } else {
                 run_loop::<false>(self)
             };
@@ -94,9 +94,16 @@ unsafe fn as_float(v: *const Value) -> Option<f64> {
     }
 }
 
+/// The loop with hooks, on its own: an engine that compiles functions when they are called first does not wait for it.
+#[cold]
+#[inline(never)]
+fn run_traced(vm: &mut Vm) -> Exit {
+    run_loop::<true>(vm)
+}
+
 /// The loop. `TRACE` looks at hooks before each instruction; it returns `Continue` when hooks were switched on or off. It leaves the fast cases
 /// to the cold functions, which know them too: a second copy would be a fiftieth of the wasm module.
-#[cfg_attr(evermoon_small, optimize(speed))]
+#[inline(always)]
 fn run_loop<const TRACE: bool>(vm: &mut Vm) -> Exit {
     let vm: *mut Vm = vm;
     // SAFETY: see the head of this file.
@@ -107,7 +114,7 @@ fn run_loop<const TRACE: bool>(vm: &mut Vm) -> Exit {
 
         macro_rules! frame {
             () => {
-                (*vm).exec.frames.add((*vm).exec.frame_count - 1)
+                (*vm).exec.last
             };
         }
         macro_rules! reload {
@@ -826,7 +833,7 @@ fn run_loop<const TRACE: bool>(vm: &mut Vm) -> Exit {
                                         let ci = frame!();
                                         (*ci).pc = pc;
                                         let ci = ci.add(1);
-                                        (*vm).exec.frame_count += 1;
+                                        (*vm).exec.enter_frame();
                                         pc = (*proto).code;
                                         k = (*proto).consts;
                                         base = func.add(1);
@@ -870,7 +877,7 @@ fn run_loop<const TRACE: bool>(vm: &mut Vm) -> Exit {
                                         results as usize
                                     };
                                     let from = a!();
-                                    (*vm).exec.frame_count -= 1;
+                                    (*vm).exec.leave_frame();
                                     let ci = ci.sub(1);
                                     for n in 0..wanted {
                                         if n < count {
@@ -891,7 +898,7 @@ fn run_loop<const TRACE: bool>(vm: &mut Vm) -> Exit {
                                 if (*ci).flags & !frame_flag::TAIL == 0 && !TRACE {
                                     let func = (*ci).func as usize;
                                     let results = (*ci).results;
-                                    (*vm).exec.frame_count -= 1;
+                                    (*vm).exec.leave_frame();
                                     let ci = ci.sub(1);
                                     let stack = (*vm).exec.stack;
                                     if results < 0 {
@@ -915,7 +922,7 @@ fn run_loop<const TRACE: bool>(vm: &mut Vm) -> Exit {
                                     let results = (*ci).results as isize;
                                     let stack = (*vm).exec.stack;
                                     let to = stack.add(func);
-                                    (*vm).exec.frame_count -= 1;
+                                    (*vm).exec.leave_frame();
                                     let ci = ci.sub(1);
                                     if results == 1 {
                                         copy(to, a!());
@@ -1590,7 +1597,7 @@ fn call_at(vm: &mut Vm, func: usize, args: usize, results: i16) -> Exit {
         if room {
             // SAFETY: there is room for a frame above the top one.
             unsafe {
-                let ci = vm.exec.frames.add(vm.exec.frame_count);
+                let ci = vm.exec.last.add(1);
                 (*ci).pc = std::ptr::null();
                 (*ci).k = std::ptr::null();
                 (*ci).closure = std::ptr::null();
@@ -1603,7 +1610,7 @@ fn call_at(vm: &mut Vm, func: usize, args: usize, results: i16) -> Exit {
                 (*ci).kind = kind::NATIVE;
                 (*ci).flags = 0;
             }
-            vm.exec.frame_count += 1;
+            vm.exec.enter_frame();
         } else if let Err(throw) = vm.begin_call(func, args, results, 0) {
             return vm.settle(Err(throw));
         }
@@ -1625,7 +1632,7 @@ fn call_at(vm: &mut Vm, func: usize, args: usize, results: i16) -> Exit {
                 let n = n as usize;
                 vm.charge(n as u64 >> 6);
                 let first = vm.exec.top - n;
-                vm.exec.frame_count -= 1;
+                vm.exec.leave_frame();
                 if results == 1 {
                     let v = if n == 0 {
                         Value::NIL
@@ -1723,7 +1730,7 @@ unsafe fn enter_vararg(
             Value::NIL.store(first.add(at));
         }
         let base = func + 1 + shift;
-        let ci = exec.frames.add(exec.frame_count);
+        let ci = exec.last.add(1);
         (*ci).pc = (*proto).code;
         (*ci).k = (*proto).consts;
         (*ci).closure = closure;
@@ -1735,7 +1742,7 @@ unsafe fn enter_vararg(
         (*ci).results = results;
         (*ci).kind = kind::LUA;
         (*ci).flags = 0;
-        exec.frame_count += 1;
+        exec.enter_frame();
         true
     }
 }
@@ -1782,7 +1789,7 @@ fn tail_call(vm: &mut Vm, word: u32) -> Exit {
     let to = frame.func as usize;
     vm.exec.copy(func, to, args + 1);
     vm.exec.top = to + 1 + args;
-    vm.exec.frame_count -= 1;
+    vm.exec.leave_frame();
     if frame.flags & frame_flag::NO_YIELD != 0 {
         // `begin_call` counts the flags again.
         vm.exec.no_yield -= 1;

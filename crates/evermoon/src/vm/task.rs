@@ -146,7 +146,7 @@ impl Vm {
         for &v in args {
             exec.push(v);
         }
-        exec.frame_count = 1;
+        exec.keep_frames(1);
         exec.no_yield = !yields as u32;
         *exec.frame_mut() = Frame {
             pc: std::ptr::null(),
@@ -275,7 +275,7 @@ impl Vm {
 
     /// The current task is over: its root is current, and nothing in that is needed any more.
     fn retire(&mut self, id: usize) {
-        self.exec.frame_count = 0;
+        self.exec.keep_frames(0);
         self.exec.top = 0;
         self.exec.no_yield = 0;
         self.exec.handlers = 0;
