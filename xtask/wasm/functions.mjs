@@ -14,23 +14,23 @@ const match = new RegExp(take('--match', ''));
 const rooms = options.includes('--rooms');
 const files = options.filter((o) => !o.startsWith('--'));
 
-/** Names as Rust mangles them, without hashes. */
+/** The identifiers in a name as Rust mangles it (version 0), in their order: the crate and path first, then what a generic function is made for. */
 function plain(name) {
+  if (!name.startsWith('_R')) return name;
   const parts = [];
-  const path = /^_ZN(.*)E(\.llvm\.\d+)?$/.exec(name)?.[1];
-  if (path === undefined) return name;
-  for (let rest = path; rest !== ''; ) {
-    const digits = /^\d+/.exec(rest);
-    if (!digits) break;
-    rest = rest.slice(digits[0].length);
-    parts.push(rest.slice(0, Number(digits[0])));
-    rest = rest.slice(Number(digits[0]));
+  for (let at = 2; at < name.length; ) {
+    const rest = name.slice(at);
+    const [, digits, gap] = /^(\d+)(_?)/.exec(rest) ?? [];
+    if (digits) {
+      const from = at + digits.length + gap.length;
+      at = from + Number(digits);
+      parts.push(name.slice(from, at));
+    } else {
+      // Numbers of another kind: what tells two of the same name apart, and references back.
+      at += /^[sB][0-9A-Za-z]*_/.exec(rest)?.[0].length ?? 1;
+    }
   }
-  if (/^h[0-9a-f]{16}$/.test(parts.at(-1))) parts.pop();
-  return parts
-    .join('::')
-    .replace(/\$LT\$/g, '<').replace(/\$GT\$/g, '>').replace(/\$u20\$/g, ' ').replace(/\$RF\$/g, '&').replace(/\$u7b\$\$u7b\$(.*?)\$u7d\$\$u7d\$/g, '{$1}')
-    .replace(/\$C\$/g, ',').replace(/\$BP\$/g, '*').replace(/\$u[0-9a-f]{2}\$/g, '_').replace(/\.\./g, '::').replace(/^_</, '<');
+  return parts.join('::').slice(0, 180);
 }
 
 /** The size of each function, by name, and of each section. */
@@ -89,12 +89,11 @@ function functions(file) {
   return { all, code: sections.get(10), data: sections.get(11), count: sizes.length };
 }
 
-/** Functions summed by where they are: two levels of the crate's modules. */
+/** Functions summed by where they are: a crate and two levels of its modules. */
 function summed(all) {
   const sums = new Map();
   for (const [name, { size, count }] of all) {
-    const path = /(?:evermoon\w*|core|alloc|std|compiler_builtins|num_\w+|dlmalloc|libm|lz4_flex|sha2)(::[\w.]+)*/.exec(name)?.[0] ?? (/^\w+$/.test(name) ? 'exports and C names' : 'other');
-    const room = path.split('::').slice(0, 3).join('::');
+    const room = name.includes('::') ? name.split('::').slice(0, 3).join('::') : 'exports and C names';
     const known = sums.get(room) ?? { size: 0, count: 0 };
     sums.set(room, { size: known.size + size, count: known.count + count });
   }

@@ -15,6 +15,7 @@ use evermoon::vm::{NativeFn, NativeResult, Throw, Vm};
 use num_bigint::{BigInt, Sign};
 use num_integer::Integer;
 use num_traits::{Signed, ToPrimitive, Zero};
+use std::cmp::Ordering;
 
 /// Longest number: 524,288 bits, some 157,000 decimal digits. Conversion to decimal takes quadratic time, at this size a fraction of a second.
 pub const BYTES_MAX: usize = 64 << 10;
@@ -204,10 +205,15 @@ fn argument(vm: &mut Vm, i: usize) -> Result<BigInt, Throw> {
 }
 
 /// Both operands, their work charged: `work` from their sizes in 32-bit digits.
-fn operands(vm: &mut Vm, work: impl Fn(u64, u64) -> u64) -> Result<(BigInt, BigInt), Throw> {
+fn operands(vm: &mut Vm, work: fn(u64, u64) -> u64) -> Result<(BigInt, BigInt), Throw> {
     let (a, b) = (argument(vm, 0)?, argument(vm, 1)?);
     vm.charge(work(a.bits() / 32, b.bits() / 32) / 16);
     Ok((a, b))
+}
+
+/// The work of what goes once over both.
+fn once(a: u64, b: u64) -> u64 {
+    a + b
 }
 
 fn ret(vm: &mut Vm, n: &BigInt) -> NativeResult {
@@ -272,13 +278,14 @@ fn parse(text: &[u8], base: u32) -> Option<BigInt> {
 }
 
 fn add(vm: &mut Vm) -> NativeResult {
-    let (a, b) = operands(vm, |a, b| a + b)?;
+    let (a, b) = operands(vm, once)?;
     ret(vm, &(a + b))
 }
 
 fn sub(vm: &mut Vm) -> NativeResult {
-    let (a, b) = operands(vm, |a, b| a + b)?;
-    ret(vm, &(a - b))
+    let (a, b) = operands(vm, once)?;
+    // (Not `a - b`: code that the module would have a second time.)
+    ret(vm, &(a + -b))
 }
 
 fn mul(vm: &mut Vm) -> NativeResult {
@@ -289,32 +296,35 @@ fn mul(vm: &mut Vm) -> NativeResult {
     ret(vm, &(a * b))
 }
 
-/// The operands of a division.
-fn divided(vm: &mut Vm) -> Result<(BigInt, BigInt), Throw> {
+/// The divisor, and the quotient and remainder of a division that truncates towards zero.
+fn divided(vm: &mut Vm) -> Result<(BigInt, BigInt, BigInt), Throw> {
     let (a, b) = operands(vm, |a, b| a.saturating_sub(b).max(1) * b.max(1))?;
     if b.is_zero() {
-        Err(vm.fail("bigint division by zero"))
-    } else {
-        Ok((a, b))
+        return Err(vm.fail("bigint division by zero"));
     }
+    let (quotient, rest) = a.div_rem(&b);
+    Ok((b, quotient, rest))
 }
 
 /// `a / b`, truncated towards zero.
 fn div(vm: &mut Vm) -> NativeResult {
-    let (a, b) = divided(vm)?;
-    ret(vm, &(a / b))
+    let (_, quotient, _) = divided(vm)?;
+    ret(vm, &quotient)
 }
 
 /// `a % b`, with the sign of `a`.
 fn rem(vm: &mut Vm) -> NativeResult {
-    let (a, b) = divided(vm)?;
-    ret(vm, &(a % b))
+    let (_, _, rest) = divided(vm)?;
+    ret(vm, &rest)
 }
 
 /// `a // b`, rounded down as Lua's integers are.
 fn floor_div(vm: &mut Vm) -> NativeResult {
-    let (a, b) = divided(vm)?;
-    ret(vm, &a.div_floor(&b))
+    let (b, mut quotient, rest) = divided(vm)?;
+    if !rest.is_zero() && rest.is_negative() != b.is_negative() {
+        quotient += BigInt::from(-1);
+    }
+    ret(vm, &quotient)
 }
 
 /// `a ^ n` for a number `n` from 0 on.
@@ -355,10 +365,16 @@ fn sign(vm: &mut Vm) -> NativeResult {
     vm.ret(Value::int(a.signum().to_i64().unwrap_or(0)))
 }
 
+/// How two numbers compare.
+fn order(vm: &mut Vm) -> Result<Ordering, Throw> {
+    let (a, b) = operands(vm, once)?;
+    Ok(a.cmp(&b))
+}
+
 /// -1, 0 or 1 for less, equal, greater.
 fn compare(vm: &mut Vm) -> NativeResult {
-    let (a, b) = operands(vm, |a, b| a + b)?;
-    vm.ret(Value::int(a.cmp(&b) as i64))
+    let order = order(vm)?;
+    vm.ret(Value::int(order as i64))
 }
 
 /// `bigint.tostring (x [, base])`, in lower case.
@@ -399,11 +415,11 @@ fn equal(vm: &mut Vm) -> NativeResult {
 }
 
 fn less(vm: &mut Vm) -> NativeResult {
-    let (a, b) = operands(vm, |a, b| a + b)?;
-    vm.ret(Value::bool(a < b))
+    let order = order(vm)?;
+    vm.ret(Value::bool(order.is_lt()))
 }
 
 fn less_or_equal(vm: &mut Vm) -> NativeResult {
-    let (a, b) = operands(vm, |a, b| a + b)?;
-    vm.ret(Value::bool(a <= b))
+    let order = order(vm)?;
+    vm.ret(Value::bool(order.is_le()))
 }

@@ -603,9 +603,20 @@ impl Heap {
     pub(super) fn external_values(&mut self, t: Gc<Table>) -> Vec<Value> {
         let e = self.external(t);
         // A long string in `dirty` need not be the same object as its equal in `rows`.
-        let keys = e.dirty.values().chain(e.in_flight.values()).copied();
-        let rows = e.rows.iter().flat_map(|(key, row)| [key.0, row.value]);
-        rows.chain(keys).filter(|v| v.is_collectable()).collect()
+        let mut values = Vec::new();
+        let mut add = |v: Value| {
+            if v.is_collectable() {
+                values.push(v);
+            }
+        };
+        for (key, row) in &e.rows {
+            add(key.0);
+            add(row.value);
+        }
+        for keys in [&e.dirty, &e.in_flight] {
+            keys.values().for_each(|v| add(*v));
+        }
+        values
     }
 }
 

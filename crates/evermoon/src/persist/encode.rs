@@ -243,7 +243,11 @@ impl<'a> Encoder<'a> {
     }
 
     fn values(&mut self, values: &[Value]) -> Encoded<Vec<Stored<'a>>> {
-        values.iter().map(|v| self.value(*v)).collect()
+        let mut list = Vec::with_capacity(values.len());
+        for v in values {
+            list.push(self.value(*v)?);
+        }
+        Ok(list)
     }
 
     fn table(&mut self, marks: Marks, t: Gc<Table>) -> Encoded<()> {
