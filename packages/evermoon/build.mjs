@@ -32,7 +32,7 @@ const lua = {
 const internal =
   'instance engine view refusal mail sink slices defaults u32 u8 handleAt refs sent objectNumber writeHandle writeNumber slots metered fuelStart ' +
   'cancelled onCancel owner simple failed ownSink limited op newString newBytes proxies functionNumber referenceCount defaultRun quiet late trap ' +
-  'setmetatable newindex dead pass doHandle usable drainTo runDeadline allResults releaseScratch currentRun stringsAs';
+  'setmetatable newindex dead pass doHandle usable drainTo runDeadline allResults releaseScratch currentRun stringsAs core';
 const common = {
   mangleProps: new RegExp(`^(${internal.replaceAll(' ', '|')})$`),
   plugins: [lua],

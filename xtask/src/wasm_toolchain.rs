@@ -27,7 +27,8 @@ const DEBIAN_SOURCE: &str = "/usr/lib/rustlib/src/rust/library/std";
 /// unstable attribute and waits for this `cfg`. There, a call is inlined where that makes the code hardly larger; functions with `#[inline]` are not
 /// asked. And a panic is a trap: nobody reads where it was, or what `{:?}` would print (which must not be in a
 /// message that anyone reads).
-const SMALL: &str = "--cfg evermoon_small -Cllvm-args=-inline-threshold=10 -Cllvm-args=-inlinehint-threshold=150 -Zlocation-detail=none -Zfmt-debug=none";
+const SMALL: &str =
+    "--cfg evermoon_small -Cllvm-args=-inline-threshold=10 -Zlocation-detail=none -Zfmt-debug=none";
 /// A panic is a trap and needs neither words nor places; for a standard library that is built with us.
 const MUTE_PANICS: &str = "-Zunstable-options -Cpanic=immediate-abort";
 

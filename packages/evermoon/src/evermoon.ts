@@ -200,8 +200,7 @@ export class Evermoon implements types.LuaEngine {
  * third of the time to the first result. Lua's numbers are no secrets, whatever they begin with.
  */
 function seed(x: Exports, engine: number, given: number | bigint | undefined): void {
-  const half = () => BigInt(Math.floor(Math.random() * 0x100000000));
-  const bits = () => (half() << 32n) | half();
-  if (given === undefined) x.em_seed(engine, bits(), bits());
-  else x.em_seed(engine, BigInt(Math.trunc(Number(given))), 0n);
+  const random = () => Math.random() * 2 ** 53;
+  const word = (n: number | bigint) => BigInt(Math.trunc(Number(n)));
+  x.em_seed(engine, word(given ?? random()), word(given === undefined ? random() : 0));
 }
