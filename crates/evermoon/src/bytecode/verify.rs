@@ -12,8 +12,8 @@
 //! 3. **Pairs.** A test is followed by its `JMP`, an `EXTRA` instruction by its `EXTRAARG`; there is no other `EXTRAARG`.
 //! 4. **Top.** Whoever sets top (`CALL` or `VARARG` with C = 0) is directly followed by one that uses it (B = 0), which cannot
 //!    be reached in another way; and the user's first value is not above the setter's. Nothing else uses top. So top needs no
-//!    value between other instructions, and the count of values up to it is never negative. A `TAILCALL` may be followed by
-//!    the `RETURN` (B = 0) that a plain call in its place would have: a VM that makes a plain call of it finds it there.
+//!    value between other instructions, and the count of values up to it is never negative. A `TAILCALL` is followed by
+//!    the `RETURN` (B = 0) that a plain call in its place would have: the VM makes a plain call of it when the callee is no Lua function.
 //! 5. **Closing.** `RETURN0` and `RETURN1` stand where no upvalue and no to-be-closed variable can be open, `TAILCALL` where
 //!    no to-be-closed variable can be. To-be-closed variables are marked in rising order of registers, each before it is
 //!    closed only once, so that a frame never has more of them than registers.
@@ -180,6 +180,9 @@ struct Rejected {
 }
 
 type Checked = Result<(), Rejected>;
+
+/// Rule 4, for tail calls.
+const NO_RETURN: &str = "no return up to top behind a tail call";
 
 fn reject(pc: usize, problem: Problem) -> Checked {
     Err(Rejected {
@@ -589,8 +592,9 @@ impl<'a> Function<'a> {
             let (op, instr) = (self.ops[pc], self.code[pc]);
             let uses = op.has(flag::USES_TOP) && instr.b() == 0;
             match set {
-                // The return after a tail call is there or is not.
-                Some(_) if !uses && self.ops[before] == Op::TAILCALL => {}
+                Some(_) if !uses && self.ops[before] == Op::TAILCALL => {
+                    return reject(before, Problem::Rule(NO_RETURN));
+                }
                 Some(_) if !uses => {
                     let rule = "top is set, and the next instruction does not use it";
                     return reject(before, Problem::Rule(rule));
@@ -607,8 +611,11 @@ impl<'a> Function<'a> {
             before = pc;
             pc += self.size(pc);
         }
-        // The last instruction ends the code: if it sets top, it is a tail call, which needs nobody to use it.
-        Ok(())
+        // The last instruction ends the code: if it sets top, it is a tail call.
+        match set {
+            Some(_) => reject(before, Problem::Rule(NO_RETURN)),
+            None => Ok(()),
+        }
     }
 
     /// Rule 4 for the instruction at `pc`, when the one at `before` has set top at or above register `set`.

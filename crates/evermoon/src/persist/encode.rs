@@ -87,7 +87,7 @@ impl<'a> Encoder<'a> {
             tag::INT => Stored::Int(v.raw_int()),
             tag::FLOAT => Stored::Float(v.raw_float()),
             tag::LIGHT => Stored::Light(v.bits),
-            tag::NATIVE => match self.names.of(v.bits as u32) {
+            tag::NATIVE => match self.names.of(self.world, self.vm, v.bits as u32) {
                 Some(name) => Stored::Native(name),
                 None => return self.cannot(v, "a native function that is not among the engine's"),
             },
@@ -139,7 +139,7 @@ impl<'a> Encoder<'a> {
 
     /// The name that the host has given to a value.
     fn permanent(&self, v: Value) -> Option<&'a [u8]> {
-        self.names.permanent(v)
+        self.names.permanent(self.vm, v)
     }
 
     /// Stores a long string's bytes once.
@@ -196,7 +196,7 @@ impl<'a> Encoder<'a> {
                     .collect(),
             }
         } else if let Some(c) = Heap::as_kind::<NativeClosure>(object) {
-            let Some(name) = self.names.of(c.native) else {
+            let Some(name) = self.names.of(self.world, self.vm, c.native) else {
                 return self.cannot(
                     Value::native_closure(c),
                     "a function of the host's without a name (define it by name before the world is committed)",

@@ -20,11 +20,11 @@ use crate::heap::value::{TYPE_COUNT, Value, tag};
 use crate::ordered::Map;
 use crate::vm::fault::{Loader, Rows};
 use crate::vm::task::{Stage, Task};
-use crate::vm::{Throw, Thrown, Vm};
+use crate::vm::{Native, Throw, Thrown, Vm};
 use std::any::Any;
+use std::cell::OnceCell;
 use std::collections::{HashSet, VecDeque};
 use std::hash::BuildHasherDefault;
-use std::rc::Rc;
 
 /// One write of a commit.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -108,22 +108,33 @@ pub struct Statistics {
     pub collections: u64,
 }
 
-/// Names by which records refer to natives and to what the host has.
+/// Names by which records refer to natives and to what the host has. Made when a record first needs one: most commits need none.
 #[derive(Default)]
 pub(super) struct Names {
-    natives: Vec<Box<[u8]>>,
-    permanents: Map<(u32, u64), Box<[u8]>>,
+    natives: OnceCell<Vec<Box<[u8]>>>,
+    permanents: OnceCell<Map<(u32, u64), Box<[u8]>>>,
 }
 
 impl Names {
-    pub fn of(&self, native: u32) -> Option<&[u8]> {
+    pub fn of<'a>(&'a self, world: &World, vm: &Vm, native: u32) -> Option<&'a [u8]> {
         self.natives
+            .get_or_init(|| world.native_names(vm))
             .get(native as usize)
             .map(|name| &name[..])
             .filter(|name| !name.is_empty())
     }
-    pub fn permanent(&self, v: Value) -> Option<&[u8]> {
-        self.permanents.get(&(v.tag, v.bits)).map(|name| &name[..])
+    pub fn permanent<'a>(&'a self, vm: &Vm, v: Value) -> Option<&'a [u8]> {
+        let by_value = || {
+            let mut names = Map::new();
+            for (name, v) in vm.permanents.iter() {
+                names.insert((v.tag, v.bits), name.as_bytes().into());
+            }
+            names
+        };
+        self.permanents
+            .get_or_init(by_value)
+            .get(&(v.tag, v.bits))
+            .map(|name| &name[..])
     }
 }
 
@@ -421,24 +432,16 @@ impl World {
         Ok(v)
     }
 
-    fn names(&mut self, vm: &Vm) -> Rc<Names> {
-        self.know_natives(vm);
-        let mut names = Names::default();
-        for (number, native) in vm.natives.iter().enumerate() {
+    /// The natives' names by number; empty for what records cannot refer to.
+    fn native_names(&self, vm: &Vm) -> Vec<Box<[u8]>> {
+        let name_of = |(number, native): (usize, &Native)| {
             let name = native.full_name().into_bytes();
             // Of two natives with one name, records can mean the first only.
             let own =
                 self.natives.get(&name[..]) == Some(&(number as u32)) && native.library != "host";
-            names
-                .natives
-                .push(if own { name.into() } else { [].into() });
-        }
-        for (name, v) in vm.permanents.iter() {
-            names
-                .permanents
-                .insert((v.tag, v.bits), name.as_bytes().into());
-        }
-        Rc::new(names)
+            if own { name.into() } else { [].into() }
+        };
+        vm.natives.iter().enumerate().map(name_of).collect()
     }
 
     fn meta_bytes(&self, vm: &Vm) -> Vec<u8> {
@@ -936,7 +939,8 @@ impl Vm {
 
 impl World {
     fn delta(&mut self, vm: &mut Vm) -> Result<Delta, PersistError> {
-        let names = self.names(vm);
+        self.know_natives(vm);
+        let names = Names::default();
         let next_id = self.next_id;
         let mut changed = std::mem::take(&mut vm.heap.world.changed);
         sort_by_number(&mut changed);

@@ -208,6 +208,9 @@ fn code(rng: &mut Rng, proto: &mut Proto) {
                 rng.below(proto.consts.len()) as u32,
             ));
         }
+        if op == Op::TAILCALL {
+            code.push(Instr::abc(Op::RETURN, instr.a(), 0, 0));
+        }
         if op.has(flag::SETS_TOP) && instr.c() == 0 {
             user_of_top(rng, instr.a(), quick, &mut code);
         }
@@ -235,7 +238,11 @@ fn user_of_top(rng: &mut Rng, set: u8, quick: bool, code: &mut Vec<Instr>) {
     let below = |rng: &mut Rng| rng.below(set.into()) as u8;
     match rng.below(4) {
         0 if set > 0 => code.push(Instr::abc(Op::CALL, below(rng), 0, 1)),
-        1 if set > 0 && quick => code.push(Instr::abc(Op::TAILCALL, below(rng), 0, 0)),
+        1 if set > 0 && quick => {
+            let func = below(rng);
+            code.push(Instr::abc(Op::TAILCALL, func, 0, 0));
+            code.push(Instr::abc(Op::RETURN, func, 0, 0));
+        }
         2 if set > 0 => {
             code.push(Instr::abc(Op::SETLIST, below(rng), 0, 0));
             code.push(Instr::ax(Op::EXTRAARG, rng.below(1 << 24) as u32));
