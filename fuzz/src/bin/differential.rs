@@ -119,7 +119,8 @@ fn run(options: Options) -> Result<bool, String> {
         else {
             continue;
         };
-        if !seen.insert(signature(&ours, &theirs)) {
+        let first = signature(&ours, &theirs);
+        if !seen.insert(first.clone()) {
             continue;
         }
         well = false;
@@ -147,7 +148,8 @@ fn run(options: Options) -> Result<bool, String> {
             );
             continue;
         };
-        if !seen.insert(signature(&less, &least)) {
+        let last = signature(&less, &least);
+        if last != first && !seen.insert(last) {
             continue;
         }
         let body = small.strip_prefix(program::PRELUDE).unwrap_or(&small);

@@ -166,7 +166,16 @@ impl Vm {
             // In the reference this comes from the metamethods of strings, which know no variables.
             let operation = super::meta::EVENT_NAMES[event as usize].trim_start_matches('_');
             let (x, y) = (a.type_of().name(), b.type_of().name());
-            return self.fail(&format!("attempt to {operation} a '{x}' with a '{y}'"));
+            let message = format!("attempt to {operation} a '{x}' with a '{y}'");
+            // They are natives: these say no place in code that has been stripped of its lines.
+            let frame = self.exec.frames().last();
+            let proto = frame.and_then(|frame| self.frame_proto(frame));
+            let stripped = proto.is_some_and(|p| p.line(0).is_none());
+            return if stripped {
+                self.throw_bytes(message.as_bytes())
+            } else {
+                self.fail(&message)
+            };
         }
         self.type_error(culprit, "perform arithmetic on")
     }
