@@ -111,9 +111,13 @@ pub struct Statistics {
 /// Names by which records refer to natives and to what the host has. Made when a record first needs one: most commits need none.
 #[derive(Default)]
 pub(super) struct Names {
-    natives: OnceCell<Vec<Box<[u8]>>>,
-    permanents: OnceCell<Map<(u32, u64), Box<[u8]>>>,
+    natives: OnceCell<Vec<Name>>,
+    permanents: OnceCell<Map<Bits, Name>>,
 }
+
+type Name = Box<[u8]>;
+/// A value's tag and payload.
+type Bits = (u32, u64);
 
 impl Names {
     pub fn of<'a>(&'a self, world: &World, vm: &Vm, native: u32) -> Option<&'a [u8]> {
@@ -433,7 +437,7 @@ impl World {
     }
 
     /// The natives' names by number; empty for what records cannot refer to.
-    fn native_names(&self, vm: &Vm) -> Vec<Box<[u8]>> {
+    fn native_names(&self, vm: &Vm) -> Vec<Name> {
         let name_of = |(number, native): (usize, &Native)| {
             let name = native.full_name().into_bytes();
             // Of two natives with one name, records can mean the first only.
