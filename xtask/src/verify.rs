@@ -205,7 +205,11 @@ fn package(tally: &mut Tally) {
     npm_step(tally, "strict types of the package", || {
         packages::type_check(packages::PACKAGE)
     });
-    npm_tests(tally, packages::PACKAGE, &[]);
+    // Its stores are tested in a browser too.
+    match tools::chromium() {
+        Ok(browser) => npm_tests(tally, packages::PACKAGE, &[("CHROMIUM", &browser)]),
+        Err(_) => npm_tests(tally, packages::PACKAGE, &[]),
+    }
 }
 
 /// The page: types and build, then its tests in a browser.
