@@ -1294,9 +1294,12 @@ impl Heap {
         }
     }
 
-    /// An open upvalue has been closed. It was gray if it was reached; now it is an ordinary object, with its value marked.
+    /// Gives an open upvalue a value of its own, the one that it has now. Whoever calls this has taken it off its stack's list.
     #[inline]
-    pub(crate) fn upvalue_closed(&mut self, mut up: Gc<Upvalue>) {
+    pub(crate) fn close_upvalue(&mut self, mut up: Gc<Upvalue>) {
+        up.closed = up.get();
+        up.slot = &raw mut up.closed;
+        // It was gray if it was reached; now it is an ordinary object, with its value marked.
         self.touch(up.header());
         if self.gc.phase == Phase::Propagate && !up.header.is_white() {
             self.mark(up.closed);

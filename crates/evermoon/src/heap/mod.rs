@@ -438,10 +438,8 @@ impl Heap {
     /// Gives back the stacks of a coroutine that will not run again.
     pub(crate) fn release_exec(&mut self, exec: &mut Exec) {
         // (There may be some where no frame is left that would have closed them: `Vm::forget_above_live` says why.)
-        for mut up in std::mem::take(&mut exec.open) {
-            up.closed = up.get();
-            up.slot = &raw mut up.closed;
-            self.upvalue_closed(up);
+        for up in std::mem::take(&mut exec.open) {
+            self.close_upvalue(up);
         }
         let change = exec.release(&mut self.pools);
         self.account(change);

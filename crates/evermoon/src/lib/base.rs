@@ -766,7 +766,7 @@ fn collect_all(vm: &mut Vm, then: u32) -> NativeResult {
 
 fn collect_on(vm: &mut Vm) -> NativeResult {
     if vm.may_fault {
-        vm.wait_for_cycle()?;
+        vm.wait_for_cycle(true)?;
         // A world may be let go or opened anew between two parts, and the cycle would begin again each time: here it is done in one go.
         vm.collect();
         let then = vm.arg(1).raw_int() as u32;
@@ -858,7 +858,7 @@ fn collectgarbage(vm: &mut Vm) -> NativeResult {
             if arg <= 0 && vm.heap.gc.whole_steps {
                 return collect_all(vm, RETURN_TRUE);
             }
-            vm.wait_for_cycle()?;
+            vm.wait_for_cycle(false)?;
             let done = step(vm, arg);
             vm.set_state(if done { RETURN_TRUE } else { RETURN_FALSE });
             return finalize_all(vm);

@@ -711,11 +711,7 @@ impl Vm {
                 break;
             }
             self.exec.open.pop();
-            let mut up = up;
-            let v = up.get();
-            up.closed = v;
-            up.slot = &raw mut up.closed;
-            self.heap.upvalue_closed(up);
+            self.heap.close_upvalue(up);
         }
     }
 

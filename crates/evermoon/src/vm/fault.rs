@@ -133,8 +133,8 @@ impl Vm {
     }
 
     /// The same for a native that collects because it was asked to: its step is taken again when the store has answered.
-    pub(crate) fn wait_for_cycle(&mut self) -> Result<(), Throw> {
-        if self.may_fault && self.prepare_cycle(true) {
+    pub(crate) fn wait_for_cycle(&mut self, asked_for: bool) -> Result<(), Throw> {
+        if self.may_fault && self.prepare_cycle(asked_for) {
             return Err(self.raise(Thrown::Fault));
         }
         Ok(())
