@@ -325,6 +325,16 @@ function keep(text: string): void {
   }
 }
 
+/** Scrolls the gallery alone: `scrollIntoView` would also have the next Tab start behind the link (Chromium does so since 148). */
+function showInGallery(link: HTMLElement): void {
+  const gallery = list.parentElement!;
+  const frame = gallery.getBoundingClientRect();
+  const at = link.getBoundingClientRect();
+  gallery.scrollLeft += (at.left + at.right - frame.left - frame.right) / 2;
+  if (at.top < frame.top) gallery.scrollTop += at.top - frame.top;
+  else if (at.bottom > frame.bottom) gallery.scrollTop += at.bottom - frame.bottom;
+}
+
 /** Marks the example in the gallery, and sets what belongs to it. */
 function choose(example: Example): void {
   opened = example;
@@ -332,7 +342,7 @@ function choose(example: Example): void {
     if (id === example.id) link.setAttribute('aria-current', 'true');
     else link.removeAttribute('aria-current');
   }
-  links.get(example.id)?.scrollIntoView({ block: 'nearest', inline: 'center' });
+  showInGallery(links.get(example.id)!);
   fuelSelect.value = example.fuel === undefined ? '' : String(example.fuel);
   resetButton.hidden = !drafts.has(example.id);
 }
