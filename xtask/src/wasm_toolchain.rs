@@ -1,7 +1,8 @@
 //! A Rust toolchain that can build for `wasm32-unknown-unknown`, and the one function that uses it.
 //!
 //! Two ways, tried in order:
-//! 1. rustup's own: `rustup target add` fetches the target's standard library.
+//! 1. rustup's own: `rustup target add` fetches the target's standard library, and `rustup component add rust-src` its source, from which a smaller
+//!    one is built. Without the source the fetched one is used as it is.
 //! 2. Debian's `rustc-web` and `cargo-web` (a newer compiler than the distribution's own), which build the standard
 //!    library from `rust-web-src`, linked with the `rust-lld` of rustup's toolchain. For machines whose network has
 //!    package registries but not static.rust-lang.org.
@@ -33,14 +34,17 @@ const SMALL: &str =
 const MUTE_PANICS: &str = "-Zunstable-options -Cpanic=immediate-abort";
 
 enum Toolchain {
-    Rustup,
+    Rustup { std_source: bool },
     Debian { linker: PathBuf },
 }
 
 /// Makes sure that there is a toolchain, and says which.
 pub fn prepare() -> Result<String> {
     Ok(match find()? {
-        Toolchain::Rustup => format!("rustup target {TARGET}"),
+        Toolchain::Rustup { std_source: true } => {
+            format!("rustup target {TARGET}, with the standard library's source")
+        }
+        Toolchain::Rustup { std_source: false } => format!("rustup target {TARGET}"),
         Toolchain::Debian { linker } => {
             format!("Debian's rustc-web, linked by {}", linker.display())
         }
@@ -55,7 +59,13 @@ pub fn build(package: &str, features: &[&str]) -> Result<PathBuf> {
         SMALL.to_owned(),
     ];
     let mut command = match find()? {
-        Toolchain::Rustup => cargo(),
+        Toolchain::Rustup { std_source } => {
+            let mut command = cargo();
+            if std_source {
+                build_std(&mut command, &mut flags);
+            }
+            command
+        }
         Toolchain::Debian { linker } => {
             let mut command = Command::new(DEBIAN_CARGO);
             command.current_dir(workspace::root());
@@ -67,8 +77,7 @@ pub fn build(package: &str, features: &[&str]) -> Result<PathBuf> {
                 .env_remove("CARGO")
                 .env_remove("RUSTDOC");
             command.env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_LINKER", linker);
-            command.arg("-Zbuild-std=std,panic_abort");
-            flags.push(MUTE_PANICS.to_owned());
+            build_std(&mut command, &mut flags);
             command
         }
     };
@@ -105,13 +114,19 @@ pub fn build(package: &str, features: &[&str]) -> Result<PathBuf> {
     Ok(module)
 }
 
+/// Has the standard library built with us, as small as we are.
+fn build_std(command: &mut Command, flags: &mut Vec<String>) {
+    command.arg("-Zbuild-std=std,panic_abort");
+    flags.push(MUTE_PANICS.to_owned());
+}
+
 fn find() -> Result<Toolchain> {
     // For trying the second way on a machine that has the first.
     if std::env::var_os("EVERMOON_WASM_TOOLCHAIN").is_some_and(|name| name == "debian") {
         return debian();
     }
     if rustup_has_target() {
-        return Ok(Toolchain::Rustup);
+        return Ok(of_rustup());
     }
     if debian_is_installed() {
         return debian();
@@ -121,7 +136,7 @@ fn find() -> Result<Toolchain> {
             .args(["target", "add", TARGET])
             .status();
         if added.is_ok_and(|status| status.success()) && rustup_has_target() {
-            return Ok(Toolchain::Rustup);
+            return Ok(of_rustup());
         }
     }
     tools::install(&DEBIAN_PACKAGES)
@@ -143,6 +158,30 @@ fn rustup_has_target() -> bool {
     }
 }
 
+/// rustup's toolchain, with the source of the standard library if there is a way to it.
+fn of_rustup() -> Toolchain {
+    let std_source =
+        || sysroot().is_some_and(|root| root.join("lib/rustlib/src/rust/library/std").is_dir());
+    if !std_source()
+        && let Some(rustup) = on_path("rustup")
+    {
+        // Offline it fails, and says so: that is no failure of ours.
+        let _ = Command::new(rustup)
+            .args(["component", "add", "rust-src"])
+            .status();
+    }
+    Toolchain::Rustup {
+        std_source: std_source(),
+    }
+}
+
+/// Where rustup's compiler lives.
+fn sysroot() -> Option<PathBuf> {
+    let printed = Command::new("rustc").args(["--print", "sysroot"]).output();
+    let printed = printed.ok()?.stdout;
+    Some(PathBuf::from(String::from_utf8_lossy(&printed).trim()))
+}
+
 fn debian_is_installed() -> bool {
     Path::new(DEBIAN_RUSTC).is_file()
         && Path::new(DEBIAN_CARGO).is_file()
@@ -157,15 +196,13 @@ fn debian() -> Result<Toolchain> {
 
 /// The linker that every rustup toolchain brings, or the system's own.
 fn rust_lld() -> Result<PathBuf> {
-    let printed = Command::new("rustc").args(["--print", "sysroot"]).output();
-    if let Ok(output) = printed {
-        let rustlib = Path::new(String::from_utf8_lossy(&output.stdout).trim()).join("lib/rustlib");
-        if let Ok(targets) = std::fs::read_dir(rustlib) {
-            for target in targets.flatten() {
-                let lld = target.path().join("bin/rust-lld");
-                if lld.is_file() {
-                    return Ok(lld);
-                }
+    if let Some(root) = sysroot()
+        && let Ok(targets) = std::fs::read_dir(root.join("lib/rustlib"))
+    {
+        for target in targets.flatten() {
+            let lld = target.path().join("bin/rust-lld");
+            if lld.is_file() {
+                return Ok(lld);
             }
         }
     }
