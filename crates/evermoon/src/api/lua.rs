@@ -393,9 +393,7 @@ impl Lua {
             });
         };
         self.reclaim(&mut vm);
-        if vm.heap.debt > 0 {
-            vm.collect_step();
-        }
+        vm.collect_if_due();
         let mut result = work(&mut vm);
         if matches!(result, Err(Failure::Throw(_))) && vm.thrown() == Thrown::Memory {
             vm.collect();

@@ -119,8 +119,19 @@ pub struct Exec {
     pub(crate) no_yield: u32,
     /// While a collection runs at a point of a Lua function where the registers from this slot on are known to be dead: that slot, else 0.
     pub(crate) live_limit: usize,
+    /// The step of the collector that belongs between the last instruction of the Lua frame on top and the next waits for the store: where.
+    pub(crate) collection_waits: Option<SafePoint>,
     /// Frames of message handlers.
     pub(crate) handlers: u32,
+}
+
+/// Where the collector takes a step, between two instructions of a Lua function. It says which registers are dead there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum SafePoint {
+    /// Behind an instruction that has made something.
+    Instruction,
+    /// A native has returned, and `top` is the end of its results.
+    NativeReturn,
 }
 
 /// A coroutine object.
@@ -156,6 +167,7 @@ impl Exec {
             tbc: Vec::new(),
             no_yield: 0,
             live_limit: 0,
+            collection_waits: None,
             handlers: 0,
         }
     }

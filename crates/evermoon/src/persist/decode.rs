@@ -3,7 +3,7 @@
 //! Loading is all or nothing: when a record is missing, damaged or late, what this load has filled is made hollow again.
 
 use super::bytes::BadBytes;
-use super::encode::{Segment, Segments, segment_digest};
+use super::encode::{Segment, Segments, bits_digest, segment_digest};
 use super::record::{Body, CoroutineRecord, Part, Record, SEGMENT_PAIRS, SEGMENT_SLOTS, salt};
 use super::value::Stored;
 use super::world::World;
@@ -303,7 +303,13 @@ impl World {
             let record =
                 Record::read(salt(id, Some(*index)), bytes).map_err(|bad| damaged(&name, bad))?;
             match record.body {
-                Body::Slots(values) => all.0.extend(self.values(vm, &values)?),
+                Body::Slots(values) => {
+                    let values = self.values(vm, &values)?;
+                    if let Some(segment) = known.segments.get_mut(index) {
+                        segment.bits = bits_digest(values.iter().copied());
+                    }
+                    all.0.extend(values);
+                }
                 Body::Pairs(pairs) => all.1.extend(self.pairs(vm, id, &pairs)?),
                 _ => return Err(LoadError::Damaged(name)),
             }

@@ -58,8 +58,15 @@ pub(super) struct Segments {
 pub(super) struct Segment {
     /// Of its record ([`segment_digest`]).
     pub digest: u64,
-    /// Of its slots' bits ([`bits_digest`]).
-    pub bits: Option<u64>,
+    pub bits: Option<Bits>,
+}
+
+/// What tells one content of a segment's slots from another, by their bits alone.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) struct Bits {
+    digest: u64,
+    /// There is an address among them, which is one object only as long as nothing is freed.
+    addresses: bool,
 }
 
 type Encoded<T> = Result<T, Unstorable>;
@@ -362,17 +369,18 @@ impl<'a> Encoder<'a> {
         self.on_stacks.get_or_insert_with(Map::new)
     }
 
-    /// Writes those segments of a large table that are not in the store as they are. Those whose slots still hold the same bits since the
-    /// last time are not even encoded, unless something has been freed meanwhile: then the same address may be another object.
+    /// Writes those segments of a large table that are not in the store as they are. Those whose slots still hold the same bits as the
+    /// last time are not even encoded; unless something has been freed meanwhile and there is an address among them, which may be another object now.
     fn segments(&mut self, t: Gc<Table>) -> Encoded<()> {
         let id = t.header.meta;
         let old = self.world.segments.remove(&id).unwrap_or_default();
         let cycle = self.vm.heap.settled();
         let comparable = old.cycle == Some(cycle);
         let mut new = Map::new();
-        let same = |index: u32, bits: Option<u64>| match old.segments.get(&index) {
-            Some(segment) if comparable && bits.is_some() && segment.bits == bits => Some(*segment),
-            _ => None,
+        let same = |index: u32, bits: Option<Bits>| {
+            let valid = bits.is_some_and(|bits| comparable || !bits.addresses);
+            let segment = old.segments.get(&index).copied();
+            segment.filter(|segment| valid && segment.bits == bits)
         };
         for (n, values) in t.array().chunks(SEGMENT_SLOTS).enumerate() {
             let bits = bits_digest(values.iter().copied());
@@ -418,7 +426,7 @@ impl<'a> Encoder<'a> {
         id: u32,
         index: u32,
         body: Body<'_>,
-        bits: Option<u64>,
+        bits: Option<Bits>,
         old: &Segments,
     ) -> Segment {
         let mut out = Vec::new();
@@ -540,17 +548,21 @@ pub(super) fn segment_digest(bytes: &[u8]) -> u64 {
     (hash_bytes(a) as u64) << 32 | hash_bytes(b) as u64
 }
 
-/// What tells one content of slots from another, by their bits alone: as long as nothing is freed. `None` where that does not suffice: for a key
-/// that only a suspended loop knows, the record depends on who is suspended.
-fn bits_digest(values: impl Iterator<Item = Value>) -> Option<u64> {
+/// `None` where bits do not suffice: for a key that only a suspended loop knows, the record depends on who is suspended.
+pub(super) fn bits_digest(values: impl Iterator<Item = Value>) -> Option<Bits> {
     let mut hash = 0x9E37_79B9_7F4A_7C15u64;
+    let mut addresses = false;
     for v in values {
         if v.tag == tag::DEAD {
             return None;
         }
+        addresses |= v.is_collectable();
         let product =
             (hash ^ v.bits) as u128 * (0xA076_1D64_78BD_642F ^ (v.tag as u64) << 7) as u128;
         hash = (product as u64 ^ (product >> 64) as u64).wrapping_add(hash.rotate_left(23));
     }
-    Some(hash)
+    Some(Bits {
+        digest: hash,
+        addresses,
+    })
 }

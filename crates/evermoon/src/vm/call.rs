@@ -11,11 +11,11 @@
 
 use super::error::UNWINDING;
 use super::meta::{Event, Outcome};
-use super::native::{Act, Request, Throw};
+use super::native::{Act, Request, Throw, Thrown};
 use super::{Exit, Vm};
 use crate::bytecode::instr::Instr;
 use crate::bytecode::op::Op;
-use crate::heap::coroutine::{Coroutine, Exec, Frame, SLACK, Status, frame_flag, kind};
+use crate::heap::coroutine::{Coroutine, Exec, Frame, SLACK, SafePoint, Status, frame_flag, kind};
 use crate::heap::function::{LuaClosure, Proto, Upvalue};
 use crate::heap::object::Gc;
 use crate::heap::value::{Value, tag};
@@ -366,9 +366,15 @@ impl Vm {
                     exit => return exit,
                 }
             }
-            if self.finalizers_due && self.exec.frame().kind == kind::LUA {
+            if (self.finalizers_due || self.exec.collection_waits.is_some())
+                && self.exec.frame().kind == kind::LUA
+            {
                 self.finalizers_due = false;
-                if let Err(throw) = self.call_finalizer()
+                let step = match self.exec.collection_waits.take() {
+                    Some(point) => self.collect_at(point),
+                    None => self.call_finalizer(),
+                };
+                if let Err(throw) = step
                     && let exit @ (Exit::Failed | Exit::OutOfFuel | Exit::Fault) =
                         self.unwind(throw)
                 {
@@ -781,22 +787,54 @@ impl Vm {
     #[cold]
     #[inline(never)]
     pub(crate) fn collect_at_native_return(&mut self) -> Result<(), Throw> {
-        let top = self.exec.frame();
-        if top.kind == kind::LUA
-            && matches!(
-                self.current_instr().op(),
-                Some(Op::CALL | Op::TAILCALL | Op::TFORCALL)
-            )
-        {
-            // What is above the results is dead.
-            self.exec.live_limit = self.exec.top;
+        if self.exec.frame().kind == kind::LUA {
+            return self.collect_at(SafePoint::NativeReturn).map(|_| ());
         }
         self.collect_step();
-        self.exec.live_limit = 0;
-        if !self.heap.gc.to_finalize.is_empty() && self.exec.frame().kind == kind::LUA {
-            self.call_finalizer()?;
-        }
         Ok(())
+    }
+
+    /// A collector step where the Lua frame on top has done an instruction and not begun the next; then the call of the first finalizer that
+    /// is due (true if there is one). A step that has to wait for the store is taken when the run goes on.
+    #[cold]
+    #[inline(never)]
+    pub(crate) fn collect_at(&mut self, point: SafePoint) -> Result<bool, Throw> {
+        if self.collection_must_wait() {
+            self.exec.collection_waits = Some(point);
+            self.between_instructions = true;
+            return Err(self.raise(Thrown::Fault));
+        }
+        self.exec.live_limit = self.dead_from(point);
+        self.collect_step();
+        self.exec.live_limit = 0;
+        if self.heap.gc.to_finalize.is_empty() {
+            return Ok(false);
+        }
+        self.call_finalizer()
+    }
+
+    /// The slot from which on the registers of the Lua frame on top are known to be dead, else 0. Old temporaries must not keep objects alive
+    /// for as long as a loop runs.
+    fn dead_from(&mut self, point: SafePoint) -> usize {
+        let mut i = self.current_instr();
+        if i.op() == Some(Op::EXTRAARG) {
+            // NEWTABLE has taken its second word.
+            self.step_back();
+            i = self.current_instr();
+            let frame = self.exec.frame_mut();
+            frame.pc = frame.pc.wrapping_add(1);
+        }
+        match (point, i.op()) {
+            // The compiler gives these the first free register: what is above their result is dead.
+            (SafePoint::Instruction, Some(Op::NEWTABLE | Op::CLOSURE | Op::CONCAT)) => {
+                self.exec.frame().base as usize + i.a() as usize + 1
+            }
+            // What is above the results is dead.
+            (SafePoint::NativeReturn, Some(Op::CALL | Op::TAILCALL | Op::TFORCALL)) => {
+                self.exec.top
+            }
+            _ => 0,
+        }
     }
 
     // ---- coroutines ----

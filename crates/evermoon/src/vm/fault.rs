@@ -132,6 +132,15 @@ impl Vm {
         waits
     }
 
+    /// Whether the next step of the collector begins or goes on with a cycle of which the program sees something, and the store has yet to answer.
+    pub(crate) fn collection_must_wait(&mut self) -> bool {
+        let gc = &self.heap.gc;
+        self.may_wait
+            && !(gc.stopped || gc.suspended)
+            && gc.phase != crate::heap::gc::Phase::Sweep
+            && self.prepare_cycle(false)
+    }
+
     /// The same for a native that collects because it was asked to: its step is taken again when the store has answered.
     pub(crate) fn wait_for_cycle(&mut self, asked_for: bool) -> Result<(), Throw> {
         if self.may_fault && self.prepare_cycle(asked_for) {

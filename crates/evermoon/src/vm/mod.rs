@@ -191,6 +191,9 @@ pub struct Vm {
     pub random: [u64; 4],
     /// The host is to be asked in before the run goes on.
     pub(crate) pause_requested: bool,
+    /// The task that has broken off its slice to wait for the store. It has the rest of it when it goes on: natives rest where slices end, and
+    /// that takes memory.
+    pub(crate) waiting_task: Option<usize>,
     /// A finalizer is running.
     pub(crate) finalizing: bool,
     /// More finalizers are due at the next safe point.
@@ -277,6 +280,7 @@ impl Vm {
             random: [0; 4],
             warn_on: false,
             pause_requested: false,
+            waiting_task: None,
             finalizing: false,
             finalizers_due: false,
             between_instructions: false,

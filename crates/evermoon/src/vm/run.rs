@@ -21,7 +21,7 @@ use super::native::{Request, Throw, Thrown};
 use super::{Exit, Vm};
 use crate::bytecode::instr::Instr;
 use crate::bytecode::op::Op;
-use crate::heap::coroutine::{Frame, SLACK, frame_flag, kind};
+use crate::heap::coroutine::{Frame, SLACK, SafePoint, frame_flag, kind};
 use crate::heap::function::{Insn, LuaClosure, Upvalue};
 use crate::heap::number::{self, Num};
 use crate::heap::object::{Gc, mark};
@@ -1132,26 +1132,10 @@ fn charged(vm: &mut Vm) -> Exit {
 #[cold]
 #[inline(never)]
 fn collect(vm: &mut Vm) -> Exit {
-    // The compiler gives these instructions the first free register, so what is above their result is dead. Old temporaries there
-    // must not keep objects alive for as long as a loop runs.
-    let mut i = vm.current_instr();
-    if i.op() == Some(Op::EXTRAARG) {
-        // NEWTABLE has taken its second word.
-        vm.step_back();
-        i = vm.current_instr();
-        let frame = vm.exec.frame_mut();
-        frame.pc = frame.pc.wrapping_add(1);
+    match vm.collect_at(SafePoint::Instruction) {
+        Ok(false) => charged(vm),
+        step => vm.settle(step.map(|_| ())),
     }
-    if matches!(i.op(), Some(Op::NEWTABLE | Op::CLOSURE | Op::CONCAT)) {
-        vm.exec.live_limit = vm.exec.frame().base as usize + i.a() as usize + 1;
-    }
-    vm.collect_step();
-    vm.exec.live_limit = 0;
-    if vm.heap.gc.to_finalize.is_empty() {
-        return charged(vm);
-    }
-    let step = vm.call_finalizer().map(|_| ());
-    vm.settle(step)
 }
 
 #[cold]

@@ -18,6 +18,9 @@ use crate::heap::coroutine::{Coroutine, Frame, SLACK, Status, frame_flag, kind};
 use crate::heap::object::Gc;
 use crate::heap::value::Value;
 
+/// So many bytes of debt are the host's own making: programs pay theirs at each safe point.
+const HOST_DEBT: isize = 64 << 10;
+
 /// A program under way.
 pub struct Task {
     pub(crate) root: Gc<Coroutine>,
@@ -192,9 +195,11 @@ impl Vm {
             return None;
         }
         self.go_in(id);
-        // A slice of its own, whatever is left of the one before: so many slices are always as much work.
-        self.settle_slice();
-        self.start_slice();
+        if self.waiting_task.take() != Some(id) {
+            // A slice of its own, whatever is left of the one before: so many slices are always as much work.
+            self.settle_slice();
+            self.start_slice();
+        }
         let begun = match stage {
             Stage::New => self.begin_call(FUNCTION, self.exec.top - FUNCTION - 1, ALL, 0),
             Stage::Resumed => self.native_ends(self.exec.frame().aux as usize),
@@ -231,6 +236,9 @@ impl Vm {
         };
         if exit == Exit::HostCall {
             self.host_calls += 1;
+        }
+        if exit == Exit::Fault {
+            self.waiting_task = Some(id);
         }
         let call = self.host_calls;
         if let Some(task) = self.go_out(id) {
@@ -526,9 +534,11 @@ impl Vm {
     }
 
     /// Takes a step of the collector if one is due. For embedders that make values without running anything: no values but held ones may
-    /// be in their hands.
+    /// be in their hands. A small debt is left to the program, and so is a step that must wait for the store: how often its host enters, for
+    /// instance to supply records, is not to show in when finalizers run.
     pub fn collect_if_due(&mut self) {
-        if self.heap.debt > 0 {
+        let due = self.heap.debt > HOST_DEBT && self.exec.collection_waits.is_none();
+        if due && !self.collection_must_wait() {
             self.collect_step();
         }
     }

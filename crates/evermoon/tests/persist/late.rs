@@ -44,3 +44,41 @@ fn a_late_store_is_not_noticed() {
     }
     assert_eq!(late.len(), prompt.len());
 }
+
+/// A cycle that nobody has asked for sees the whole of a small world in which the program can tell: over such a store as well, and at the
+/// same place. (The official suite's gc.lua waits for such cycles.)
+#[test]
+fn implicit_collections_wait_for_a_late_store() {
+    let printed = |late: bool| {
+        let mut e = Engine::new(1_000);
+        finish(
+            &mut e,
+            "kept = {} for i = 1, 2000 do kept[i] = { { i } } end
+             weak = setmetatable({ { 'gone' } }, { __mode = 'v' })
+             last = setmetatable({}, { __gc = function() finalized = true end })",
+        );
+        e.commit().expect("it is stored");
+        e = if late {
+            e.over_a_late_store()
+        } else {
+            e.reopen()
+        };
+        finish(
+            &mut e,
+            "last = nil
+             local n = 0
+             repeat local a = { n } n = n + 1 until finalized
+             print('tables', n, weak[1] == nil)
+             finalized = false
+             setmetatable({}, { __gc = function() finalized = true end })
+             n = 0
+             repeat local a = string.format('%d', n) .. n n = n + 1 until finalized
+             print('strings', n, kept[2000][1][1])",
+        );
+        let out = e.output.borrow().clone();
+        String::from_utf8_lossy(&out).into_owned()
+    };
+    let prompt = printed(false);
+    assert!(prompt.contains("tables"), "{prompt}");
+    assert_eq!(printed(true), prompt);
+}
