@@ -19,6 +19,7 @@ use super::alloc::Pools;
 use super::function::{Insn, LuaClosure, Upvalue};
 use super::object::{Gc, Header};
 use super::value::Value;
+use crate::vm::native::CATCH;
 
 /// Slots that a frame may use beyond its own: pending metamethod calls and a native's minimum of 20 (manual, `LUA_MINSTACK`).
 pub const SLACK: usize = 24;
@@ -86,6 +87,12 @@ pub struct Frame {
     pub results: i16,
     pub kind: u8,
     pub flags: u8,
+}
+
+/// The slot of the message handler of a frame of this kind, if it catches errors and has one.
+pub(crate) fn handler_slot(kind: u8, flags: u8, top: u32) -> Option<usize> {
+    let catches = kind == kind::ENTRY || kind == kind::NATIVE && flags & frame_flag::PROTECTED != 0;
+    (catches && top != 0 && top != CATCH).then_some(top as usize)
 }
 
 /// A coroutine's status as `coroutine.status` tells it.

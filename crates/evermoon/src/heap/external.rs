@@ -12,13 +12,12 @@
 //! 4. The order of keys is that of [`encode_key`]'s bytes: false, true, numbers by value, strings.
 
 use super::object::{EXTERNAL, Gc, HOLLOW, Header, mark};
+use super::rows::Rows;
 use super::table::{Table, hash_key, normal_key};
 use super::value::{Value, tag};
 use super::{Heap, OutOfMemory};
-use crate::heap::hollow::IdHasher;
 use crate::ordered::Map;
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hash, Hasher};
+use std::hash::{Hash, Hasher};
 
 /// Rows that are as the store has them and may stay in memory, for each table.
 const CLEAN_ROWS_MAX: usize = 4096;
@@ -27,7 +26,7 @@ pub const KEY_MAX: usize = 1000;
 /// What a row that the store does not have yet counts for, beside its key and what its value refers to.
 const ROW_BYTES: usize = 200;
 /// The value of a row that is known not to be there. No native has this number.
-const ABSENT: Value = Value {
+pub(super) const ABSENT: Value = Value {
     bits: u32::MAX as u64,
     tag: tag::NATIVE,
 };
@@ -136,7 +135,7 @@ pub fn successor(mut key: Vec<u8>) -> Vec<u8> {
 
 /// A normalised key in the cache.
 #[derive(Clone, Copy)]
-struct RowKey(Value);
+pub(super) struct RowKey(pub(super) Value);
 
 impl PartialEq for RowKey {
     #[inline]
@@ -153,10 +152,10 @@ impl Hash for RowKey {
 }
 
 #[derive(Clone, Copy)]
-struct Row {
+pub(super) struct Row {
     /// Or [`ABSENT`].
-    value: Value,
-    pinned: bool,
+    pub(super) value: Value,
+    pub(super) pinned: bool,
     /// It is in `dirty`: so another store need not look there.
     dirty: bool,
 }
@@ -221,7 +220,7 @@ type Keys = Map<Encoded, Value>;
 /// What is in memory of an external table.
 #[derive(Default)]
 pub struct External {
-    rows: HashMap<RowKey, Row, BuildHasherDefault<IdHasher>>,
+    rows: Rows,
     /// Rows that differ from the store, by encoded key.
     dirty: Keys,
     /// Rows that the commit under way writes.
@@ -248,13 +247,19 @@ impl External {
     /// A row: `None` if it is not in memory.
     #[inline]
     pub fn row(&self, key: Value) -> Option<Value> {
-        self.rows.get(&RowKey(key)).map(|row| {
+        self.rows.get(key).map(|row| {
             if row.value.tag == ABSENT.tag && row.value.bits == ABSENT.bits {
                 Value::NIL
             } else {
                 row.value
             }
         })
+    }
+
+    /// The value of a row that is in memory and not nil.
+    #[inline]
+    pub fn read(&mut self, key: Value) -> Option<Value> {
+        self.rows.read(key)
     }
 
     /// Whether the row is one that memory has and the store has not.
@@ -313,8 +318,7 @@ impl External {
     }
 
     fn drop_clean(&mut self) {
-        self.rows.retain(|_, row| row.pinned);
-        self.rows.shrink_to_fit();
+        self.rows.drop_clean();
     }
 
     fn forget_windows(&mut self) {
@@ -434,7 +438,7 @@ impl Heap {
             pinned: false,
             dirty: false,
         };
-        e.rows.entry(RowKey(normal_key(key))).or_insert(row);
+        e.rows.keep(normal_key(key), row);
         self.traverse_again(t);
     }
 
@@ -456,7 +460,7 @@ impl Heap {
         let mut came = 0;
         if value.is_nil() && !e.stored && !e.clearing && e.in_flight.is_empty() {
             // Nobody knows of it but this.
-            e.rows.remove(&RowKey(key));
+            e.rows.remove(key);
             if e.dirty.remove(&encoded[..]).is_some() {
                 self.world.external_bytes = self.world.external_bytes.saturating_sub(bytes);
             }
@@ -475,7 +479,7 @@ impl Heap {
             pinned: true,
             dirty: true,
         };
-        e.rows.insert(RowKey(key), row);
+        e.rows.insert(key, row);
         self.world.external_bytes += came;
         Ok(())
     }
@@ -483,7 +487,7 @@ impl Heap {
     /// Sets a row that has been set since the last commit, to a value that is not nil; false: it has not been.
     #[inline]
     pub(crate) fn external_put_again(&mut self, t: Gc<Table>, key: Value, value: Value) -> bool {
-        match self.external(t).rows.get_mut(&RowKey(normal_key(key))) {
+        match self.external(t).rows.change(normal_key(key)) {
             Some(row) if row.dirty && !value.is_nil() => row.value = value,
             _ => return false,
         }
@@ -508,7 +512,7 @@ impl Heap {
                     pinned: true,
                     dirty: true,
                 };
-                e.rows.insert(RowKey(key), row);
+                e.rows.insert(key, row);
             }
         }
         e.cleared = e.stored;
@@ -522,7 +526,7 @@ impl Heap {
         let e = self.external(t);
         e.in_flight = std::mem::take(&mut e.dirty);
         for &key in e.in_flight.values() {
-            if let Some(row) = e.rows.get_mut(&RowKey(key)) {
+            if let Some(row) = e.rows.change(key) {
                 row.dirty = false;
             }
         }
@@ -544,12 +548,12 @@ impl Heap {
         let clearing = std::mem::take(&mut e.clearing);
         for (encoded, key) in keys.into_items() {
             if !committed {
-                if let Some(row) = e.rows.get_mut(&RowKey(key)) {
+                if let Some(row) = e.rows.change(key) {
                     row.dirty = true;
                 }
                 e.dirty.insert(encoded, key);
             } else if !e.dirty.contains_key(&encoded)
-                && let Some(row) = e.rows.get_mut(&RowKey(key))
+                && let Some(row) = e.rows.change(key)
             {
                 row.pinned = false;
             }
@@ -609,8 +613,8 @@ impl Heap {
                 values.push(v);
             }
         };
-        for (key, row) in &e.rows {
-            add(key.0);
+        for (key, row) in e.rows.iter() {
+            add(key);
             add(row.value);
         }
         for keys in [&e.dirty, &e.in_flight] {

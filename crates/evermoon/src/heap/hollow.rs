@@ -9,7 +9,8 @@
 //!    numbered by the commit under way.
 //! 2. A numbered object has the mark `CLEAN`, or is in `changed` once. A hollow object is clean.
 //! 3. A loaded object's metatable is loaded, and marked [`flags::METATABLE`], so that it is not hollowed.
-//! 4. A loaded closure's upvalues and prototype are loaded; a loaded coroutine's frames' closures are.
+//! 4. A loaded closure's upvalues and prototype are loaded; a loaded coroutine's frames' closures are, and
+//!    its message handlers: an error on its way cannot wait.
 //! 5. Contents that come and go do not change `Heap::bytes`, which counts the world; `absent_bytes` of it are in the store only. What a
 //!    program sees of memory does not depend on what is loaded.
 //!
@@ -18,7 +19,7 @@
 //! are garbage in the store too (`dead`).
 #![allow(unsafe_code)]
 
-use super::coroutine::{Coroutine, Exec, Frame, SLACK, Status, kind};
+use super::coroutine::{Coroutine, Exec, Frame, SLACK, Status, handler_slot, kind};
 use super::function::{CLOSURE_HEAD, LuaClosure, NATIVE_HEAD, NativeClosure, Proto, Upvalue};
 use super::gc::Roots;
 use super::object::{Gc, HOLLOW, Header, mark};
@@ -833,13 +834,20 @@ impl Heap {
         all
     }
 
-    /// The addresses of the closures that the loaded coroutines' frames run.
+    /// The addresses of the closures that the loaded coroutines' frames run or have as message handlers.
     /// The running one's are in `exec`.
     pub(crate) fn running_closures(&self, exec: &Exec) -> Ordered<usize, ()> {
         let mut running = Ordered::new();
         let mut add = |exec: &Exec| {
-            for frame in exec.frames().iter().filter(|f| f.kind == kind::LUA) {
-                running.insert(frame.closure as usize, ());
+            for frame in exec.frames() {
+                if frame.kind == kind::LUA {
+                    running.insert(frame.closure as usize, ());
+                } else if let Some(slot) = handler_slot(frame.kind, frame.flags, frame.top)
+                    && slot < exec.live_end()
+                    && let Some(handler) = exec.get(slot).as_lua_closure()
+                {
+                    running.insert(handler.header().address(), ());
+                }
             }
         };
         add(exec);

@@ -15,6 +15,7 @@ pub mod gc;
 pub mod hollow;
 pub mod number;
 pub mod object;
+mod rows;
 pub mod string;
 pub mod table;
 pub mod userdata;

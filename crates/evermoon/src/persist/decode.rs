@@ -10,7 +10,7 @@ use super::world::World;
 use super::{Fetch, content_hash, key};
 use crate::bytecode::{chunk, verify};
 use crate::heap::Heap;
-use crate::heap::coroutine::{Coroutine, Status, frame_flag, kind};
+use crate::heap::coroutine::{Coroutine, Status, frame_flag, handler_slot, kind};
 use crate::heap::function::{LuaClosure, NativeClosure, Proto, Upvalue};
 use crate::heap::hollow::{ContentHash, CoroutineParts, FrameParts};
 use crate::heap::object::{Gc, Header};
@@ -489,7 +489,7 @@ impl World {
         Ok(proto)
     }
 
-    /// Whether all functions that run in a coroutine are loaded; else they are put on the list, and the coroutine behind them.
+    /// Whether all functions that run in a coroutine, and its message handlers, are loaded; else they are put on the list, and the coroutine behind them.
     fn frames_loaded(
         &mut self,
         vm: &mut Vm,
@@ -499,11 +499,21 @@ impl World {
     ) -> Loaded<bool> {
         let mut hollow = Vec::new();
         for f in &record.frames {
-            if f.kind == kind::LUA {
-                let closure = self.frame_closure(vm, record, f.func, &f.closure)?;
-                if closure.header.is_hollow() && !hollow.contains(&closure.header()) {
-                    hollow.push(closure.header());
+            let closure = if f.kind == kind::LUA {
+                self.frame_closure(vm, record, f.func, &f.closure)?
+            } else {
+                let slot = handler_slot(f.kind, f.flags, f.top);
+                let handler = match slot.and_then(|slot| record.stack.get(slot)) {
+                    Some(stored @ Stored::Closure(..)) => self.value(vm, stored)?,
+                    _ => continue,
+                };
+                match handler.as_lua_closure() {
+                    Some(handler) => handler,
+                    None => continue,
                 }
+            };
+            if closure.header.is_hollow() && !hollow.contains(&closure.header()) {
+                hollow.push(closure.header());
             }
         }
         if hollow.is_empty() {

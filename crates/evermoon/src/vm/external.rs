@@ -28,7 +28,7 @@ impl Vm {
         if !t.header.is_external() || key.is_float() {
             return None;
         }
-        self.heap.external(t).row(key).filter(|v| !v.is_nil())
+        self.heap.external(t).read(key)
     }
 
     /// Raw `t[key]`.

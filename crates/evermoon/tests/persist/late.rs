@@ -82,3 +82,36 @@ fn implicit_collections_wait_for_a_late_store() {
     assert!(prompt.contains("tables"), "{prompt}");
     assert_eq!(printed(true), prompt);
 }
+
+/// The message handler of an `xpcall` is there when it is needed, however deep the error: an error on its way cannot wait for a store. (The
+/// official suite's cstack.lua.)
+#[test]
+fn message_handlers_do_not_wait_for_a_late_store() {
+    let mut e = Engine::new(1_000).over_a_late_store();
+    let source = "
+        local count = 0
+        local function nest(n)
+            if n > 0 then return nest(n - 1) + 1 end
+            coroutine.wrap(function() count = count + 1 nest(100) end)()
+        end
+        print(xpcall(nest, function(m) return 'handled: ' .. m end, 100))
+        print(count)";
+    let task = e.start(source.as_bytes(), "late.lua").expect("it compiles");
+    let mut slices = 0;
+    let ended = loop {
+        if let Some(ended) = e.step(task) {
+            break ended;
+        }
+        slices += 1;
+        e.commit().expect("it is stored");
+        e.vm.world_evict();
+        if slices % 20 == 0 {
+            e = e.over_a_late_store();
+        }
+    };
+    assert_eq!(ended, Ended::Done);
+    let out = String::from_utf8_lossy(&e.output.borrow()).into_owned();
+    assert!(out.starts_with("false\thandled: "), "{out}");
+    assert!(out.ends_with("\n195\n"), "{out}");
+    assert!(slices > 10, "{slices} slices show little");
+}
