@@ -111,7 +111,7 @@ impl Vm {
     }
 
     /// Before a collection of which the program sees something: a cycle is exact only when nothing is hollow. Larger worlds have partial
-    /// cycles (`heap/hollow.rs`). True if the store has yet to answer: whoever cannot wait for it collects a part.
+    /// cycles (`heap/hollow.rs`). True if the store has yet to answer: who is short of memory does not wait for it, and collects a part.
     #[cold]
     #[inline(never)]
     pub(crate) fn prepare_cycle(&mut self, asked_for: bool) -> bool {
