@@ -205,6 +205,11 @@ fn compare(
         counts.skipped += 1;
         return Ok(Verdict::Skipped);
     }
+    // Programs take care not to; but a method that yields may come to where the library compares by way of a variable. Here that works.
+    if theirs.contains("attempt to yield across a C-call boundary") {
+        counts.skipped += 1;
+        return Ok(Verdict::Skipped);
+    }
     counts.failed += u64::from(!theirs.ends_with("done"));
     counts.lines += theirs.lines().count() as u64;
     if ours == theirs || known(source, &ours, &theirs) {
