@@ -76,7 +76,7 @@ const VERBS: [Verb; 14] = [
     ),
     (
         "miri",
-        "the unsafe rooms' tests under Miri [filters]",
+        "the unsafe rooms' tests, small programs and worlds under Miri [filters]",
         deep_checks::miri,
     ),
     (

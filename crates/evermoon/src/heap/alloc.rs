@@ -45,11 +45,13 @@ fn try_block(size: usize) -> bool {
 
 /// Granularity of the size classes, and the alignment of every block.
 const GRAIN: usize = 16;
-/// Largest pooled block; larger ones come from the system.
-const POOLED_MAX: usize = 512;
+/// Largest pooled block; larger ones come from the system. Miri sees to the bounds and the life of what comes from the system, not of what
+/// lies in a page: it gets few pools.
+const POOLED_MAX: usize = if cfg!(miri) { 32 } else { 512 };
 const CLASSES: usize = POOLED_MAX / GRAIN + 1;
 const PAGE_MIN: usize = 1024;
-const PAGE_MAX: usize = 64 * 1024;
+/// (Miri's accesses take the longer the more pointers there are into their allocation.)
+const PAGE_MAX: usize = if cfg!(miri) { PAGE_MIN } else { 64 * 1024 };
 
 /// A page of equal blocks.
 #[derive(Clone, Copy)]

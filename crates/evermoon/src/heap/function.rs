@@ -79,23 +79,25 @@ pub struct LuaClosure {
 pub(super) const CLOSURE_HEAD: usize = size_of::<LuaClosure>().next_multiple_of(8);
 
 impl LuaClosure {
+    /// Where a closure's upvalues begin.
     #[inline]
-    pub(crate) fn upvals_ptr(&self) -> *mut Gc<Upvalue> {
-        (self as *const LuaClosure)
-            .cast_mut()
-            .cast::<u8>()
-            .wrapping_add(CLOSURE_HEAD)
-            .cast()
+    pub(crate) fn upvals_of(closure: *const LuaClosure) -> *const Gc<Upvalue> {
+        closure.cast::<u8>().wrapping_add(CLOSURE_HEAD).cast()
     }
     #[inline]
     pub fn upvals(&self) -> &[Gc<Upvalue>] {
         // SAFETY: `upval_count` upvalues follow the struct in its block, all initialised before anyone sees the closure.
-        unsafe { std::slice::from_raw_parts(self.upvals_ptr(), self.upval_count as usize) }
+        unsafe { std::slice::from_raw_parts(Self::upvals_of(self), self.upval_count as usize) }
     }
-    pub(crate) fn set_upval(&mut self, i: usize, upval: Gc<Upvalue>) {
+}
+
+impl Gc<LuaClosure> {
+    /// By the object's pointer: a reference to the head may not write behind it.
+    pub(crate) fn set_upval(self, i: usize, upval: Gc<Upvalue>) {
         assert!(i < self.upval_count as usize);
+        let first = LuaClosure::upvals_of(self.as_ptr()).cast_mut();
         // SAFETY: in range.
-        unsafe { *self.upvals_ptr().add(i) = upval }
+        unsafe { first.add(i).write(upval) }
     }
 }
 
@@ -116,11 +118,26 @@ impl Upvalue {
         // SAFETY: invariant 2.
         unsafe { Value::load(self.slot) }
     }
+}
+
+/// What writes goes by the object's pointer: a `&mut Upvalue` would claim `closed` for itself alone, to which a closed one's `slot` points.
+impl Gc<Upvalue> {
     /// Stores without a barrier: the caller passes it.
     #[inline]
-    pub(crate) fn put(&mut self, v: Value) {
+    pub(crate) fn put(self, v: Value) {
         // SAFETY: invariant 2.
-        unsafe { v.store(self.slot) }
+        unsafe { v.store((*self.as_ptr()).slot) }
+    }
+    /// Makes it a closed one with this value. Without a barrier, too.
+    #[inline]
+    pub(super) fn close(self, v: Value) {
+        let up = self.as_ptr();
+        // SAFETY: a live upvalue (`object.rs`, invariant 2).
+        unsafe {
+            let closed = &raw mut (*up).closed;
+            v.store(closed);
+            (*up).slot = closed;
+        }
     }
 }
 
@@ -137,20 +154,20 @@ pub(super) const NATIVE_HEAD: usize = 16;
 const _: () = assert!(size_of::<NativeClosure>() == NATIVE_HEAD);
 
 impl NativeClosure {
-    fn values(&self) -> *mut Value {
-        (self as *const NativeClosure)
-            .cast_mut()
-            .cast::<u8>()
-            .wrapping_add(NATIVE_HEAD)
-            .cast()
+    fn values_of(closure: *const NativeClosure) -> *const Value {
+        closure.cast::<u8>().wrapping_add(NATIVE_HEAD).cast()
     }
     pub fn upvals(&self) -> &[Value] {
         // SAFETY: `upval_count` values follow the struct.
-        unsafe { std::slice::from_raw_parts(self.values(), self.upval_count as usize) }
+        unsafe { std::slice::from_raw_parts(Self::values_of(self), self.upval_count as usize) }
     }
-    /// Without a barrier: the caller passes it.
+}
+
+impl Gc<NativeClosure> {
+    /// Without a barrier: the caller passes it. By the object's pointer, as with Lua closures.
     pub(crate) fn upvals_mut(&mut self) -> &mut [Value] {
-        // SAFETY: as above.
-        unsafe { std::slice::from_raw_parts_mut(self.values(), self.upval_count as usize) }
+        let first = NativeClosure::values_of(self.as_ptr()).cast_mut();
+        // SAFETY: `upval_count` values follow the struct.
+        unsafe { std::slice::from_raw_parts_mut(first, self.upval_count as usize) }
     }
 }

@@ -1107,11 +1107,8 @@ impl Heap {
         for mut co in listed {
             if co.header.is_white() {
                 for up in std::mem::take(&mut co.exec.open) {
-                    let mut up = up;
                     if !up.header.is_white() {
-                        let v = up.get();
-                        up.closed = v;
-                        up.slot = &raw mut up.closed;
+                        up.close(up.get());
                         self.touch(up.header());
                     }
                 }
@@ -1297,8 +1294,7 @@ impl Heap {
     /// Gives an open upvalue a value of its own, the one that it has now. Whoever calls this has taken it off its stack's list.
     #[inline]
     pub(crate) fn close_upvalue(&mut self, mut up: Gc<Upvalue>) {
-        up.closed = up.get();
-        up.slot = &raw mut up.closed;
+        up.close(up.get());
         // It was gray if it was reached; now it is an ordinary object, with its value marked.
         self.touch(up.header());
         if self.gc.phase == Phase::Propagate && !up.header.is_white() {

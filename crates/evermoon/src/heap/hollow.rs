@@ -346,7 +346,7 @@ impl Heap {
                 let (Some(proto), Some(dummy)) = (self.world.proto, self.world.upvalue) else {
                     return Err(self.refuse(0));
                 };
-                let mut c = self.lua_closure(proto, count as usize)?;
+                let c = self.lua_closure(proto, count as usize)?;
                 for i in 0..count as usize {
                     c.set_upval(i, dummy);
                 }
@@ -477,9 +477,8 @@ impl Heap {
     }
 
     /// Gives an upvalue a value of its own: it is closed then.
-    pub(crate) fn upvalue_restore(&mut self, mut up: Gc<Upvalue>, value: Value) {
-        up.closed = value;
-        up.slot = &raw mut up.closed;
+    pub(crate) fn upvalue_restore(&mut self, up: Gc<Upvalue>, value: Value) {
+        up.close(value);
         self.filled(up.header());
     }
 
@@ -647,9 +646,8 @@ impl Heap {
                 }
                 tag::COROUTINE => {
                     let mut co: Gc<Coroutine> = object.cast();
-                    for mut up in std::mem::take(&mut co.exec.open) {
-                        up.closed = Value::NIL;
-                        up.slot = &raw mut up.closed;
+                    for up in std::mem::take(&mut co.exec.open) {
+                        up.close(Value::NIL);
                     }
                     let change = co.exec.release(&mut self.pools);
                     self.account(change);

@@ -336,9 +336,8 @@ impl Heap {
     /// A closed upvalue.
     #[cfg_attr(evermoon_small, optimize(speed))]
     pub fn upvalue(&mut self, value: Value) -> Result<Gc<Upvalue>, OutOfMemory> {
-        let mut up = self.open_upvalue(std::ptr::null_mut())?;
-        up.slot = &raw mut up.closed;
-        up.put(value);
+        let up = self.open_upvalue(std::ptr::null_mut())?;
+        up.close(value);
         Ok(up)
     }
 

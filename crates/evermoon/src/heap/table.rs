@@ -530,14 +530,6 @@ impl Table {
         (self.array_len, self.entry_count)
     }
 
-    /// Sets the metatable. Whoever needs `__gc` honoured registers the table with the collector too.
-    pub fn set_metatable(&mut self, metatable: Option<Gc<Table>>) {
-        if let Some(mut mt) = metatable {
-            mt.header.flags |= flags::METATABLE;
-        }
-        self.metatable = metatable;
-    }
-
     /// Cuts trailing nils off the array (invariant 2).
     pub(crate) fn trim(&mut self) {
         // SAFETY: slots below `array_len` are initialised.
@@ -546,6 +538,17 @@ impl Table {
         {
             self.array_len -= 1;
         }
+    }
+}
+
+impl Gc<Table> {
+    /// Sets the metatable. Whoever needs `__gc` honoured registers the table with the collector too. (Not a method of `&mut Table`: a table
+    /// may be its own metatable.)
+    pub fn set_metatable(mut self, metatable: Option<Gc<Table>>) {
+        if let Some(mut mt) = metatable {
+            mt.header.flags |= flags::METATABLE;
+        }
+        self.metatable = metatable;
     }
 }
 

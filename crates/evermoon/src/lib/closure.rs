@@ -26,7 +26,7 @@ pub fn assemble(
         return Ok(None);
     }
     let proto = vm.heap.load_proto(&proto)?;
-    let mut closure = vm.heap.lua_closure(proto, cells.len())?;
+    let closure = vm.heap.lua_closure(proto, cells.len())?;
     for (i, &cell) in cells.iter().enumerate() {
         closure.set_upval(i, cell);
     }
@@ -34,7 +34,7 @@ pub fn assemble(
 }
 
 /// Sets a captured variable.
-pub fn set_variable(vm: &mut Vm, mut cell: Gc<Upvalue>, value: Value) {
+pub fn set_variable(vm: &mut Vm, cell: Gc<Upvalue>, value: Value) {
     vm.heap.barrier(cell);
     cell.put(value);
 }

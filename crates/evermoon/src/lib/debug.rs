@@ -322,7 +322,7 @@ fn setupvalue(vm: &mut Vm) -> NativeResult {
         vm.heap.barrier(c);
         c.upvals_mut()[at] = value;
     } else if let Some(c) = function.as_lua_closure() {
-        let mut up = c.upvals()[at];
+        let up = c.upvals()[at];
         vm.heap.barrier(up);
         up.put(value);
     }

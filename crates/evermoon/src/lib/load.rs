@@ -140,7 +140,7 @@ pub fn load_paid(
     for i in 0..count {
         upvals.push(vm.heap.upvalue(if i == 0 { env } else { Value::NIL })?);
     }
-    let mut closure = vm.heap.lua_closure(proto, count)?;
+    let closure = vm.heap.lua_closure(proto, count)?;
     for (i, up) in upvals.into_iter().enumerate() {
         closure.set_upval(i, up);
     }

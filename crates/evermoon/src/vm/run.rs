@@ -1084,7 +1084,7 @@ fn run_loop<const TRACE: bool>(vm: &mut Vm) -> Exit {
 #[inline(always)]
 unsafe fn upval(frame: *mut Frame, n: u32) -> *mut Upvalue {
     // SAFETY: verified code names existing upvalues only; a Lua frame's closure is alive.
-    unsafe { (*(*(*frame).closure).upvals_ptr().add(n as usize)).as_ptr() }
+    unsafe { (*LuaClosure::upvals_of((*frame).closure).add(n as usize)).as_ptr() }
 }
 
 /// Looks a name up in a table's own entries, stores the value and remembers the position.
@@ -2023,7 +2023,7 @@ fn make_closure(vm: &mut Vm, i: Instr) -> Result<(), Throw> {
         };
         made[n].write(up);
     }
-    let mut new = vm.heap.lua_closure(proto, count)?;
+    let new = vm.heap.lua_closure(proto, count)?;
     for (n, up) in made.iter().enumerate().take(count) {
         // SAFETY: the first `count` were written above.
         new.set_upval(n, unsafe { up.assume_init() });
