@@ -402,6 +402,7 @@ impl Vm {
                 kind::NATIVE if frame.state == RETURNING => {
                     self.native_returns(frame.top as usize).map(|()| None)
                 }
+                kind::NATIVE if frame.state == CLOSING => self.go_on_closing().map(|()| None),
                 kind::NATIVE => self.run_native(),
                 kind::ENTRY if frame.state == UNWINDING => self.continue_unwinding(),
                 kind::ENTRY => return Exit::Done,
@@ -430,9 +431,24 @@ impl Vm {
     /// Runs the native of the top frame, and does what it asks for.
     #[cfg_attr(evermoon_small, optimize(speed))]
     pub(crate) fn run_native(&mut self) -> Result<Option<Exit>, Throw> {
-        if self.may_fault {
-            self.prepare_native()?;
+        if !self.may_fault {
+            return self.native_step();
         }
+        self.prepare_native()?;
+        let delivered = self.hook_delivered();
+        let step = self.native_step();
+        if step.is_ok() || self.thrown() != Thrown::Fault {
+            // What it has begun is not to be begun again.
+            self.retry.forget();
+        } else if delivered.is_some() {
+            self.restore_hook_delivered(delivered);
+        }
+        step
+    }
+
+    #[inline]
+    #[cfg_attr(evermoon_small, optimize(speed))]
+    fn native_step(&mut self) -> Result<Option<Exit>, Throw> {
         let callee = self.exec.get(self.exec.frame().func as usize);
         let number = match callee.as_native_closure() {
             Some(c) => c.native as usize,
@@ -741,11 +757,16 @@ impl Vm {
         Ok(())
     }
 
-    /// Pushes the call of a `__close` metamethod above `top`; its results are dropped.
-    pub(crate) fn call_close(&mut self, value: Value, error: Value) -> Result<(), Throw> {
+    /// Has a variable's value and its `__close` metamethod loaded: before it is no longer among those to be closed.
+    pub(crate) fn touch_closable(&mut self, value: Value) -> Result<(), Throw> {
         self.touch(value)?;
         let handler = self.metamethod(value, Event::Close);
-        self.touch(handler)?;
+        self.touch(handler)
+    }
+
+    /// Pushes the call of a `__close` metamethod above `top`; its results are dropped. The value has been touched ([`Vm::touch_closable`]).
+    pub(crate) fn call_close(&mut self, value: Value, error: Value) -> Result<(), Throw> {
+        let handler = self.metamethod(value, Event::Close);
         let func = self.exec.top;
         self.ensure_stack(3)?;
         self.exec.push(handler);
@@ -1007,8 +1028,11 @@ impl Vm {
     #[cfg_attr(evermoon_small, optimize(speed))]
     fn coroutine_returned(&mut self) -> Result<Option<Exit>, Throw> {
         let mut co = self.current;
-        self.coroutine_depth -= 1;
         let closing = co.resumer.is_some_and(|r| r.exec.frame().state == CLOSING);
+        if closing && let Some(&slot) = self.exec.tbc.last() {
+            self.touch_closable(self.exec.get(slot as usize))?;
+        }
+        self.coroutine_depth -= 1;
         if closing {
             self.exec.keep_frames(0);
             self.switch_back(Status::Dead);
@@ -1035,16 +1059,39 @@ impl Vm {
         }
         if frame.top != 0 {
             // A wrap: close the coroutine, then raise its error here. The native is entered again for that.
-            self.exec.frame_mut().state = WRAP_FAILED;
+            let frame = self.exec.frame_mut();
+            (frame.aux, frame.state) = (WRAP_FAILED, CLOSING);
             return self.close_coroutine(co);
         }
         self.resume_refused(error)
+    }
+
+    /// The native of the top frame was closing a coroutine, and had to wait for the store between two of its variables.
+    fn go_on_closing(&mut self) -> Result<(), Throw> {
+        let frame = *self.exec.frame();
+        let callee = self.exec.get(frame.func as usize);
+        self.touch(callee)?;
+        let of_wrap = || callee.as_native_closure()?.upvals().first().copied();
+        let co = if frame.aux == WRAP_FAILED {
+            of_wrap().unwrap_or(Value::NIL)
+        } else {
+            self.exec.get(frame.base as usize)
+        };
+        self.touch(co)?;
+        // (Another one can only be of a damaged world.)
+        match co.as_coroutine() {
+            Some(co) if co.status == Status::Dead => self.close_coroutine(co),
+            _ => Err(self.fail("the coroutine that was being closed is gone")),
+        }
     }
 
     /// Closes the pending variables of a suspended or dead coroutine, each by a call on the coroutine's own stack.
     fn close_coroutine(&mut self, mut co: Gc<Coroutine>) -> Result<(), Throw> {
         if self.coroutine_depth >= COROUTINE_DEPTH_MAX && !co.exec.tbc.is_empty() {
             return Err(self.fail("C stack overflow"));
+        }
+        if let Some(&slot) = co.exec.tbc.last() {
+            self.touch_closable(co.exec.get(slot as usize))?;
         }
         self.heap.touch(co.header());
         co.status = Status::Dead;

@@ -399,9 +399,10 @@ impl Vm {
         if let Some(&slot) = self.exec.tbc.last()
             && slot >= frame.base
         {
+            let value = self.exec.get(slot as usize);
+            self.touch_closable(value)?;
             self.exec.tbc.pop();
             self.close_upvalues(slot as usize);
-            let value = self.exec.get(slot as usize);
             let error = self.exec.get(error_slot(&frame));
             self.exec.top = slot as usize + 1;
             self.call_close(value, error)?;

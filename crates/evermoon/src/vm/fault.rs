@@ -61,6 +61,12 @@ pub struct Retry {
     frame: Option<Frame>,
 }
 
+impl Retry {
+    pub(crate) fn forget(&mut self) {
+        self.frame = None;
+    }
+}
+
 impl Vm {
     /// Has the value's object loaded if it is hollow.
     #[inline]
@@ -188,6 +194,9 @@ impl Vm {
         for at in frame.base as usize..self.exec.top {
             let v = self.exec.get(at);
             self.touch(v)?;
+        }
+        if self.tracing {
+            self.touch_hook()?;
         }
         if self.may_wait {
             self.retry.frame = Some(frame);

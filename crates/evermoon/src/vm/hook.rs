@@ -8,7 +8,7 @@
 
 use super::Vm;
 use super::call::RETURNING;
-use super::native::Throw;
+use super::native::{Throw, Thrown};
 use crate::bytecode::instr::Instr;
 use crate::bytecode::op::Op;
 use crate::heap::coroutine::{Coroutine, frame_flag, kind};
@@ -49,7 +49,7 @@ pub struct Hook {
 
 /// A step that asked for hooks: how deep the stack was, what it was, and how many of its events are over.
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct Step {
+pub(crate) struct Step {
     depth: usize,
     point: Point,
     phase: u8,
@@ -258,8 +258,35 @@ impl Vm {
         Some((**hook, phase))
     }
 
+    /// The step whose events have been delivered in part.
+    pub(crate) fn hook_delivered(&self) -> Option<Step> {
+        self.current.hook.as_ref()?.delivered
+    }
+
+    /// A step is to be taken again: with what had been delivered of it before.
+    pub(crate) fn restore_hook_delivered(&mut self, delivered: Option<Step>) {
+        let mut co = self.current;
+        if let Some(hook) = &mut co.hook {
+            hook.delivered = delivered;
+        }
+    }
+
+    /// Has the hook's function loaded, before a step that may call it.
+    pub(crate) fn touch_hook(&mut self) -> Result<(), Throw> {
+        match &self.current.hook {
+            Some(hook) => self.touch(hook.function),
+            None => Ok(()),
+        }
+    }
+
     /// Before each instruction of the tracing loop; the frame's pc is the instruction.
     pub(crate) fn trace_instruction(&mut self) -> Result<bool, Throw> {
+        if self.may_fault
+            && let Err(throw) = self.touch_hook()
+        {
+            self.between_instructions = self.thrown() == Thrown::Fault;
+            return Err(throw);
+        }
         let mut co = self.current;
         let depth = self.exec.frame_count;
         let frame = *self.exec.frame();

@@ -381,6 +381,20 @@ fn shared_programs_are_the_same() {
     all_the_same(shared_programs(), &ways([2, 20, 20]), false);
 }
 
+/// What closes variables and calls hooks has steps of its own in which a store may be asked: slices of a few instructions meet them all.
+#[test]
+fn closing_and_hooks_wait_for_the_store() {
+    let mut programs = shared_programs();
+    programs.retain(|p| p.name.contains("clos") || p.name.contains("hook"));
+    let how = Disturbance {
+        slice: 3,
+        evict: true,
+        reopen: 1,
+        late: true,
+    };
+    all_the_same(programs, &[how], false);
+}
+
 /// The same with a new engine after every slice.
 #[test]
 #[ignore = "long: cargo xtask faults anywhere"]
