@@ -203,8 +203,8 @@ impl Engine {
             vm.set_permanent(stdlib::MESSAGE_HANDLER, handler);
         }
         let release = vm.register("host", "release", release);
-        let mut objects = kept_table(&mut vm).ok()?;
-        let mut functions = kept_table(&mut vm).ok()?;
+        let objects = kept_table(&mut vm).ok()?;
+        let functions = kept_table(&mut vm).ok()?;
         let weak = vm.new_table().ok()?;
         let mode = vm.new_string(b"v").ok()?;
         vm.raw_set_name(weak, "__mode", mode).ok()?;

@@ -486,7 +486,7 @@ fn build(vm: &mut Vm, parts: &[Part<'_>]) -> Result<Option<Value>, Throw> {
                 closure::set_variable(vm, cell, v);
             }
             (Part::Table { metatable, entries }, Built::Value(v)) => {
-                let Some(mut table) = v.as_table() else {
+                let Some(table) = v.as_table() else {
                     continue;
                 };
                 for (key, value) in entries {

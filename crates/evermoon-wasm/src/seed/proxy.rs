@@ -67,7 +67,7 @@ fn weak_table(vm: &mut Vm, mode: &[u8]) -> Result<Gc<Table>, Throw> {
     let metatable = vm.new_table()?;
     let mode = vm.new_string(mode)?;
     vm.raw_set_name(metatable, "__mode", mode)?;
-    let mut table = vm.new_table()?;
+    let table = vm.new_table()?;
     table.set_metatable(Some(metatable));
     Ok(table)
 }
@@ -93,7 +93,7 @@ pub fn of(vm: &mut Vm, id: u32) -> Result<Value, Throw> {
         return Ok(known);
     }
     let (proxies, proxy_ids, metatable) = (state.proxies, state.proxy_ids, state.metatable);
-    let mut proxy = vm.new_table()?;
+    let proxy = vm.new_table()?;
     proxy.set_metatable(Some(metatable));
     let v = Value::table(proxy);
     vm.raw_set(proxy_ids, v, Value::int(id as i64))?;
