@@ -509,6 +509,7 @@ fn traceback(vm: &mut Vm) -> NativeResult {
     } else {
         Some(vm.check_str(first)?)
     };
+    vm.touch_loaded_names()?;
     let text = vm.traceback(co, message.as_ref().map(|s| s.bytes()), level);
     vm.charge(text.len() as u64 / 16);
     vm.ret_bytes(&text)

@@ -340,6 +340,20 @@ impl Vm {
         None
     }
 
+    /// Has what [`Vm::loaded_name`] looks at loaded, for a native that is about to ask it.
+    pub(crate) fn touch_loaded_names(&mut self) -> Result<(), super::Throw> {
+        let registry = self.registry;
+        let loaded = self.raw_get_name(registry, "_LOADED")?;
+        let Some(loaded) = loaded.as_table() else {
+            return Ok(());
+        };
+        self.touch_table(loaded)?;
+        for module in loaded.entries() {
+            self.touch(module.value())?;
+        }
+        Ok(())
+    }
+
     /// The frame at a level as Lua counts them: 0 is the running function. Where the host entered and coroutines begin is none.
     pub(crate) fn level_frame(&self, exec: &Exec, level: i64) -> Option<usize> {
         let level = usize::try_from(level).ok()?;
