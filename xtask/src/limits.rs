@@ -7,8 +7,8 @@
 pub const MODULE_BYTES_MAX: u64 = 450 << 10;
 /// The same, packed by brotli at its best.
 pub const MODULE_BROTLI_MAX: u64 = 170 << 10;
-/// What `cargo xtask test size` refuses to see grow: raw, packed.
-pub const MODULE_BYTES_HELD: u64 = 684 << 10;
-pub const MODULE_BROTLI_HELD: u64 = 252 << 10;
+/// What `cargo xtask test size` refuses to see grow: raw, packed. With room for a toolchain that has no source of the standard library (5 KiB).
+pub const MODULE_BYTES_HELD: u64 = 692 << 10;
+pub const MODULE_BROTLI_HELD: u64 = 256 << 10;
 /// The package's JavaScript (`dist/index.js` and what it imports), minified.
 pub const SCRIPT_BYTES_MAX: u64 = 30 << 10;
