@@ -113,7 +113,7 @@ fn record(body: &[u8]) {
     assert!(again == bytes, "a second encoding");
     // What walks over records does.
     let (mut references, mut contents) = (0, 0);
-    record.each_content(&mut |_, _| contents += 1);
+    record.each_content(&mut |_| contents += 1);
     record.each_reference(&mut |id| {
         references += 1;
         *id = id.wrapping_add(1).max(1);

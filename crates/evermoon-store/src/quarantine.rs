@@ -7,6 +7,7 @@
 use evermoon::bytecode::chunk;
 use evermoon::bytecode::proto::UpvalDesc;
 use evermoon::persist::care::{Broken, content_is_good, segment_size};
+use evermoon::persist::key::Content;
 use evermoon::persist::meta::Meta;
 use evermoon::persist::record::{
     Body, CoroutineRecord, Marks, Part, Record, SEGMENT_SLOTS, kind, salt,
@@ -164,7 +165,7 @@ impl Quarantine<'_> {
             .collect();
         let code = chunk::dump(&proto, false);
         let hash = content_hash(&code);
-        self.batch.put(key::proto(&hash), code);
+        self.batch.put(Content::code(hash).key(), code);
         let mut upvals = Vec::new();
         if count > 0 {
             let cell = match self.cell {
@@ -328,10 +329,10 @@ impl Quarantine<'_> {
     }
 
     fn blob_is_bad(&self, hash: &ContentHash, length: u64) -> Result<bool> {
-        let bytes = self.store.get(&key::blob(hash))?;
-        Ok(!bytes.is_some_and(|bytes| {
-            bytes.len() as u64 == length && content_is_good(false, hash, &bytes)
-        }))
+        let content = Content::string(*hash);
+        let bytes = self.store.get(&content.key())?;
+        Ok(!bytes
+            .is_some_and(|bytes| bytes.len() as u64 == length && content_is_good(&content, &bytes)))
     }
 }
 

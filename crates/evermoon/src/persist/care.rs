@@ -2,13 +2,14 @@
 
 use super::bytes::{Read, Reader};
 use super::decode::LoadError;
+use super::key::Content;
 use super::meta::Meta;
 use super::record::{Body, Part, Record, SEGMENT_PAIRS, SEGMENT_SLOTS, kind, salt};
 use super::value::Stored;
 use super::{Fetch, Scanned, Source, content_hash, key, row};
 use crate::bytecode::{chunk, verify};
 use crate::heap::external::{Key, decode_key};
-use crate::heap::hollow::{ContentHash, IdHasher};
+use crate::heap::hollow::IdHasher;
 use crate::heap::number;
 use crate::heap::value::tag;
 use crate::ordered::{Map, by_key};
@@ -42,9 +43,9 @@ const MISSING_MAX: u32 = 64;
 pub struct Walk {
     /// One bit an object.
     marked: Vec<u64>,
-    contents: HashSet<ContentHash, BuildHasherDefault<IdHasher>>,
+    contents: HashSet<Content, BuildHasherDefault<IdHasher>>,
     /// Contents that are damaged or missing.
-    bad: HashSet<ContentHash, BuildHasherDefault<IdHasher>>,
+    bad: HashSet<Content, BuildHasherDefault<IdHasher>>,
     /// Variables that are slots of coroutines: number, and the coroutine's.
     open: Vec<(u32, u32)>,
     /// Coroutines, and functions that run in them.
@@ -151,9 +152,8 @@ impl Walk {
     }
 
     /// Whether contents (of a prototype or a long string) have been met.
-    pub fn has_content(&self, hash: &[u8]) -> bool {
-        hash.try_into()
-            .is_ok_and(|hash: ContentHash| self.contents.contains(&hash))
+    pub fn has_content(&self, content: &Content) -> bool {
+        self.contents.contains(content)
     }
 
     /// An object that has been written since, or that an engine has in its hands: it is looked at (again).
@@ -448,33 +448,29 @@ impl Walk {
         first: usize,
     ) -> Result<(), LoadError> {
         let mut contents = Vec::new();
-        record.each_content(&mut |is_proto, hash| contents.push((is_proto, *hash)));
+        record.each_content(&mut |content| contents.push(content));
         let mut is_bad = false;
-        for (is_proto, hash) in contents {
-            if !self.contents.insert(hash) || !self.names {
-                is_bad |= self.bad.contains(&hash);
+        for content in contents {
+            if !self.contents.insert(content) || !self.names {
+                is_bad |= self.bad.contains(&content);
                 continue;
             }
-            let keyed = if is_proto {
-                key::proto(&hash)
-            } else {
-                key::blob(&hash)
-            };
+            let keyed = content.key();
             let good = match source(&keyed) {
                 Fetch::Found(bytes) => {
                     self.bytes += (keyed.len() + bytes.len()) as u64;
-                    content_is_good(is_proto, &hash, &bytes)
+                    content_is_good(&content, &bytes)
                 }
                 Fetch::Missing => false,
                 Fetch::Later => {
-                    self.contents.remove(&hash);
+                    self.contents.remove(&content);
                     self.late = true;
                     true
                 }
                 Fetch::Failed(e) => return Err(LoadError::Store(e)),
             };
             if !good {
-                self.bad.insert(hash);
+                self.bad.insert(content);
                 is_bad = true;
             }
         }
@@ -534,9 +530,9 @@ impl Walk {
 }
 
 /// Whether the bytes are what their hash says, and code that may run if they are code.
-pub fn content_is_good(is_proto: bool, hash: &ContentHash, bytes: &[u8]) -> bool {
-    content_hash(bytes) == *hash
-        && (!is_proto
+pub fn content_is_good(content: &Content, bytes: &[u8]) -> bool {
+    content_hash(bytes) == content.hash
+        && (!content.is_code
             || chunk::undump(bytes, &chunk::Limits::default())
                 .is_ok_and(|proto| verify::verify(&proto).is_ok()))
 }
@@ -579,7 +575,7 @@ pub fn is_garbage(walk: &Walk, key: &[u8]) -> bool {
                 Err(_) => false,
             }
         }
-        (Some(b'p' | b'b'), _) => !walk.has_content(&key[1..]),
+        (Some(b'p' | b'b'), _) => !Content::of_key(key).is_some_and(|c| walk.has_content(&c)),
         _ => false,
     }
 }

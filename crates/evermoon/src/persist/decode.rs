@@ -4,6 +4,7 @@
 
 use super::bytes::BadBytes;
 use super::encode::{Segment, Segments, bits_digest, segment_digest};
+use super::key::Content;
 use super::record::{Body, CoroutineRecord, Part, Record, SEGMENT_PAIRS, SEGMENT_SLOTS, salt};
 use super::value::Stored;
 use super::world::World;
@@ -448,13 +449,13 @@ impl World {
 
     fn blob(&mut self, vm: &mut Vm, hash: ContentHash, len: u64) -> Loaded<Value> {
         let name = || "a long string".to_owned();
-        let bytes = self.fetch(&key::blob(&hash), &name)?;
+        let bytes = self.fetch(&Content::string(hash).key(), &name)?;
         if bytes.len() as u64 != len || content_hash(&bytes) != hash {
             return Err(LoadError::Damaged(
                 "a long string's bytes are not what its hash says".into(),
             ));
         }
-        self.know_content(hash);
+        self.know_content(Content::string(hash));
         let s = vm
             .heap
             .arriving_string(&bytes)
@@ -470,7 +471,7 @@ impl World {
             return Ok(proto);
         }
         let name = || "a function's code".to_owned();
-        let bytes = self.fetch(&key::proto(hash), &name)?;
+        let bytes = self.fetch(&Content::code(*hash).key(), &name)?;
         if content_hash(&bytes) != *hash {
             return Err(LoadError::Damaged(
                 "a function's code is not what its hash says".into(),
@@ -485,7 +486,7 @@ impl World {
             .arriving(|heap| heap.load_proto(&plain))
             .map_err(|_| LoadError::Memory)?;
         vm.heap.set_content_hash(proto.header(), *hash);
-        self.know_content(*hash);
+        self.know_content(Content::code(*hash));
         Ok(proto)
     }
 

@@ -1,6 +1,7 @@
 //! Heap objects to records. A reference to an object without a number gives it one and has it written too: what is reachable from
 //! something that persists, persists.
 
+use super::key::Content;
 use super::record::{
     Body, CoroutineRecord, FrameRecord, HookRecord, Marks, Part, Record, SEGMENT_PAIRS,
     SEGMENT_SLOTS, UNSEGMENTED_MAX, salt,
@@ -39,7 +40,7 @@ pub(super) struct Encoder<'a> {
     /// Objects that this commit has given numbers.
     pub numbered: Vec<Gc<Header>>,
     /// Contents that this commit writes.
-    pub contents: Vec<ContentHash>,
+    pub contents: Vec<Content>,
     /// External tables written, and whether some row refers to an object.
     pub externals: Vec<(Gc<Table>, bool)>,
     /// Objects on stacks by address, for keys that only a suspended loop still knows; found when first needed.
@@ -159,16 +160,17 @@ impl<'a> Encoder<'a> {
                 hash
             }
         };
-        if self.world.new_content(hash) {
-            self.contents.push(hash);
-            self.delta.put(key::blob(&hash), bytes.to_vec());
+        let content = Content::string(hash);
+        if self.world.new_content(content) {
+            self.contents.push(content);
+            self.delta.put(content.key(), bytes.to_vec());
         }
         hash
     }
 
     fn proto(&mut self, proto: Gc<Proto>) -> ContentHash {
         if let Some(hash) = self.vm.heap.content_hash(proto.header())
-            && self.world.has_content(&hash)
+            && self.world.has_content(&Content::code(hash))
         {
             return hash;
         }
@@ -177,9 +179,10 @@ impl<'a> Encoder<'a> {
         if self.vm.heap.content_hash(proto.header()).is_none() {
             self.vm.heap.set_content_hash(proto.header(), hash);
         }
-        if self.world.new_content(hash) {
-            self.contents.push(hash);
-            self.delta.put(key::proto(&hash), bytes);
+        let content = Content::code(hash);
+        if self.world.new_content(content) {
+            self.contents.push(content);
+            self.delta.put(content.key(), bytes);
         }
         hash
     }

@@ -1,5 +1,7 @@
 //! The keys under which a world's records stand in its store. Their first byte is the class; `docs/format.md` has the list.
 
+use super::ContentHash;
+
 /// The meta record's key.
 pub const META: &[u8] = b"m";
 /// The list of objects with finalizers.
@@ -30,12 +32,46 @@ pub fn segment(id: u32, index: u32) -> Vec<u8> {
 /// The first number of the segments that hold entries.
 pub const ENTRY_SEGMENTS: u32 = 1 << 31;
 
-/// A prototype by the hash of its dump.
-pub fn proto(hash: &[u8; 16]) -> Vec<u8> {
-    [b"p", &hash[..]].concat()
+/// Contents that are stored once: a function's code or a long string. What they are belongs to their name, because a program can hold the one as the
+/// other: `string.dump(f)` has the very bytes of the record of f's code.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Content {
+    pub is_code: bool,
+    pub hash: ContentHash,
 }
 
-/// A long string by its hash.
-pub fn blob(hash: &[u8; 16]) -> Vec<u8> {
-    [b"b", &hash[..]].concat()
+impl Content {
+    /// A prototype by the hash of its dump.
+    pub fn code(hash: ContentHash) -> Content {
+        Content {
+            is_code: true,
+            hash,
+        }
+    }
+
+    /// A long string by its hash.
+    pub fn string(hash: ContentHash) -> Content {
+        Content {
+            is_code: false,
+            hash,
+        }
+    }
+
+    /// Where they stand.
+    pub fn key(&self) -> Vec<u8> {
+        let class = if self.is_code { b'p' } else { b'b' };
+        [&[class], &self.hash[..]].concat()
+    }
+
+    /// What stands under a key, if it is contents.
+    pub fn of_key(key: &[u8]) -> Option<Content> {
+        let (&class, hash) = key.split_first()?;
+        if class != b'p' && class != b'b' {
+            return None;
+        }
+        Some(Content {
+            is_code: class == b'p',
+            hash: hash.try_into().ok()?,
+        })
+    }
 }

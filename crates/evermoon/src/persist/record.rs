@@ -5,6 +5,7 @@
 //! damaged or misplaced record is noticed when it is read.
 
 use super::bytes::{Read, Reader, put_signed, put_varint};
+use super::key::Content;
 use super::value::Stored;
 use crate::heap::coroutine::kind as frame_kind;
 use crate::heap::hollow::ContentHash;
@@ -498,15 +499,15 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// Calls `f` for every content hash: `true` for a prototype's, `false` for a long string's.
-    pub fn each_content(&self, f: &mut dyn FnMut(bool, &ContentHash)) {
+    /// Calls `f` for all contents that it names.
+    pub fn each_content(&self, f: &mut dyn FnMut(Content)) {
         let mut value = |v: &Stored<'_>| {
             if let Stored::Blob(hash, _) = v {
-                f(false, hash)
+                f(Content::string(*hash))
             }
         };
         match &self.body {
-            Body::Closure { proto, .. } => f(true, proto),
+            Body::Closure { proto, .. } => f(Content::code(*proto)),
             Body::Table { array, entries, .. } => {
                 if let Part::Here(values) = array {
                     values.iter().for_each(&mut value);

@@ -5,10 +5,10 @@
 //! order in which they stand, which is the order in which the walk of a snapshot numbers them.
 
 use super::bytes::{Read, Reader};
+use super::key::Content;
 use super::record::{self, HOOK_NUMBERS, kind, unseal};
 use super::value::{SMALL_MAX, SMALL_MIN, first};
 use crate::heap::coroutine::kind as frame_kind;
-use crate::heap::hollow::ContentHash;
 
 /// The number of another object, as a varint at some place in a record.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -25,7 +25,7 @@ pub struct Looked<'a> {
     pub body: &'a [u8],
     pub shape: Shape,
     pub objects: &'a [Ref],
-    pub contents: &'a [(bool, ContentHash)],
+    pub contents: &'a [Content],
 }
 
 /// What kind of record it is, and what belongs to it elsewhere.
@@ -40,8 +40,7 @@ pub struct Shape {
 #[derive(Default)]
 pub struct Refs {
     pub objects: Vec<Ref>,
-    /// `true` for the hash of a function's code, `false` for a long string's.
-    pub contents: Vec<(bool, ContentHash)>,
+    pub contents: Vec<Content>,
 }
 
 impl Refs {
@@ -84,7 +83,8 @@ impl Refs {
                 }
             }
             kind::CLOSURE => {
-                self.contents.push((true, from.array("prototype hash")?));
+                self.contents
+                    .push(Content::code(from.array("prototype hash")?));
                 for _ in 0..from.count("upvalue count")? {
                     self.object(from)?;
                 }
@@ -163,7 +163,7 @@ impl Refs {
                 }
             }
             first::BLOB => {
-                self.contents.push((false, from.array(what)?));
+                self.contents.push(Content::string(from.array(what)?));
                 from.varint(what)?;
             }
             first::NATIVE | first::HOST | first::PERMANENT => {
@@ -382,7 +382,7 @@ mod tests {
             assert_eq!(from.left(), 0);
         }
         let mut contents = Vec::new();
-        record.each_content(&mut |is_proto, hash| contents.push((is_proto, *hash)));
+        record.each_content(&mut |content| contents.push(content));
         // A hook's function and a resumer have no contents in what we write, and are not asked by the other.
         assert!(
             contents.iter().all(|c| refs.contents.contains(c)),

@@ -6,13 +6,14 @@
 
 use super::bytes::{Reader, put_varint, varint_len};
 use super::decode::LoadError;
+use super::key::Content;
 use super::meta::Meta;
 use super::record::{check, kind, refer, salt};
 use super::refs::{Looked, Refs};
 use super::value::Stored;
 use super::{Fetch, Scanned, Source, content_hash, key, row};
 use crate::heap::external::{decode_key, successor};
-use crate::heap::hollow::{ContentHash, IdHasher};
+use crate::heap::hollow::IdHasher;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::hash::BuildHasherDefault;
 
@@ -146,7 +147,7 @@ pub struct Exporter {
     queue: VecDeque<u32>,
     /// The external table whose rows are being written: its old number, and the store's key to go on from.
     rows: Option<(u32, Vec<u8>)>,
-    contents: Set<ContentHash>,
+    contents: Set<Content>,
     block: Block,
     /// Blocks that are full.
     blocks: Vec<Block>,
@@ -415,22 +416,23 @@ impl Exporter {
     /// Writes those contents that have not been written yet, in their order, up to the first that is late.
     fn some_contents(
         &mut self,
-        contents: &[(bool, ContentHash)],
+        contents: &[Content],
         source: &mut dyn FnMut(&[u8]) -> Fetch,
         late: &mut Vec<Vec<u8>>,
     ) -> Result<(), LoadError> {
-        for (is_proto, hash) in contents {
-            if self.contents.contains(hash) {
+        for content in contents {
+            if self.contents.contains(content) {
                 continue;
             }
-            let (kind, key) = if *is_proto {
-                (entry::PROTO, key::proto(hash))
+            let key = content.key();
+            let kind = if content.is_code {
+                entry::PROTO
             } else {
-                (entry::BLOB, key::blob(hash))
+                entry::BLOB
             };
             match get(source, &key, "a function's code or a long string")? {
                 Ok(bytes) if late.is_empty() => {
-                    self.contents.insert(*hash);
+                    self.contents.insert(*content);
                     self.entry(kind, &bytes);
                 }
                 Ok(_) => {}
@@ -489,7 +491,7 @@ impl Exporter {
         for (keyed, bytes) in &entries {
             let value = row::read(old, row::encoded(keyed), bytes).map_err(damaged)?;
             if let Stored::Blob(hash, _) = value {
-                contents.push((false, hash));
+                contents.push(Content::string(hash));
             }
         }
         let mut late = Vec::new();
@@ -736,8 +738,8 @@ impl Importer {
                 refer(&mut value, &mut |id| self.largest = self.largest.max(*id));
                 put(&row::key(self.objects, encoded), record);
             }
-            entry::PROTO => put(&key::proto(&content_hash(bytes)), bytes),
-            entry::BLOB => put(&key::blob(&content_hash(bytes)), bytes),
+            entry::PROTO => put(&Content::code(content_hash(bytes)).key(), bytes),
+            entry::BLOB => put(&Content::string(content_hash(bytes)).key(), bytes),
             _ => {
                 return Err(LoadError::Damaged(
                     "the snapshot: an entry of unknown kind".into(),

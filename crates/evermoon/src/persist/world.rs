@@ -6,12 +6,13 @@
 
 use super::decode::{LoadError, NO_SCANS};
 use super::encode::{Encoder, Segments, Unstorable};
+use super::key::Content;
 use super::meta::{GcRecord, Meta, TaskRecord, UnderWay};
 use super::value::Stored;
 use super::{Backing, Fetch, Scanned, key, row};
 use crate::heap::Heap;
 use crate::heap::coroutine::Coroutine;
-use crate::heap::hollow::{ContentHash, IdHasher, sort_by_number};
+use crate::heap::hollow::{IdHasher, sort_by_number};
 use crate::heap::number;
 use crate::heap::object::{Gc, Header};
 use crate::heap::table::Table;
@@ -149,7 +150,7 @@ pub struct World {
     /// Large tables' segments.
     pub(super) segments: Map<u32, Segments>,
     /// Contents that the store has, as far as this engine knows.
-    contents: HashSet<ContentHash, BuildHasherDefault<IdHasher>>,
+    contents: HashSet<Content, BuildHasherDefault<IdHasher>>,
     codecs: Vec<Codec>,
     /// The numbers of natives by name.
     natives: Map<Box<[u8]>, u32>,
@@ -158,7 +159,7 @@ pub struct World {
     meta: Vec<u8>,
     finalizers: Vec<u8>,
     /// Contents that the commit under way writes.
-    in_flight_contents: Vec<ContentHash>,
+    in_flight_contents: Vec<Content>,
     in_flight_meta: Option<(Vec<u8>, Vec<u8>)>,
     /// Keys that the store will answer later.
     pub(super) wanted: Vec<Vec<u8>>,
@@ -329,14 +330,14 @@ impl World {
     }
 
     /// Notes that contents are about to be stored; false when they are stored already.
-    pub(super) fn new_content(&mut self, hash: ContentHash) -> bool {
-        self.contents.insert(hash)
+    pub(super) fn new_content(&mut self, content: Content) -> bool {
+        self.contents.insert(content)
     }
-    pub(super) fn has_content(&self, hash: &ContentHash) -> bool {
-        self.contents.contains(hash)
+    pub(super) fn has_content(&self, content: &Content) -> bool {
+        self.contents.contains(content)
     }
-    pub(super) fn know_content(&mut self, hash: ContentHash) {
-        self.contents.insert(hash);
+    pub(super) fn know_content(&mut self, content: Content) {
+        self.contents.insert(content);
     }
 
     pub(super) fn encode_data(&self, data: &dyn Any) -> Option<(&'static [u8], Vec<u8>)> {
@@ -827,8 +828,8 @@ impl Vm {
             self.settle_external(object, false);
         }
         self.with_world(|world, _| {
-            for hash in std::mem::take(&mut world.in_flight_contents) {
-                world.contents.remove(&hash);
+            for content in std::mem::take(&mut world.in_flight_contents) {
+                world.contents.remove(&content);
             }
             world.in_flight_meta = None;
             world.segments.clear();
@@ -867,12 +868,10 @@ impl Vm {
                 let id = id.iter().fold(0u64, |n, &b| n << 8 | b as u64);
                 u32::try_from(id).is_ok_and(|id| self.heap.object_by_id(id).is_some())
             }
-            (Some(b'p' | b'b'), _) => match key[1..].try_into() {
-                Ok(hash) => self
-                    .with_world(|world, _| world.has_content(&hash))
-                    .unwrap_or(false),
-                Err(_) => false,
-            },
+            (Some(b'p' | b'b'), _) => Content::of_key(key).is_some_and(|content| {
+                self.with_world(|world, _| world.has_content(&content))
+                    .unwrap_or(false)
+            }),
             _ => true,
         }
     }
@@ -1016,8 +1015,8 @@ impl World {
                     vm.heap.take_id(object);
                 }
                 self.next_id = next_id;
-                for hash in contents {
-                    self.contents.remove(&hash);
+                for content in contents {
+                    self.contents.remove(&content);
                 }
                 self.segments.clear();
                 vm.heap.world.changed = changed;
