@@ -3,8 +3,10 @@
 //! Cargo builds the module (`wasm_toolchain.rs`), `wasm/optimize.mjs` makes it small with npm's `binaryen`, and this file checks what must
 //! hold of it: no imports, and sizes below the limits.
 
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
+use std::thread::{self, ScopedJoinHandle};
 use std::time::Instant;
 
 use anyhow::{Context, Result, bail};
@@ -17,42 +19,80 @@ use crate::tools::{self, need};
 use crate::wasm_toolchain;
 use crate::workspace::{on_path, root, run, scratch};
 
-/// The module that has limits.
-const OURS: &str = "evermoon.wasm";
+/// What is built.
+struct Module {
+    name: &'static str,
+    features: &'static [&'static str],
+    imports: u64,
+    limited: bool,
+}
 
-/// What is built: the file's name, the features, and how many imports it has.
-const MODULES: [(&str, &[&str], u64); 2] = [(OURS, &[], 0), ("lua.wasm", &["legacy"], 3)];
+const OURS: Module = Module {
+    name: "evermoon.wasm",
+    features: &[],
+    imports: 0,
+    limited: true,
+};
+/// Nobody waits for the original's module on a slow line: it has no limits.
+const LEGACY: Module = Module {
+    name: "lua.wasm",
+    features: &["legacy"],
+    imports: 3,
+    limited: false,
+};
 
 /// `cargo xtask build-wasm`.
+///
+/// The optimiser takes half as long as a compilation, and one core: so a module is optimised while cargo compiles the next one, and what
+/// the optimiser needs is fetched while cargo compiles the first.
 pub fn build_wasm(given: &[String]) -> Result<bool> {
     Args::parse(given, &[], &[])?;
-    for (index, (name, ..)) in MODULES.iter().enumerate() {
-        let module = build(index)?;
-        let (raw, brotli) = sizes(&module)?;
-        println!("{}: {raw} bytes, {brotli} by brotli", module.display());
-        for complaint in complaints([(raw, MODULE_BYTES_MAX), (brotli, MODULE_BROTLI_MAX)]) {
-            // Nobody waits for the original's module on a slow line.
-            if *name == OURS {
-                println!("  {complaint}");
+    let optimizer = Optimizer::find()?;
+    thread::scope(|scope| {
+        let mut fetching = Some(scope.spawn(|| optimizer.fetch()));
+        let mut under_way = Vec::new();
+        for module in [OURS, LEGACY] {
+            let compiled = module.compile()?;
+            if let Some(fetching) = fetching.take() {
+                joined(fetching)?;
             }
+            let optimizer = &optimizer;
+            under_way.push(scope.spawn(move || {
+                let path = optimizer.run(&module, &compiled)?;
+                println!("{}", module.said(&path, sizes(&path)?));
+                Ok(())
+            }));
         }
-    }
-    Ok(true)
+        under_way.into_iter().try_for_each(joined)?;
+        Ok(true)
+    })
+}
+
+/// What a thread has come to.
+fn joined<T>(thread: ScopedJoinHandle<'_, Result<T>>) -> Result<T> {
+    thread.join().unwrap_or_else(|panic| resume_unwind(panic))
 }
 
 /// `cargo xtask test size`: the module is not larger than it has been.
 pub fn size_check() -> Result<Tally> {
     let mut tally = Tally::new();
     let start = Instant::now();
-    let (raw, brotli) = sizes(&build(0)?)?;
-    println!("{OURS}: {raw} bytes, {brotli} by brotli");
+    let compiled = OURS.compile()?;
+    let optimizer = Optimizer::find()?;
+    optimizer.fetch()?;
+    let (raw, brotli) = sizes(&optimizer.run(&OURS, &compiled)?)?;
+    println!("{}: {raw} bytes, {brotli} by brotli", OURS.name);
     let complaints = complaints([(raw, MODULE_BYTES_HELD), (brotli, MODULE_BROTLI_HELD)]);
     let result = if complaints.is_empty() {
         Ok(())
     } else {
         Err(complaints.join("; "))
     };
-    tally.record(&format!("the size of {OURS}"), start.elapsed(), result);
+    tally.record(
+        &format!("the size of {}", OURS.name),
+        start.elapsed(),
+        result,
+    );
     Ok(tally)
 }
 
@@ -69,22 +109,26 @@ fn complaints(sizes: [(u64, u64); 2]) -> Vec<String> {
     all
 }
 
-/// Builds one of `MODULES`, optimises it, and checks its imports.
-fn build(index: usize) -> Result<PathBuf> {
-    let (name, features, imports_expected) = MODULES[index];
-    let out = root().join("dist");
-    std::fs::create_dir_all(&out)?;
-    let built = wasm_toolchain::build("evermoon-wasm", features)?;
-    let module = out.join(name);
-    optimize(&built, &module)?;
-    let imports = imports(&std::fs::read(&module)?)?;
-    if imports != imports_expected {
-        bail!(
-            "{} has {imports} imports; it must have {imports_expected}",
-            module.display()
-        );
+impl Module {
+    /// What cargo makes of it, kept where the next module's does not take its place.
+    fn compile(&self) -> Result<PathBuf> {
+        let built = wasm_toolchain::build("evermoon-wasm", self.features)?;
+        let kept = scratch("wasm")?.join(self.name);
+        std::fs::copy(&built, &kept).with_context(|| format!("cannot keep {}", built.display()))?;
+        Ok(kept)
     }
-    Ok(module)
+
+    /// How large it has become, for people.
+    fn said(&self, path: &Path, (raw, brotli): (u64, u64)) -> String {
+        let mut said = format!("{}: {raw} bytes, {brotli} by brotli", path.display());
+        if self.limited {
+            for complaint in complaints([(raw, MODULE_BYTES_MAX), (brotli, MODULE_BROTLI_MAX)]) {
+                said.push_str("\n  ");
+                said.push_str(&complaint);
+            }
+        }
+        said
+    }
 }
 
 /// A module's bytes, raw and packed by brotli.
@@ -100,36 +144,77 @@ fn sizes(module: &Path) -> Result<(u64, u64)> {
     }
 }
 
-/// Runs the optimiser.
-fn optimize(from: &Path, to: &Path) -> Result<()> {
-    let node = need(&tools::NODE)?;
-    let dir = tools_dir()?;
-    run(Command::new(node)
-        .current_dir(&dir)
-        .arg(dir.join("optimize.mjs"))
-        .arg(from)
-        .arg(to))
+/// The optimiser: node and npm, and a directory for the script and what it needs.
+struct Optimizer {
+    node: PathBuf,
+    npm: Option<PathBuf>,
+    dir: PathBuf,
 }
 
-/// `target/wasm-tools`, with the script and what it needs from npm.
-fn tools_dir() -> Result<PathBuf> {
-    let dir = scratch("wasm-tools")?;
-    let source = root().join("xtask/wasm");
-    for file in ["package.json", "optimize.mjs"] {
-        std::fs::copy(source.join(file), dir.join(file))
-            .with_context(|| format!("cannot copy {file}"))?;
+impl Optimizer {
+    fn find() -> Result<Self> {
+        let optimizer = Optimizer {
+            node: need(&tools::NODE)?,
+            npm: on_path("npm"),
+            dir: scratch("wasm-tools")?,
+        };
+        // Said before anything has taken its time.
+        if !optimizer.is_fetched() && optimizer.npm.is_none() {
+            bail!("'npm' is not on PATH (install npm: it fetches the optimiser)");
+        }
+        Ok(optimizer)
     }
-    if !dir.join("node_modules/binaryen").is_dir() {
-        let npm = on_path("npm")
-            .context("'npm' is not on PATH (install npm: it fetches the optimiser)")?;
-        run(Command::new(npm).current_dir(&dir).args([
-            "install",
-            "--no-audit",
-            "--no-fund",
-            "--loglevel=error",
-        ]))?;
+
+    fn is_fetched(&self) -> bool {
+        self.dir.join("node_modules/binaryen").is_dir()
     }
-    Ok(dir)
+
+    /// Puts into the directory what is not there.
+    fn fetch(&self) -> Result<()> {
+        let source = root().join("xtask/wasm");
+        for file in ["package.json", "optimize.mjs"] {
+            std::fs::copy(source.join(file), self.dir.join(file))
+                .with_context(|| format!("cannot copy {file}"))?;
+        }
+        match &self.npm {
+            Some(npm) if !self.is_fetched() => run(Command::new(npm)
+                .current_dir(&self.dir)
+                .args(["install", "--no-audit", "--no-fund", "--loglevel=error"])),
+            _ => Ok(()),
+        }
+    }
+
+    /// Optimises a module into `dist`, and checks its imports.
+    fn run(&self, module: &Module, compiled: &Path) -> Result<PathBuf> {
+        let out = root().join("dist");
+        std::fs::create_dir_all(&out)?;
+        let optimized = out.join(module.name);
+        let done = Command::new(&self.node)
+            .arg(self.dir.join("optimize.mjs"))
+            .arg(compiled)
+            .arg(&optimized)
+            .stdin(Stdio::null())
+            // Kept until its end: cargo may be in the middle of a line.
+            .output()
+            .context("cannot run node")?;
+        if !done.status.success() {
+            bail!(
+                "{} cannot be optimised ({}):\n{}",
+                module.name,
+                done.status,
+                String::from_utf8_lossy(&done.stderr).trim_end()
+            );
+        }
+        let imports = imports(&std::fs::read(&optimized)?)?;
+        if imports != module.imports {
+            bail!(
+                "{} has {imports} imports; it must have {}",
+                optimized.display(),
+                module.imports
+            );
+        }
+        Ok(optimized)
+    }
 }
 
 /// How many imports a module has.
