@@ -89,10 +89,14 @@ pub struct Frame {
     pub flags: u8,
 }
 
+/// Whether a frame of this kind catches errors.
+pub(crate) fn catches(kind: u8, flags: u8) -> bool {
+    kind == kind::ENTRY || kind == kind::NATIVE && flags & frame_flag::PROTECTED != 0
+}
+
 /// The slot of the message handler of a frame of this kind, if it catches errors and has one.
 pub(crate) fn handler_slot(kind: u8, flags: u8, top: u32) -> Option<usize> {
-    let catches = kind == kind::ENTRY || kind == kind::NATIVE && flags & frame_flag::PROTECTED != 0;
-    (catches && top != 0 && top != CATCH).then_some(top as usize)
+    (catches(kind, flags) && top != 0 && top != CATCH).then_some(top as usize)
 }
 
 /// A coroutine's status as `coroutine.status` tells it.

@@ -160,6 +160,15 @@ pub(super) struct Row {
     dirty: bool,
 }
 
+impl Row {
+    /// Its value, if there is one.
+    #[inline]
+    pub(super) fn present(&self) -> Option<Value> {
+        let absent = self.value.tag == ABSENT.tag && self.value.bits == ABSENT.bits;
+        (!absent).then_some(self.value)
+    }
+}
+
 /// A row as the store has it: encoded key and record.
 pub type StoredRow = (Vec<u8>, Vec<u8>);
 
@@ -247,13 +256,9 @@ impl External {
     /// A row: `None` if it is not in memory.
     #[inline]
     pub fn row(&self, key: Value) -> Option<Value> {
-        self.rows.get(key).map(|row| {
-            if row.value.tag == ABSENT.tag && row.value.bits == ABSENT.bits {
-                Value::NIL
-            } else {
-                row.value
-            }
-        })
+        self.rows
+            .get(key)
+            .map(|row| row.present().unwrap_or(Value::NIL))
     }
 
     /// The value of a row that is in memory and not nil.

@@ -99,6 +99,8 @@ pub struct Collector {
     weak_values: Vec<Gc<Table>>,
     ephemerons: Vec<Gc<Table>>,
     all_weak: Vec<Gc<Table>>,
+    /// Tables of a world with tombstones whose keys are objects: what becomes of those is known when all is marked.
+    tombstoned: Vec<Gc<Table>>,
     /// Coroutines with open upvalues.
     pub(super) listed: Vec<Gc<Coroutine>>,
     /// Objects with finalizers, in the order in which they were marked for finalization.
@@ -151,6 +153,7 @@ impl Collector {
             weak_values: Vec::new(),
             ephemerons: Vec::new(),
             all_weak: Vec::new(),
+            tombstoned: Vec::new(),
             listed: Vec::new(),
             finalizable: Vec::new(),
             to_finalize: VecDeque::new(),
@@ -477,6 +480,7 @@ impl Heap {
         self.gc.weak_values.clear();
         self.gc.ephemerons.clear();
         self.gc.all_weak.clear();
+        self.gc.tombstoned.clear();
         let white = self.white;
         self.each_object(|header| {
             // SAFETY: `each_object` passes live objects.
@@ -510,6 +514,7 @@ impl Heap {
         self.gc.weak_values.clear();
         self.gc.ephemerons.clear();
         self.gc.all_weak.clear();
+        self.gc.tombstoned.clear();
         self.gc.marked = Interner::BYTES;
         self.mark_roots(roots);
         // What only the running stack refers to would else be left for the atomic phase, all of it. (But a string is no work, and a large
@@ -582,10 +587,8 @@ impl Heap {
             self.keep_numbered(v);
         }
         for e in t.entries() {
-            if e.value_tag != tag::NIL {
-                self.keep_numbered(e.key());
-                self.keep_numbered(e.value());
-            }
+            self.keep_numbered(e.key());
+            self.keep_numbered(e.value());
         }
     }
 
@@ -783,17 +786,17 @@ impl Heap {
         }
         if weak == flags::WEAK_VALUES {
             let mut clearable = !t.array().is_empty();
-            let mut lost = false;
+            let mut open = false;
             for e in t.entries_mut() {
                 if e.value_tag == tag::NIL {
-                    lost |= self.tombstone(e);
+                    open |= self.tombstone(e);
                 } else {
                     self.mark(e.key());
                     clearable = clearable || self.clearable(e.value());
                 }
             }
-            if lost {
-                self.touch(t.header());
+            if open {
+                self.gc.tombstoned.push(t);
             }
             if !self.gc.atomic {
                 self.regray(t);
@@ -815,7 +818,7 @@ impl Heap {
     fn traverse_whole(&mut self, mut t: Gc<Table>) -> usize {
         self.mark_values(t.array());
         if self.mark_entries(t.entries_mut()) {
-            self.touch(t.header());
+            self.gc.tombstoned.push(t);
         }
         1 + t.array_len as usize + 2 * t.entry_count as usize
     }
@@ -827,19 +830,19 @@ impl Heap {
         }
     }
 
-    /// True if a key has been lost: then the table's record says something else.
+    /// True if what becomes of a tombstone's key is not known yet.
     #[inline(always)]
     fn mark_entries(&mut self, entries: &mut [Entry]) -> bool {
-        let mut lost = false;
+        let mut open = false;
         for e in entries {
             if e.value_tag == tag::NIL {
-                lost |= self.tombstone(e);
+                open |= self.tombstone(e);
             } else {
                 self.mark(e.key());
                 self.mark(e.value());
             }
         }
-        lost
+        open
     }
 
     /// Traverses some slots of a large ordinary table, array first, and remembers where it stopped. Stores into the table meanwhile pass the
@@ -852,7 +855,7 @@ impl Heap {
         let first = from.saturating_sub(array_len);
         let last = end.saturating_sub(array_len).min(t.entry_count as usize);
         if self.mark_entries(t.entries_mut().get_mut(first..last).unwrap_or(&mut [])) {
-            self.touch(t.header());
+            self.gc.tombstoned.push(t);
         }
         let all = array_len + t.entry_count as usize;
         if end < all {
@@ -903,7 +906,7 @@ impl Heap {
         let mut marked = false;
         let mut dead_keys = false;
         let mut pairs_white = false;
-        let mut lost = false;
+        let mut open = false;
         for &v in t.array() {
             if v.as_object().is_some_and(|o| o.is_white()) {
                 marked = true;
@@ -912,7 +915,7 @@ impl Heap {
         }
         for e in t.entries_mut() {
             if e.value_tag == tag::NIL {
-                lost |= self.tombstone(e);
+                open |= self.tombstone(e);
             } else if self.clearable(e.key()) {
                 dead_keys = true;
                 if e.value().as_object().is_some_and(|o| o.is_white()) {
@@ -923,8 +926,8 @@ impl Heap {
                 self.mark(e.value());
             }
         }
-        if lost {
-            self.touch(t.header());
+        if open {
+            self.gc.tombstoned.push(t);
         }
         if !self.gc.atomic {
             self.regray(t);
@@ -999,22 +1002,65 @@ impl Heap {
         let e = &mut t.entries_mut()[i];
         e.value_bits = 0;
         e.value_tag = tag::NIL;
-        self.tombstone(e);
+        if self.tombstone(e) {
+            self.gc.tombstoned.push(t);
+        }
     }
 
     /// Gives up a tombstone's key, unless it is a short string: those are kept until the table is rehashed, so that what `next` finds, and what a
-    /// record says, does not hang on when a collection was. True if the key is lost now: then the table's record says something else.
+    /// record says, does not hang on when a collection was.
+    /// In a world long strings are kept too, which are other objects after a reload, and an object is given up when nothing else refers to it:
+    /// a suspended traversal that stands on it goes on from it, wherever and whenever its table and its coroutine are loaded. True for such an object.
     #[inline(always)]
     fn tombstone(&mut self, e: &mut Entry) -> bool {
         if e.key_tag == tag::STR {
             self.mark(e.key());
             return false;
         }
-        let lost = e.key_tag & tag::COLLECTABLE != 0;
-        if lost {
-            e.key_tag = tag::DEAD;
+        if e.key_tag & tag::COLLECTABLE == 0 {
+            return false;
         }
-        lost
+        if self.world.attached {
+            if e.key_tag == tag::LONG_STR {
+                self.mark(e.key());
+                return false;
+            }
+            self.keep_numbered(e.key());
+            return true;
+        }
+        e.key_tag = tag::DEAD;
+        false
+    }
+
+    /// Contents that have been let go since these tables were traversed may refer to their tombstones' keys.
+    fn keep_numbered_tombstones(&mut self) {
+        if self.world.hollow_count == 0 {
+            return;
+        }
+        for t in self.gc.tombstoned.clone() {
+            for e in t.entries() {
+                if e.value_tag == tag::NIL {
+                    self.keep_numbered(e.key());
+                }
+            }
+        }
+        self.propagate_all();
+    }
+
+    /// The end of marking, when it is known which keys of tombstones nothing else refers to. (In a partial cycle numbered ones have been kept.)
+    fn clear_tombstones(&mut self) {
+        for mut t in std::mem::take(&mut self.gc.tombstoned) {
+            let mut lost = false;
+            for e in t.entries_mut() {
+                if e.value_tag == tag::NIL && e.key().as_object().is_some_and(|o| o.is_white()) {
+                    e.key_tag = tag::DEAD;
+                    lost = true;
+                }
+            }
+            if lost {
+                self.touch(t.header());
+            }
+        }
     }
 
     fn gc_atomic(&mut self, roots: &mut Roots<'_>) {
@@ -1044,6 +1090,7 @@ impl Heap {
                 self.propagate_all();
             }
         }
+        self.keep_numbered_tombstones();
         let mut late = std::mem::take(&mut self.gc.gray_again);
         self.converge_ephemerons();
         late.append(&mut self.gc.gray_again);
@@ -1088,6 +1135,7 @@ impl Heap {
                 .filter(is_weak_valued)
                 .collect::<Vec<_>>(),
         );
+        self.clear_tombstones();
         // Stacks: dead slots are cleared, dead coroutines' open upvalues are closed, dead upvalues leave the lists.
         roots.exec.clear_dead_slots();
         for object in again.iter().chain(&late) {

@@ -1,7 +1,7 @@
 //! The rows of an external table that are in memory: a map, and in front of it the rows that were read last, by their keys' bits. What the map does not
 //! have the front does not have either, so it refers to nothing by itself.
 
-use super::external::{ABSENT, Row, RowKey};
+use super::external::{Row, RowKey};
 use super::hollow::IdHasher;
 use super::value::{Value, tag};
 use std::collections::HashMap;
@@ -45,10 +45,7 @@ impl Rows {
 
     #[inline(never)]
     fn read_from_map(&mut self, key: Value) -> Option<Value> {
-        let value = self.get(key)?.value;
-        if value.tag == ABSENT.tag && value.bits == ABSENT.bits {
-            return None;
-        }
+        let value = self.get(key)?.present()?;
         if key.tag != tag::LONG_STR {
             let none = || Box::new([(Value::NIL, Value::NIL); RECENT]);
             self.recent.get_or_insert_with(none)[place(key)] = (key, value);

@@ -14,7 +14,7 @@
 //! 4. `pairs` walks the array, then the entries in order. A key that moved from the entries to the array leaves a tombstone.
 //! 5. No float key has an integral value; no key is nil or NaN.
 //! 6. `bloom` has the bit of every string key's hash: a clear bit proves absence.
-//! 7. A collectable key behind a tombstone may become `tag::DEAD` (the collector does not keep it alive), unless it is a short string.
+//! 7. An object that is the key of a tombstone is not kept alive by it: it becomes `tag::DEAD`. Short strings are; docs/heap.md says what holds in a world.
 #![allow(unsafe_code)]
 
 use super::object::{Gc, Header};
@@ -334,11 +334,6 @@ impl Table {
         }
         // SAFETY: entry numbers come from `find`.
         unsafe { (*self.entries.add(n as usize)).value() }
-    }
-
-    /// Whether some entry of the hash part, a tombstone perhaps, has this key (normalised) and is found by it.
-    pub(crate) fn has_entry(&self, key: Value) -> bool {
-        self.find(key) != NONE
     }
 
     /// Raw `t[key]` for an integer.

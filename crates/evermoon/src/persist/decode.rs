@@ -307,7 +307,7 @@ impl World {
                 Body::Slots(values) => {
                     let values = self.values(vm, &values)?;
                     if let Some(segment) = known.segments.get_mut(index) {
-                        segment.bits = bits_digest(values.iter().copied());
+                        segment.bits = Some(bits_digest(values.iter().copied()));
                     }
                     all.0.extend(values);
                 }

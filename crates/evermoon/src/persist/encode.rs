@@ -43,8 +43,6 @@ pub(super) struct Encoder<'a> {
     pub contents: Vec<Content>,
     /// External tables written, and whether some row refers to an object.
     pub externals: Vec<(Gc<Table>, bool)>,
-    /// Objects on stacks by address, for keys that only a suspended loop still knows; found when first needed.
-    pub on_stacks: Option<Map<usize, Value>>,
 }
 
 /// What is known of a large table's segments as the store has them.
@@ -332,44 +330,10 @@ impl<'a> Encoder<'a> {
         to: usize,
     ) -> Encoded<Vec<(Stored<'a>, Stored<'a>)>> {
         let mut pairs = Vec::with_capacity(to - from);
-        let mut revived = Vec::new();
-        for at in from..to {
-            let e = t.entries()[at];
-            let key = if e.key_tag == tag::DEAD {
-                // A suspended loop may stand on this key.
-                // (Unless the key has come back since, in an entry of its own: that one is found then.)
-                match self.stack_objects().get(&(e.key_bits as usize)).copied() {
-                    Some(v) if !t.has_entry(v) && !revived.contains(&v.bits) => {
-                        revived.push(v.bits);
-                        v
-                    }
-                    _ => e.key(),
-                }
-            } else {
-                e.key()
-            };
-            pairs.push((self.value(key)?, self.value(e.value())?));
+        for e in &t.entries()[from..to] {
+            pairs.push((self.value(e.key())?, self.value(e.value())?));
         }
         Ok(pairs)
-    }
-
-    fn stack_objects(&mut self) -> &Map<usize, Value> {
-        if self.on_stacks.is_none() {
-            // Not what only dead coroutines have: a sweep may free it before it is asked for.
-            self.vm.heap.settled();
-            let mut found = Map::new();
-            for co in self.vm.heap.coroutines() {
-                let exec = &co.exec;
-                for slot in 0..exec.live_end() {
-                    let v = exec.get(slot);
-                    if let Some(object) = v.as_object() {
-                        found.insert(object.address(), v);
-                    }
-                }
-            }
-            self.on_stacks = Some(found);
-        }
-        self.on_stacks.get_or_insert_with(Map::new)
     }
 
     /// Writes those segments of a large table that are not in the store as they are. Those whose slots still hold the same bits as the
@@ -380,10 +344,9 @@ impl<'a> Encoder<'a> {
         let cycle = self.vm.heap.settled();
         let comparable = old.cycle == Some(cycle);
         let mut new = Map::new();
-        let same = |index: u32, bits: Option<Bits>| {
-            let valid = bits.is_some_and(|bits| comparable || !bits.addresses);
+        let same = |index: u32, bits: Bits| {
             let segment = old.segments.get(&index).copied();
-            segment.filter(|segment| valid && segment.bits == bits)
+            segment.filter(|segment| (comparable || !bits.addresses) && segment.bits == Some(bits))
         };
         for (n, values) in t.array().chunks(SEGMENT_SLOTS).enumerate() {
             let bits = bits_digest(values.iter().copied());
@@ -429,7 +392,7 @@ impl<'a> Encoder<'a> {
         id: u32,
         index: u32,
         body: Body<'_>,
-        bits: Option<Bits>,
+        bits: Bits,
         old: &Segments,
     ) -> Segment {
         let mut out = Vec::new();
@@ -442,7 +405,10 @@ impl<'a> Encoder<'a> {
         if old.segments.get(&index).map(|s| s.digest) != Some(digest) {
             self.delta.put(key::segment(id, index), out);
         }
-        Segment { digest, bits }
+        Segment {
+            digest,
+            bits: Some(bits),
+        }
     }
 
     fn userdata(&mut self, marks: Marks, u: Gc<Userdata>) -> Encoded<()> {
@@ -551,21 +517,18 @@ pub(super) fn segment_digest(bytes: &[u8]) -> u64 {
     (hash_bytes(a) as u64) << 32 | hash_bytes(b) as u64
 }
 
-/// `None` where bits do not suffice: for a key that only a suspended loop knows, the record depends on who is suspended.
-pub(super) fn bits_digest(values: impl Iterator<Item = Value>) -> Option<Bits> {
+pub(super) fn bits_digest(values: impl Iterator<Item = Value>) -> Bits {
     let mut hash = 0x9E37_79B9_7F4A_7C15u64;
     let mut addresses = false;
     for v in values {
-        if v.tag == tag::DEAD {
-            return None;
-        }
         addresses |= v.is_collectable();
-        let product =
-            (hash ^ v.bits) as u128 * (0xA076_1D64_78BD_642F ^ (v.tag as u64) << 7) as u128;
+        // A lost key is one like the other.
+        let bits = if v.tag == tag::DEAD { 0 } else { v.bits };
+        let product = (hash ^ bits) as u128 * (0xA076_1D64_78BD_642F ^ (v.tag as u64) << 7) as u128;
         hash = (product as u64 ^ (product >> 64) as u64).wrapping_add(hash.rotate_left(23));
     }
-    Some(Bits {
+    Bits {
         digest: hash,
         addresses,
-    })
+    }
 }

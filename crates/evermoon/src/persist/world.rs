@@ -958,7 +958,6 @@ impl World {
             numbered: Vec::new(),
             contents: Vec::new(),
             externals: Vec::new(),
-            on_stacks: None,
         };
         let result = encoder.everything();
         let Encoder {

@@ -6,7 +6,7 @@
 use super::meta::Event;
 use super::native::{CATCH, CAUGHT, Throw, Thrown};
 use super::{Exit, Vm};
-use crate::heap::coroutine::{Frame, STACK_ERROR_EXTRA, Status, frame_flag, kind};
+use crate::heap::coroutine::{Frame, STACK_ERROR_EXTRA, Status, catches, frame_flag, kind};
 use crate::heap::value::{Value, tag};
 
 /// State of a protected frame that is closing variables after an error; the error waits in the slot of its function.
@@ -316,9 +316,7 @@ impl Vm {
             if frame.flags & frame_flag::FINALIZER != 0 {
                 return None;
             }
-            let catches = frame.kind == kind::ENTRY
-                || frame.kind == kind::NATIVE && frame.flags & frame_flag::PROTECTED != 0;
-            if catches {
+            if catches(frame.kind, frame.flags) {
                 // Natives that deal with errors themselves have no handler of their own.
                 if frame.top == CATCH {
                     continue;
@@ -374,6 +372,8 @@ impl Vm {
         for i in index..self.exec.frame_count {
             self.frame_gone(self.exec.frames()[i].flags);
         }
+        // A step of the collector that waits belongs to the frame that was on top.
+        self.exec.collection_waits = None;
         self.exec.keep_frames(index);
     }
 

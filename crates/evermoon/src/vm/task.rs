@@ -294,6 +294,9 @@ impl Vm {
         }
         self.go_out(id);
         self.tasks[id] = None;
+        if self.waiting_task == Some(id) {
+            self.waiting_task = None;
+        }
         if is_main {
             return;
         }
