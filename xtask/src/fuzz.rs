@@ -1,6 +1,6 @@
 //! `cargo xtask fuzz [names] [--seconds N] [--seed S] [--checked]`: each fuzzer of `fuzz/` for a while, one after the other, with what
-//! it has executed and found. Those of libFuzzer run under AddressSanitizer and need nightly; `volume` and `differential` are
-//! ordinary programs; the latter is compared with a reference built here from the sources that the official suite comes with.
+//! it has executed and found. Those of libFuzzer run under AddressSanitizer and need nightly; `volume`, `persist` and `differential` are
+//! ordinary programs; the last is compared with a reference built here from the sources that the official suite comes with.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -25,12 +25,14 @@ const TARGETS: [(&str, bool); 7] = [
 const DIFFERENTIAL: &str = "differential";
 /// The last three without libFuzzer: unguided, and a hundred times as many.
 const VOLUME: &str = "volume";
+/// Made programs whose world is committed and loaded again every few instructions.
+const PERSIST: &str = "persist";
 
 pub fn fuzz(given: &[String]) -> Result<bool> {
     let args = Args::parse(given, &["checked"], &["seconds", "seed", "bin"])?;
     let seconds = args.number("seconds", 60)?;
     let known = |word: &str| {
-        let others = [DIFFERENTIAL, VOLUME];
+        let others = [DIFFERENTIAL, VOLUME, PERSIST];
         TARGETS.iter().any(|(name, _)| name.contains(word))
             || others.iter().any(|name| name.contains(word))
     };
@@ -48,6 +50,9 @@ pub fn fuzz(given: &[String]) -> Result<bool> {
     }
     if args.wants(VOLUME) {
         all_well &= volume(&args, seconds)?;
+    }
+    if args.wants(PERSIST) {
+        all_well &= persist(&args, seconds)?;
     }
     Ok(all_well)
 }
@@ -141,12 +146,7 @@ fn differential(args: &Args, seconds: usize) -> Result<bool> {
             "--lua",
         ])
         .arg(lua);
-    // Another part of the programs each day, unless one is asked for.
-    let today = std::time::SystemTime::now()
-        .duration_since(std::time::UNIX_EPOCH)
-        .map_or(1, |time| time.as_secs() / 86_400);
-    let seed = args.number("seed", today as usize)?;
-    command.args(["--seed", &seed.to_string()]);
+    command.args(["--seed", &seed(args)?.to_string()]);
     match run(&mut command) {
         Ok(()) => Ok(true),
         Err(error) => {
@@ -154,6 +154,27 @@ fn differential(args: &Args, seconds: usize) -> Result<bool> {
             Ok(false)
         }
     }
+}
+
+/// Another part of the programs each day, unless one is asked for.
+fn seed(args: &Args) -> Result<usize> {
+    let today = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .map_or(1, |time| time.as_secs() / 86_400);
+    args.number("seed", today as usize)
+}
+
+/// Worlds in small steps.
+fn persist(args: &Args, seconds: usize) -> Result<bool> {
+    println!("== {PERSIST}, {seconds} s");
+    let mut command = cargo();
+    command
+        .args(["run", "--quiet", "--release", "--no-default-features"])
+        .arg("--manifest-path")
+        .arg(workspace::root().join("fuzz/Cargo.toml"))
+        .args(["--bin", PERSIST, "--", "--seconds", &seconds.to_string()])
+        .args(["--seed", &seed(args)?.to_string()]);
+    Ok(run(&mut command).is_ok())
 }
 
 /// Damaged records, snapshots and worlds, by chance.

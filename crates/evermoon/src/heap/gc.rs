@@ -1161,7 +1161,12 @@ impl Heap {
                     }
                 }
             } else {
+                let before = co.exec.open.len();
                 co.exec.open.retain(|up| !up.header.is_white());
+                if co.exec.open.len() < before {
+                    // Its record lists them.
+                    self.touch(co.header());
+                }
                 // The running coroutine's list is with the engine, so it stays listed.
                 if co.exec.open.is_empty() && co.status != super::coroutine::Status::Running {
                     co.listed = false;

@@ -233,7 +233,13 @@ impl Vm {
     ) -> Result<(), Throw> {
         let proto = closure.proto;
         let params = proto.num_params as usize;
-        let need = proto.max_stack as usize + SLACK + params;
+        // The same room as on the loop's own roads: which road it is must not show in the stack's size, and a function that has been let go
+        // takes this one.
+        let need = if proto.is_vararg || args > params {
+            proto.max_stack as usize + SLACK + params
+        } else {
+            proto.max_stack as usize + SLACK + 1 - args
+        };
         self.ensure_stack(need)?;
         let outward = match self.exec.frames().last() {
             Some(f) if f.kind == kind::LUA => 0,

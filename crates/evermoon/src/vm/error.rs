@@ -6,6 +6,7 @@
 use super::meta::Event;
 use super::native::{CATCH, CAUGHT, Throw, Thrown};
 use super::{Exit, Vm};
+use crate::heap::Heap;
 use crate::heap::coroutine::{Frame, STACK_ERROR_EXTRA, Status, catches, frame_flag, kind};
 use crate::heap::value::{Value, tag};
 
@@ -359,12 +360,26 @@ impl Vm {
                     Err(throw) => return self.unwind(throw),
                 }
             }
-            self.drop_frames(index + 1);
-            let error = self.error;
-            self.exec.set(error_slot(&frame), error);
-            self.exec.frame_mut().state = UNWINDING;
+            self.begin_unwinding(index, self.error);
             Exit::Continue
         }
+    }
+
+    /// Drops the frames above one that catches. That one closes their variables step by step, and a slice may end between two steps: what is still
+    /// to be closed is below the top, for the collector and for who stores the stack.
+    pub(crate) fn begin_unwinding(&mut self, index: usize, error: Value) {
+        self.drop_frames(index + 1);
+        let slot = error_slot(self.exec.frame());
+        self.exec.set(slot, error);
+        self.exec.frame_mut().state = UNWINDING;
+        let mut end = slot + 1;
+        if let Some(&at) = self.exec.tbc.last() {
+            end = end.max(at as usize + 1);
+        }
+        if let Some(&up) = self.exec.open.last() {
+            end = end.max(Heap::open_slot(&self.exec, up) as usize + 1);
+        }
+        self.exec.top = end;
     }
 
     /// Removes all frames from `index` on, and undoes what they switched.

@@ -12,7 +12,6 @@
 //!    that a coroutine that a program has met never comes back as another task's.
 
 use super::call::ALL;
-use super::error::{UNWINDING, error_slot};
 use super::{Act, Exit, NativeResult, Throw, Vm};
 use crate::heap::coroutine::{Coroutine, Frame, SLACK, Status, frame_flag, kind};
 use crate::heap::object::Gc;
@@ -454,10 +453,7 @@ impl Vm {
         self.go_in(id);
         self.drop_coroutines();
         self.finalizers_dropped(0);
-        self.drop_frames(1);
-        let slot = error_slot(self.exec.frame());
-        self.exec.set(slot, Value::NIL);
-        self.exec.frame_mut().state = UNWINDING;
+        self.begin_unwinding(0, Value::NIL);
         self.handler_returned = false;
         if let Some(task) = self.go_out(id) {
             task.stage = Stage::Ready;

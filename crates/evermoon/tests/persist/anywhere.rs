@@ -3,138 +3,13 @@
 //!
 //! Short in every `cargo test` (the programs of `tests/lua`); at length by `cargo xtask faults anywhere`, which runs the official suite too.
 
-use super::engine::{Ended, Engine, Files};
+use super::disturbed::{Disturbance, Program, keep, run};
+use super::engine::{Ended, Files};
 use super::expectations::Expectations;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
-
-#[derive(Clone, Copy, Debug)]
-pub struct Disturbance {
-    pub slice: u32,
-    pub evict: bool,
-    /// Slices after which a new engine takes over.
-    pub reopen: usize,
-    /// The store answers later, each time that something is asked for after a commit.
-    pub late: bool,
-}
-
-/// What a program has done.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Outcome {
-    pub output: Vec<u8>,
-    pub ended: Ended,
-    /// The world that it has left; or why it cannot be stored.
-    pub snapshot: Result<Vec<u8>, String>,
-}
-
-impl Outcome {
-    /// How another outcome differs; empty if it does not.
-    pub fn difference(&self, other: &Outcome) -> String {
-        let mut all = Vec::new();
-        if self.ended != other.ended {
-            all.push(format!(
-                "it ends as {:?}, not {:?}",
-                other.ended, self.ended
-            ));
-        }
-        if self.output != other.output {
-            all.push(format!(
-                "it prints … {}, not … {}",
-                tail(&other.output),
-                tail(&self.output)
-            ));
-        }
-        match (&self.snapshot, &other.snapshot) {
-            (Ok(one), Ok(two)) if one != two => all.push(format!(
-                "its world differs ({} and {} bytes)",
-                one.len(),
-                two.len()
-            )),
-            (Ok(_), Ok(_)) => {}
-            (one, two) if one != two => {
-                let (one, two) = (one.as_ref().err(), two.as_ref().err());
-                all.push(format!("its world: {two:?}, not {one:?}"));
-            }
-            _ => {}
-        }
-        all.join("; ")
-    }
-}
-
-/// A program to run.
-#[derive(Clone)]
-pub struct Program {
-    pub name: String,
-    pub chunk: String,
-    /// Run one after the other, the first few to prepare the world.
-    pub sources: Vec<Vec<u8>>,
-    /// Where it finds files to read.
-    pub files: Files,
-}
-
-impl Program {
-    pub fn new(name: &str, source: &str) -> Program {
-        Program {
-            name: name.to_owned(),
-            chunk: name.to_owned(),
-            sources: vec![source.as_bytes().to_vec()],
-            files: Files::default(),
-        }
-    }
-}
-
-pub fn run(program: &Program, how: Option<Disturbance>) -> Outcome {
-    let slice = how.map_or(1_000_000, |how| how.slice);
-    let mut e = Engine::with_files(slice, program.files.clone());
-    let mut slices = 0;
-    let mut ended = Ended::Done;
-    for source in &program.sources {
-        let task = match e.start(source, &program.chunk) {
-            Ok(task) => task,
-            Err(message) => {
-                ended = Ended::Failed(message);
-                break;
-            }
-        };
-        ended = loop {
-            if let Some(ended) = e.step(task) {
-                break ended;
-            }
-            slices += 1;
-            if let Some(how) = how {
-                if let Err(error) = e.commit() {
-                    break Ended::Failed(format!("commit: {error}"));
-                }
-                if how.evict {
-                    e.vm.world_evict();
-                }
-                if how.reopen > 0 && slices % how.reopen == 0 {
-                    e = if how.late {
-                        e.over_a_late_store()
-                    } else {
-                        e.reopen()
-                    };
-                }
-            }
-            assert!(slices < 20_000_000, "{} does not end", program.name);
-        };
-        if ended != Ended::Done {
-            break;
-        }
-    }
-    let snapshot = match e.commit() {
-        Ok(_) => e.snapshot(),
-        Err(error) => Err(error.to_string()),
-    };
-    let output = e.output.borrow().clone();
-    Outcome {
-        output,
-        ended,
-        snapshot,
-    }
-}
 
 fn find(dir: &Path, out: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(dir).expect("the folder is there") {
@@ -343,15 +218,6 @@ fn all_the_same(programs: Vec<Program>, ways: &[Disturbance], must_end_well: boo
     assert!(wrong.is_empty(), "{}:\n{}", wrong.len(), wrong.join("\n"));
 }
 
-/// What a program has done, in files to compare.
-fn keep(outcome: &Outcome, name: &str) {
-    let dir = std::env::temp_dir();
-    std::fs::write(dir.join(format!("{name}.out")), &outcome.output).ok();
-    if let Ok(snapshot) = &outcome.snapshot {
-        std::fs::write(dir.join(format!("{name}.snapshot")), snapshot).ok();
-    }
-}
-
 /// Slices of both sizes that the issue names, and the smaller ones over a store that answers later. The reloads are as frequent as the time allows.
 fn ways(reopen: [usize; 3]) -> Vec<Disturbance> {
     let every = std::env::var("PERSIST_EVERY")
@@ -381,11 +247,13 @@ fn shared_programs_are_the_same() {
     all_the_same(shared_programs(), &ways([2, 20, 20]), false);
 }
 
-/// What closes variables and calls hooks has steps of its own in which a store may be asked: slices of a few instructions meet them all.
+/// What closes variables, calls hooks and unwinds has steps of its own, in which a store may be asked and between which a slice may end: slices of a few
+/// instructions meet them all.
 #[test]
-fn closing_and_hooks_wait_for_the_store() {
+fn closing_hooks_and_unwinding_in_small_steps() {
     let mut programs = shared_programs();
-    programs.retain(|p| p.name.contains("clos") || p.name.contains("hook"));
+    let names = ["clos", "hook", "caught_with"];
+    programs.retain(|p| names.iter().any(|name| p.name.contains(name)));
     let how = Disturbance {
         slice: 3,
         evict: true,
@@ -411,10 +279,4 @@ fn official_files_are_the_same() {
         println!("not here: {name}: {why}");
     }
     all_the_same(official_files(Path::new(&dir)), &ways([1, 1, 20]), true);
-}
-
-fn tail(bytes: &[u8]) -> String {
-    let text = String::from_utf8_lossy(bytes);
-    let lines: Vec<&str> = text.lines().collect();
-    lines[lines.len().saturating_sub(2)..].join(" | ")
 }

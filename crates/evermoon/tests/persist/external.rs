@@ -1,6 +1,6 @@
 //! External tables: what programs see of them is the same whether rows are in memory, in the store or on their way.
 
-use super::anywhere::{Disturbance, Program, run};
+use super::disturbed::{Disturbance, Program, run};
 use super::engine::{Ended, Engine};
 
 /// Runs a program in four settings; it must say the same in all: nothing committed before, committed, committed and let go, opened anew.

@@ -5,6 +5,7 @@
 mod expectations;
 
 mod anywhere;
+mod disturbed;
 mod engine;
 mod external;
 mod late;
