@@ -101,64 +101,73 @@ function settle(core: Core, run: RunState | undefined): void {
 
 // ---- host calls ----
 
-/** What a host function gave: results for the slots, or a promise of them. */
-type Answer = { ok: boolean; values: readonly unknown[] };
-
-function answerOf(value: unknown): Answer {
-  if (value === undefined) return NOTHING;
-  return { ok: true, values: value instanceof Multi ? value.values : [value] };
-}
-const NOTHING: Answer = { ok: true, values: [] };
-
-/** A JavaScript exception crosses Lua as the object it is. */
-function thrown(error: unknown): Answer {
-  return { ok: false, values: [error instanceof Error ? new Thrown(error) : error] };
+/** What a host function threw, on its way to the program that called it. */
+class Failed {
+  readonly value: unknown;
+  constructor(error: unknown) {
+    // An exception crosses Lua as the object it is.
+    this.value = error instanceof Error ? new Thrown(error) : error;
+  }
 }
 
 function isThenable(v: unknown): v is PromiseLike<unknown> {
   return typeof v === 'object' && v !== null && typeof (v as { then?: unknown }).then === 'function';
 }
 
-/** Calls the host function that the task waits for. */
-function callHost(core: Core, run: RunState | undefined): Answer | PromiseLike<unknown> {
+/** Calls the host function that the task waits for: what it gave (which may be a promise), or `Failed`. */
+function callHost(core: Core, run: RunState | undefined): unknown {
   const { u32 } = core.instance;
-  const reference = core.refs[u32[core.mail + Mail.Function]!];
-  let args = core.allResults(reference?.bytes ? 'bytes' : core.stringsAs);
+  const { mail } = core;
+  const reference = core.refs[u32[mail + Mail.Function]!];
+  const strings = reference?.bytes ? 'bytes' : core.stringsAs;
+  // A list of one or two arguments would cost as much as the call.
+  const count = u32[mail + Mail.Count]!;
+  const few = (count === 1 || count === 2) && reference?.owner === undefined;
+  const at = u32[mail + Mail.Slots]!;
+  const a = few ? core.read(at, strings) : undefined;
+  const b = few && count === 2 ? core.read(at + SLOT, strings) : undefined;
+  const args = few ? NO_VALUES : core.allResults(strings);
   core.drainTo(run?.sink ?? core.sink);
   const before = core.currentRun;
   core.currentRun = run;
   try {
     if (!reference?.call) throw new EvermoonError('bug', 'unknown function');
-    const { owner } = reference;
-    if (owner !== undefined && args[0] === owner) args = args.slice(1);
-    const value: unknown = Reflect.apply(reference.call, owner, args);
-    return isThenable(value) ? value : answerOf(value);
+    const { call, owner } = reference;
+    if (few) return count === 1 ? call(a) : call(a, b);
+    return Reflect.apply(call, owner, owner !== undefined && args[0] === owner ? args.slice(1) : args);
   } catch (error) {
-    return thrown(error);
+    return new Failed(error);
   } finally {
     core.currentRun = before;
   }
 }
+const NO_VALUES: readonly unknown[] = [];
 
-/** Writes an answer to the slots; what cannot cross becomes an error in the program. */
-function passAnswer(core: Core, answer: Answer): Answer {
+/** Writes an answer to the slots: how many values it has, or -1 for an error. What cannot cross becomes an error in the program. */
+function passAnswer(core: Core, given: unknown): number {
+  if (typeof given === 'number') {
+    core.writeNumber(core.slots(1), given);
+    return 1;
+  }
+  if (given === undefined) return 0;
+  let failed: Failed;
   try {
-    core.pass(answer.values);
-    return answer;
+    const values = given instanceof Multi ? given.values : [given instanceof Failed ? given.value : given];
+    core.pass(values);
+    return given instanceof Failed ? -1 : values.length;
   } catch (error) {
     core.sent();
-    const instead = thrown(error);
-    core.pass(instead.values);
-    return instead;
+    failed = new Failed(error);
   }
+  core.pass([failed.value]);
+  return -1;
 }
 
 /** Answers and goes on; the next status. */
-function answerRun(core: Core, task: number, given: Answer, run: RunState | undefined, slices: number): number {
-  const answer = passAnswer(core, given);
-  const count = answer.values.length;
+function answerRun(core: Core, task: number, answer: unknown, run: RunState | undefined, slices: number): number {
+  const count = passAnswer(core, answer);
   refuel(core, run);
-  let status = core.x.em_answer_run(core.engine, task, count, +answer.ok, slices);
+  let status = core.x.em_answer_run(core.engine, task, Math.abs(count), +(count >= 0), slices);
   core.sent();
   if (status === Status.Memory) {
     // The results do not fit the heap: the program is told so.
@@ -265,7 +274,7 @@ export function finishNow(core: Core, first: number, run: RunState | undefined, 
           let answer = callHost(core, run);
           if (isThenable(answer)) {
             answer.then(undefined, () => {});
-            answer = thrown(new LuaSyncError('a host function gave a promise in a synchronous run: use run() or call(), which wait for it'));
+            answer = new Failed(new LuaSyncError('a host function gave a promise in a synchronous run: use run() or call(), which wait for it'));
           }
           run?.check();
           core.usable();
@@ -326,7 +335,7 @@ export async function callAsync(core: Core, handle: () => number, options: RunOp
             core.usable();
             run.check();
           }
-          status = answerRun(core, task, answer as Answer, run, run.slices);
+          status = answerRun(core, task, answer, run, run.slices);
           break;
         }
         case Status.Slice: {
@@ -370,7 +379,7 @@ function enter(core: Core, run: RunState, go: () => number): number {
 }
 
 /** Waits for a host function's promise, no longer than the run may go on. */
-function wait(promise: PromiseLike<unknown>, run: RunState): Promise<Answer> {
+function wait(promise: PromiseLike<unknown>, run: RunState): Promise<unknown> {
   return new Promise((resolve, reject) => {
     let timer: ReturnType<typeof setTimeout> | undefined;
     const done =
@@ -384,8 +393,8 @@ function wait(promise: PromiseLike<unknown>, run: RunState): Promise<Answer> {
     const stop = done(reject);
     const abort = () => stop(run.aborted());
     promise.then(
-      done((value) => resolve(answerOf(value))),
-      done((error) => resolve(thrown(error))),
+      done(resolve),
+      done((error) => resolve(new Failed(error))),
     );
     if (run.runDeadline !== Infinity) {
       timer = setTimeout(() => stop(run.late()), Math.min(Math.max(0, run.runDeadline - performance.now()), 0x7fffffff));

@@ -234,6 +234,17 @@ test('what output callbacks throw ends the run', async () => {
   assert.deepEqual(await lua.run('return 1'), [1]);
 });
 
+test('a host function gets as many arguments as it was called with, and no this', async () => {
+  const { lua } = await engine();
+  lua.define('count', (...args) => args.length);
+  lua.define('last', (...args) => args.at(-1));
+  lua.define('mine', function () { return this === undefined; });
+  const code = 'return count(), count(nil), count(1), count(1, nil), count(1, 2, 3), last("a"), last(1, "b"), last(1, 2, "c"), mine(), mine(1), mine(1, 2, 3)';
+  const expected = [0, 1, 1, 2, 3, 'a', 'b', 'c', true, true, true];
+  assert.deepEqual(await lua.run(code), expected);
+  assert.deepEqual(lua.runSync(code), expected);
+});
+
 test('results of a host function that cannot cross are an error in the program', async () => {
   const { lua } = await engine();
   lua.define('sym', () => Symbol('s'));
