@@ -114,9 +114,12 @@ pub fn build(package: &str, features: &[&str]) -> Result<PathBuf> {
     Ok(module)
 }
 
-/// Has the standard library built with us, as small as we are.
+/// Has the standard library built with us, as small as we are: `optimize_for_size` is its feature for that (and there is nobody to print backtraces for, its usual one).
 fn build_std(command: &mut Command, flags: &mut Vec<String>) {
-    command.arg("-Zbuild-std=std,panic_abort");
+    command.args([
+        "-Zbuild-std=std,panic_abort",
+        "-Zbuild-std-features=optimize_for_size",
+    ]);
     flags.push(MUTE_PANICS.to_owned());
 }
 

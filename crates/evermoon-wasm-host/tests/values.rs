@@ -219,6 +219,28 @@ fn long_strings_cross_with_one_copy() {
     );
     assert_eq!(lua.status("em_handle_slot", &[handle]), Status::Done);
     assert_eq!(lua.slots(), [Value::Text(vec![b'z'; 100_000])]);
+    // One that was guessed too long, and what a guess may not be.
+    let guessed = lua.call("em_string_new", &[100_000]);
+    let at = lua.call("em_string_bytes", &[guessed]);
+    lua.wasm.write(at, &[b'y'; 70_000]);
+    assert_eq!(lua.call("em_string_cut", &[guessed, 100_001]), 0);
+    assert_eq!(lua.call("em_string_cut", &[guessed, 1023]), 0);
+    assert_eq!(lua.call("em_string_cut", &[guessed, 70_000]), 1);
+    assert_eq!(lua.call("em_string_cut", &[guessed, 70_001]), 0);
+    assert_eq!(lua.call("em_string_cut", &[0, 70_000]), 0);
+    let found = lua.eval(
+        "return ... == ('y'):rep(70000), #..., collectgarbage(), #...",
+        &[Value::Handle(guessed, 0)],
+    );
+    assert_eq!(
+        found,
+        [
+            Value::Bool(true),
+            Value::Int(70_000),
+            Value::Int(0),
+            Value::Int(70_000)
+        ]
+    );
     assert_eq!(lua.call("em_string_new", &[40]), 0);
     assert!(lua.message().contains("more than 40 bytes"));
 }

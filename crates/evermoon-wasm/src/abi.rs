@@ -350,7 +350,7 @@ pub extern "C" fn em_table_new(number: u32, array: u32, entries: u32) -> u32 {
 }
 
 /// `em_string_new(engine, len) -> handle`: a string of `len` bytes, more than 40, for the host to fill in at `em_string_bytes` before the next call that
-/// runs Lua. 0 when memory is out. (Shorter strings go by slots only.)
+/// runs Lua; until then its bytes are what was in that memory. 0 when memory is out. (Shorter strings go by slots only.)
 #[unsafe(no_mangle)]
 pub extern "C" fn em_string_new(number: u32, len: u32) -> u32 {
     let Some(e) = engine(number) else { return 0 };
@@ -358,10 +358,24 @@ pub extern "C" fn em_string_new(number: u32, len: u32) -> u32 {
         Err(Refusal::Misuse("em_string_new is for more than 40 bytes"))
     } else {
         e.with_arguments(0, |e, _| {
-            Ok(Value::string(e.vm.heap.blank_string(len as usize)?))
+            // SAFETY: the module's memory is initialised, all of it: wasm zeroes what it gives. (The allocation is hidden from the optimiser,
+            // which would think otherwise.) Zeroing it again would be a third of what a long string costs.
+            let s = unsafe { e.vm.heap.unwritten_string(len as usize) };
+            Ok(Value::string(s?))
         })
     };
     give(e, made)
+}
+
+/// `em_string_cut(engine, handle, len) -> 1 or 0`: a string of `em_string_new` that has more bytes than its host could fill becomes shorter, of at least 1024
+/// bytes, before the next call that runs Lua.
+#[unsafe(no_mangle)]
+pub extern "C" fn em_string_cut(number: u32, handle: u32, len: u32) -> u32 {
+    let Some(e) = engine(number) else { return 0 };
+    match e.held(handle).ok().and_then(|v| v.as_str()) {
+        Some(s) if len >= 1024 => e.vm.heap.cut_string(s, len as usize) as u32,
+        _ => 0,
+    }
 }
 
 /// `em_string_bytes(engine, handle) -> address` of a string's bytes, 0 if the handle is not a string's.

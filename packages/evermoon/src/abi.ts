@@ -29,6 +29,7 @@ export interface Exports {
   em_interrupt(engine: number, message: number, length: number): number;
   em_table_new(engine: number, array: number, entries: number): number;
   em_string_new(engine: number, length: number): number;
+  em_string_cut(engine: number, handle: number, length: number): number;
   em_string_bytes(engine: number, handle: number): number;
   em_object_metatable(engine: number, table: number): number;
   em_raw_get(engine: number, table: number): number;

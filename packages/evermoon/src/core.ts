@@ -424,24 +424,33 @@ export class Core {
   // ---- strings and code ----
 
   newString(s: string): number {
-    const write = (room: Uint8Array) => encoder.encodeInto(s, room).read === s.length;
-    // What begins in ASCII mostly is ASCII to its end, and need not be counted.
+    const write = (room: Uint8Array) => {
+      const { read, written } = encoder.encodeInto(s, room);
+      return read === s.length ? written : -1;
+    };
+    // What is like its beginning need not be counted: counting takes as long as a copy.
     const head = s.slice(0, LONG);
-    return (utf8Length(head) === head.length && this.#fill(s.length, write)) || this.#fill(utf8Length(s), write);
+    const size = utf8Length(head);
+    const guess = s.length === head.length || size === head.length ? size + s.length - head.length : Math.ceil(((s.length * size) / head.length) * 1.03);
+    return this.#fill(guess, write, true) || this.#fill(utf8Length(s), write);
   }
 
   newBytes(bytes: Uint8Array): number {
-    return this.#fill(bytes.length, (room) => (room.set(bytes), true));
+    return this.#fill(bytes.length, (room) => (room.set(bytes), bytes.length));
   }
 
-  /** A string of so many bytes; 0 if what is to be written is longer. */
-  #fill(size: number, write: (room: Uint8Array) => boolean): number {
+  /** A string of what `write` writes, at most so many bytes. 0 where the size is a guess, and it is more, or there is not so much memory. */
+  #fill(size: number, write: (room: Uint8Array) => number, guess = false): number {
     const { x, engine } = this;
     const handle = x.em_string_new(engine, size);
     this.instance.view();
-    if (handle === 0) throw this.refusal(this.instance.u32[this.mail]!);
+    if (handle === 0) {
+      if (guess) return 0;
+      throw this.refusal(this.instance.u32[this.mail]!);
+    }
     const at = x.em_string_bytes(engine, handle) >>> 0;
-    if (write(this.instance.u8.subarray(at, at + size))) return handle;
+    const written = write(this.instance.u8.subarray(at, at + size));
+    if (written === size || x.em_string_cut(engine, handle, written) !== 0) return handle;
     x.em_handle_free(engine, handle);
     return 0;
   }

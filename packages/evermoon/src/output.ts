@@ -3,19 +3,20 @@ import type { Output } from './types.js';
 
 /** Makes lines of bytes. */
 class Lines {
-  readonly #decoder = new TextDecoder('utf-8', { ignoreBOM: true });
+  /** Made when something is written first: of two in each engine, few are needed, and Node takes its time. */
+  #decoder: TextDecoder | undefined;
   #rest = '';
 
   constructor(private readonly put: (line: string) => void) {}
 
   write(bytes: Uint8Array): void {
-    const lines = (this.#rest + this.#decoder.decode(bytes, { stream: true })).split('\n');
+    const lines = (this.#rest + (this.#decoder ??= new TextDecoder('utf-8', { ignoreBOM: true })).decode(bytes, { stream: true })).split('\n');
     this.#rest = lines.pop()!;
     for (const line of lines) this.put(line);
   }
 
   end(): void {
-    const rest = this.#rest + this.#decoder.decode();
+    const rest = this.#rest + (this.#decoder?.decode() ?? '');
     this.#rest = '';
     if (rest !== '') this.put(rest);
   }

@@ -47,7 +47,7 @@ fn try_block(size: usize) -> bool {
 const GRAIN: usize = 16;
 /// Largest pooled block; larger ones come from the system. Miri sees to the bounds and the life of what comes from the system, not of what
 /// lies in a page: it gets few pools.
-const POOLED_MAX: usize = if cfg!(miri) { 32 } else { 512 };
+pub(super) const POOLED_MAX: usize = if cfg!(miri) { 32 } else { 512 };
 const CLASSES: usize = POOLED_MAX / GRAIN + 1;
 const PAGE_MIN: usize = 1024;
 /// (Miri's accesses take the longer the more pointers there are into their allocation.)

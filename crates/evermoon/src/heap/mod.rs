@@ -276,6 +276,22 @@ impl Heap {
         Ok(unsafe { string::finish_long(block, self.white, len) })
     }
 
+    /// The same without zeros in it: its text is what was in that memory.
+    ///
+    /// # Safety
+    /// The text is written before anyone reads it, or whatever is in memory counts as initialised.
+    pub unsafe fn unwritten_string(&mut self, len: usize) -> Result<Gc<Str>, OutOfMemory> {
+        let size = STR_HEAD.saturating_add(len);
+        if len <= string::SHORT_MAX || len > u32::MAX as usize / 2 {
+            return Err(self.refuse(size));
+        }
+        self.reserve(size)?;
+        let block = std::hint::black_box(self.pools.object(size));
+        self.account(size as isize);
+        // SAFETY: the block has room for the head and `len` bytes of text, of which the caller knows.
+        Ok(unsafe { string::finish_long(block, self.white, len) })
+    }
+
     /// The text of a string that was made blank and has not been shown to anyone yet: its maker goes on filling it in. (It may have been
     /// saved as it was: what is known of its contents is forgotten.)
     pub fn text_in_the_making<'a>(&mut self, s: Gc<Str>) -> &'a mut [u8] {
@@ -283,6 +299,19 @@ impl Heap {
             self.forget_content(s.header());
         }
         s.text_mut()
+    }
+
+    /// Makes a long string shorter that has not been shown to anyone yet: its maker has guessed its length. Its block stays as large as it is. False
+    /// for a string that was or would be small.
+    pub fn cut_string(&mut self, mut s: Gc<Str>, len: usize) -> bool {
+        let before = s.len();
+        if s.is_short() || len > before || STR_HEAD + len <= alloc::POOLED_MAX {
+            return false;
+        }
+        let _ = self.text_in_the_making(s);
+        s.len = len as u32;
+        self.account(len as isize - before as isize);
+        true
     }
 
     /// Completed collections.
