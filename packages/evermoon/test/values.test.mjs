@@ -41,7 +41,7 @@ test('strings are UTF-8, bytes on request, of any length', async () => {
   const { lua } = await engine();
   const texts = ['', 'a', 'é', '日本語', '😀', 'a\0b', '\ufeffbom', 'x'.repeat(15) + 'é', 'y'.repeat(24), 'z'.repeat(25)];
   for (const n of [40, 41, 1000, 32768, 32769, 70000, 300000]) texts.push('q'.repeat(n), 'ü€😀'.repeat(n / 4));
-  // Long ones whose length in UTF-8 is guessed from their beginning: right, much too low, a little too low, too high, and with lone surrogates.
+  // Long ones whose length in UTF-8 is guessed from their beginning: right, much too low, a little too low, too high, and where the beginning ends in the middle of a pair.
   texts.push('Käse, 月 and moonlight; '.repeat(20000), 'a'.repeat(50000) + '月'.repeat(50000), 'aé'.repeat(16384) + 'é'.repeat(20000), '月'.repeat(40000) + 'a'.repeat(50000));
   texts.push('a'.repeat(100000) + 'é', '😀'.repeat(16383) + 'a😀'.repeat(9000));
   for (const s of texts) {
