@@ -459,6 +459,7 @@ export class Core {
   compile(code: string | Uint8Array, name: string): number {
     if (typeof code !== 'string' && !(code instanceof Uint8Array)) throw new EvermoonError('misuse', `code is a string or a Uint8Array, not ${typeof code}`);
     const { instance, x } = this;
+    instance.room();
     instance.view();
     const nameAt = instance.text(name);
     const nameLength = instance.length;

@@ -212,6 +212,7 @@ export class LuaFunction extends Handle implements types.LuaFunction {
     const handle = this.usable(core);
     if (core.plain) {
       // The short way: nothing but the call.
+      core.instance.room();
       core.pass(args);
       const status = core.x.em_call(core.engine, handle, args.length, MANY_SLICES);
       core.sent();

@@ -13,6 +13,9 @@ const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 /** Size of the scratch area; longer strings get memory of their own. */
 const SCRATCH = 64 << 10;
 
+const ROOM = new Array<unknown>(16 << 10);
+const nothing = () => {};
+
 export class Instance {
   readonly x: Exports;
   u8!: Uint8Array;
@@ -56,6 +59,16 @@ export class Instance {
     this.view();
     if (address === 0) throw new LuaMemoryError(`not enough memory: ${size} bytes for a string or source on its way to Lua`, '');
     return address;
+  }
+
+  /** Host functions that are being called inside each other. */
+  depth = 0;
+  /**
+   * Where Lua and JavaScript call each other without an end, JavaScript's RangeError is to come before the module is entered: inside it, memory would
+   * be left in the middle of something. So the stack must have room for so many arguments.
+   */
+  room(): void {
+    if (this.depth > 8) Reflect.apply(nothing, undefined, ROOM);
   }
 
   /** Puts text into the scratch area; its length is in `length` afterwards. Good until `release`. */

@@ -130,6 +130,7 @@ function callHost(core: Core, run: RunState | undefined): unknown {
   core.drainTo(run?.sink ?? core.sink);
   const before = core.currentRun;
   core.currentRun = run;
+  core.instance.depth++;
   try {
     if (!reference?.call) throw new EvermoonError('bug', 'unknown function');
     const { call, owner } = reference;
@@ -138,6 +139,7 @@ function callHost(core: Core, run: RunState | undefined): unknown {
   } catch (error) {
     return new Failed(error);
   } finally {
+    core.instance.depth--;
     core.currentRun = before;
   }
 }
@@ -248,6 +250,7 @@ function stopped(core: Core, status: number, task: number, error: unknown): unkn
 export function callNow(core: Core, handle: number, args: readonly unknown[], strings: Strings, own?: RunState): unknown[] {
   const run = own ?? core.currentRun ?? core.defaultRun();
   run?.check();
+  core.instance.room();
   try {
     core.pass(args);
     refuel(core, run);
