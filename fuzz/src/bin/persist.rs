@@ -1,4 +1,4 @@
-//! Runs made programs in a world undisturbed and disturbed: with commits after slices of a few instructions, everything let go, new engines over the
+//! Runs made programs (`program.rs`, and `busy_world.lua` with a seed) in a world undisturbed and disturbed: with commits after slices of a few instructions, everything let go, new engines over the
 //! same store, which answers at once or later. Output, end and snapshot must be the same. A difference is shrunk, shown, and kept in
 //! `fuzz/artifacts/persist`.
 //!
@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use disturbed::{Disturbance, Program, keep, run};
+use engine::Ended;
 use evermoon_fuzz::choices::Choices;
 use evermoon_fuzz::engine::{End, Engine, Leash, OUTPUT_MAX};
 use evermoon_fuzz::program;
@@ -86,7 +87,11 @@ fn examine(options: &Options) -> bool {
             return false;
         };
         for way in 0..WAYS {
-            if let Some(difference) = disturb(&source, way) {
+            let (ended, difference) = disturb(&source, way);
+            if let (0, Some(Ended::Failed(message))) = (way, ended) {
+                println!("{file} ends by an error: {message}");
+            }
+            if let Some(difference) = difference {
                 println!("== {file}, {:?}\n{difference}", disturbance(way));
                 findings += 1;
             }
@@ -96,37 +101,62 @@ fn examine(options: &Options) -> bool {
         return findings == 0;
     }
     let (mut programs, mut skipped) = (0, 0);
+    // Of made programs, of busy worlds.
+    let mut failed = [0, 0];
     let start = Instant::now();
     let mut seed = options.seed << 32;
     while start.elapsed() < Duration::from_secs(options.seconds) && findings < options.findings_max
     {
         seed += 1;
-        let source = program::make(&mut Choices::from_seed(seed));
-        if !ends(&source) {
+        let busy = seed % 2 == 0;
+        let source = if busy {
+            busy_world(seed, 40)
+        } else {
+            program::make(&mut Choices::from_seed(seed))
+        };
+        if !busy && !ends(&source) {
             skipped += 1;
             continue;
         }
         programs += 1;
-        let way = seed as usize % WAYS;
-        let Some(difference) = disturb(&source, way) else {
+        let way = (seed / 2) as usize % WAYS;
+        let (ended, difference) = disturb(&source, way);
+        failed[busy as usize] += u64::from(ended != Some(Ended::Done));
+        let Some(difference) = difference else {
             continue;
         };
         findings += 1;
-        let small = shrink(&source, program::PRELUDE, 1_000, |candidate| {
-            ends(candidate) && disturb(candidate, way).is_some()
-        });
-        let least = disturb(&small, way).unwrap_or(difference);
+        let small = if busy {
+            // The fewest steps that show it.
+            let fewer = (1..40).map(|count| busy_world(seed, count));
+            let found = fewer.into_iter().find(|s| disturb(s, way).1.is_some());
+            found.unwrap_or(source)
+        } else {
+            shrink(&source, program::PRELUDE, 1_000, |candidate| {
+                ends(candidate) && disturb(candidate, way).1.is_some()
+            })
+        };
+        let least = disturb(&small, way).1.unwrap_or(difference);
         let body = small.strip_prefix(program::PRELUDE).unwrap_or(&small);
+        let body = body.strip_suffix(BUSY_WORLD).unwrap_or(body);
         println!("== seed {seed}, {:?}\n{body}\n{least}\n", disturbance(way));
         let dir = concat!(env!("CARGO_MANIFEST_DIR"), "/artifacts/persist");
         let _ = std::fs::create_dir_all(dir);
         let _ = std::fs::write(format!("{dir}/{seed:x}.lua"), &small);
     }
     println!(
-        "persist: {programs} programs in {:.0} s, {skipped} skipped, {findings} differences",
-        start.elapsed().as_secs_f64()
+        "persist: {programs} programs in {:.0} s ({} made ones and {} busy worlds ended by an error), {skipped} skipped, {findings} differences",
+        start.elapsed().as_secs_f64(),
+        failed[0],
+        failed[1],
     );
     findings == 0
+}
+
+const BUSY_WORLD: &str = include_str!("../busy_world.lua");
+
+fn busy_world(seed: u64, count: usize) -> String {
+    format!("local SEED, COUNT = {seed}, {count}\n{BUSY_WORLD}")
 }
 
 fn disturbance(way: usize) -> Disturbance {
@@ -152,8 +182,8 @@ fn ends(source: &str) -> bool {
     printed < OUTPUT_MAX && matches!(end, End::Done | End::Failed(_))
 }
 
-/// What is different when the program is disturbed.
-fn disturb(source: &str, way: usize) -> Option<String> {
+/// How the program ends, and what is different when it is disturbed.
+fn disturb(source: &str, way: usize) -> (Option<Ended>, Option<String>) {
     let program = Program::new("=p", source);
     let one = |how| catch_unwind(AssertUnwindSafe(|| run(&program, how)));
     match (one(None), one(Some(disturbance(way)))) {
@@ -163,10 +193,13 @@ fn disturb(source: &str, way: usize) -> Option<String> {
                 keep(&undisturbed, "undisturbed");
                 keep(&disturbed, "disturbed");
             }
-            (!difference.is_empty()).then_some(difference)
+            (
+                Some(undisturbed.ended),
+                (!difference.is_empty()).then_some(difference),
+            )
         }
-        (Ok(_), Err(_)) => Some("it panics".into()),
+        (Ok(undisturbed), Err(_)) => (Some(undisturbed.ended), Some("it panics".into())),
         // That is what other fuzzers look for.
-        (Err(_), _) => None,
+        (Err(_), _) => (None, None),
     }
 }

@@ -468,8 +468,29 @@ impl Vm {
         co.failed = true;
         co.error = error;
         self.hook_gone();
+        self.forget_temporaries();
         self.switch_back(Status::Dead);
         self.resume_failed(co, error)
+    }
+
+    /// Clears the registers of the Lua frame on top that no variable has: the frame will not go on, and what is left there from before hangs on what was
+    /// let go meanwhile. (Without debug information nobody knows which these are.)
+    fn forget_temporaries(&mut self) {
+        let frame = *self.exec.frame();
+        let Some(proto) = self.frame_proto(&frame) else {
+            return;
+        };
+        if proto.info().lines.is_empty() {
+            return;
+        }
+        let pc = self.frame_pc(&frame);
+        let mut first = frame.base as usize;
+        while super::name::local_at(&proto, first - frame.base as usize + 1, pc).is_some() {
+            first += 1;
+        }
+        for at in first..self.exec.live_end() {
+            self.exec.set(at, Value::NIL);
+        }
     }
 
     /// A warning for an error in a `__gc` metamethod.
