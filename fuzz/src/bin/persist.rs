@@ -108,7 +108,7 @@ fn examine(options: &Options) -> bool {
     while start.elapsed() < Duration::from_secs(options.seconds) && findings < options.findings_max
     {
         seed += 1;
-        let busy = seed % 2 == 0;
+        let busy = seed.is_multiple_of(2);
         let source = if busy {
             busy_world(seed, 40)
         } else {
