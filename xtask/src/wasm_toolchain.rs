@@ -114,12 +114,9 @@ pub fn build(package: &str, features: &[&str]) -> Result<PathBuf> {
     Ok(module)
 }
 
-/// Has the standard library built with us, as small as we are: `optimize_for_size` is its feature for that (and there is nobody to print backtraces for, its usual one).
+/// Has the standard library built with us, as small as we are. (Not with its feature `optimize_for_size`: docs/size.md.)
 fn build_std(command: &mut Command, flags: &mut Vec<String>) {
-    command.args([
-        "-Zbuild-std=std,panic_abort",
-        "-Zbuild-std-features=optimize_for_size",
-    ]);
+    command.arg("-Zbuild-std=std,panic_abort");
     flags.push(MUTE_PANICS.to_owned());
 }
 
