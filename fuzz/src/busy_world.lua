@@ -41,7 +41,7 @@ local function key()
   if kind == 4 then return rnd(2) == 1 end
   if kind == 5 then return long .. rnd(6) end
   if kind == 6 and #tables > 0 then return pick(tables) end
-  if kind == 7 then return (long:rep(12)) .. rnd(3) end
+  if kind == 7 then return (long:rep(8)) .. rnd(3) end
   return "k" .. rnd(12)
 end
 local function value()

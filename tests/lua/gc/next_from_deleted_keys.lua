@@ -12,7 +12,7 @@ end
 local long = ("a key that is too long to be interned "):rep(3)
 
 local function keys()
-  return { {}, long .. 1, function() end, "short", long .. 2, coroutine.create(busy), {}, 1.5, long:rep(20) }
+  return { {}, long .. 1, function() end, "short", long .. 2, coroutine.create(busy), {}, 1.5, long:rep(8) }
 end
 
 -- A suspended loop that deletes what it stands on.

@@ -177,6 +177,9 @@ impl Collector {
     }
 }
 
+/// The longest string that a world's tombstone keeps as its key. Programs see memory, and a large string is to go when it is deleted.
+const KEPT_KEY_MAX: usize = 1024;
+
 impl Heap {
     /// Collects at every chance: what a program does must not depend on it, but for what it sees of the collector.
     pub fn set_stress(&mut self, on: bool) {
@@ -1009,8 +1012,9 @@ impl Heap {
 
     /// Gives up a tombstone's key, unless it is a short string: those are kept until the table is rehashed, so that what `next` finds, and what a
     /// record says, does not hang on when a collection was.
-    /// In a world long strings are kept too, which are other objects after a reload, and an object is given up when nothing else refers to it:
-    /// a suspended traversal that stands on it goes on from it, wherever and whenever its table and its coroutine are loaded. True for such an object.
+    /// In a world long strings are kept too, up to a size, as they are other objects after a reload; and an object (or a larger string) is given up when
+    /// nothing else refers to it: a suspended traversal that stands on it goes on from it, wherever and whenever its table and its coroutine are
+    /// loaded. True for such an object.
     #[inline(always)]
     fn tombstone(&mut self, e: &mut Entry) -> bool {
         if e.key_tag == tag::STR {
@@ -1021,7 +1025,7 @@ impl Heap {
             return false;
         }
         if self.world.attached {
-            if e.key_tag == tag::LONG_STR {
+            if e.key().as_str().is_some_and(|s| s.len() <= KEPT_KEY_MAX) {
                 self.mark(e.key());
                 return false;
             }
