@@ -7,8 +7,11 @@ local function rnd(n)
 end
 local function pick(list) return list[rnd(#list)] end
 
--- Objects have numbers of their own, which keep nothing alive.
-local numbers, last_number = setmetatable({}, { __mode = "k" }), 0
+-- While rows refer to objects, the collector sees a part of a world (docs/persistence.md): half of the worlds have such rows, the others what shows the collector.
+local rows_refer = SEED // 32 % 2 == 0
+
+-- Objects have numbers of their own, which keep nothing alive (where that would not show).
+local numbers, last_number = setmetatable({}, { __mode = not rows_refer and "k" or nil }), 0
 local function new(object)
   last_number = last_number + 1
   numbers[object] = last_number
@@ -29,8 +32,6 @@ local function say(...)
 end
 
 _home = _home or ext.table()
--- While rows refer to objects, the collector sees a part of a world (docs/persistence.md): half of the worlds have such rows, the others what shows the collector.
-local rows_refer = SEED // 32 % 2 == 0
 local tables, functions, threads, keys, dumps, log = {}, {}, {}, {}, {}, {}
 local long = ("long text that is a string by itself "):rep(3)
 
