@@ -121,31 +121,25 @@ fn libfuzzer(name: &str, programs_are_seeds: bool, seconds: usize, checked: bool
     Ok(false)
 }
 
+/// A fuzzer that is an ordinary program, built without libFuzzer.
+fn ordinary(name: &str, seconds: usize) -> Command {
+    let mut command = cargo();
+    command
+        .args(["run", "--quiet", "--release", "--no-default-features"])
+        .arg("--manifest-path")
+        .arg(workspace::root().join("fuzz/Cargo.toml"))
+        .args(["--bin", name, "--", "--seconds", &seconds.to_string()]);
+    command
+}
+
 fn differential(args: &Args, seconds: usize) -> Result<bool> {
     let lua = match args.option("bin") {
         Some(given) => workspace::found(given)?,
         None => reference()?,
     };
     println!("== {DIFFERENTIAL}, {seconds} s, against {}", lua.display());
-    let mut command = cargo();
-    command
-        .args([
-            "run",
-            "--quiet",
-            "--release",
-            "--no-default-features",
-            "--manifest-path",
-        ])
-        .arg(workspace::root().join("fuzz/Cargo.toml"))
-        .args([
-            "--bin",
-            DIFFERENTIAL,
-            "--",
-            "--seconds",
-            &seconds.to_string(),
-            "--lua",
-        ])
-        .arg(lua);
+    let mut command = ordinary(DIFFERENTIAL, seconds);
+    command.arg("--lua").arg(lua);
     command.args(["--seed", &seed(args)?.to_string()]);
     match run(&mut command) {
         Ok(()) => Ok(true),
@@ -167,25 +161,16 @@ fn seed(args: &Args) -> Result<usize> {
 /// Worlds in small steps.
 fn persist(args: &Args, seconds: usize) -> Result<bool> {
     println!("== {PERSIST}, {seconds} s");
-    let mut command = cargo();
-    command
-        .args(["run", "--quiet", "--release", "--no-default-features"])
-        .arg("--manifest-path")
-        .arg(workspace::root().join("fuzz/Cargo.toml"))
-        .args(["--bin", PERSIST, "--", "--seconds", &seconds.to_string()])
-        .args(["--seed", &seed(args)?.to_string()]);
+    let mut command = ordinary(PERSIST, seconds);
+    command.args(["--seed", &seed(args)?.to_string()]);
     Ok(run(&mut command).is_ok())
 }
 
 /// Damaged records, snapshots and worlds, by chance.
 fn volume(args: &Args, seconds: usize) -> Result<bool> {
     println!("== {VOLUME}, {seconds} s each");
-    let mut command = cargo();
+    let mut command = ordinary(VOLUME, seconds);
     command
-        .args(["run", "--quiet", "--release", "--no-default-features"])
-        .arg("--manifest-path")
-        .arg(workspace::root().join("fuzz/Cargo.toml"))
-        .args(["--bin", VOLUME, "--", "--seconds", &seconds.to_string()])
         .args(["--seed", args.option("seed").unwrap_or("1")])
         .current_dir(scratch("volume")?);
     Ok(run(&mut command).is_ok())
