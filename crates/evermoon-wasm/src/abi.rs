@@ -6,12 +6,14 @@
 //! - The host owns what `em_alloc` gave it, and every handle that it was handed. It never frees anything else.
 //! - Addresses in the mailbox and the text of strings in slots are good until the next call into the same engine. Memory may grow in any
 //!   call: take a fresh view of it afterwards.
+//! - After a call that did not come back (`inside.rs`) every call finds nothing.
 //! - No call traps for whatever a Lua program or a host's mistake does: a mistake gives status `MISUSE` and a message in the mailbox.
 //!
 //! SAFETY of the file: the module is single-threaded, and its exports do not run inside each other (there are no imports that could come
 //! back), so the table of engines is never borrowed twice. Ranges from the host are checked against the size of the memory before use.
 
 use crate::engine::{Engine, Mailbox, status};
+use crate::inside::Inside;
 use crate::memory;
 use crate::slot::{Refusal, Slot};
 use evermoon::heap::object::Gc;
@@ -35,8 +37,14 @@ fn engines() -> &'static mut Engines {
     unsafe { &mut ENGINES }
 }
 
-/// The engine with this number: index + 1 in the low 12 bits, generation above.
-pub(crate) fn engine(number: u32) -> Option<&'static mut Engine> {
+/// The engine with this number, and that a call is at work on it.
+pub(crate) fn engine(number: u32) -> Option<(&'static mut Engine, Inside)> {
+    let inside = Inside::enter()?;
+    Some((find(number)?, inside))
+}
+
+/// The same for a call that is inside already. A number is index + 1 in the low 12 bits, the slot's generation above.
+pub(crate) fn find(number: u32) -> Option<&'static mut Engine> {
     let index = (number & 0xfff).checked_sub(1)? as usize;
     let (generation, engine) = engines().0.get_mut(index)?;
     if *generation != number >> 12 {
@@ -65,6 +73,9 @@ pub extern "C" fn em_abi_version() -> u32 {
 /// `em_alloc(size) -> address`: memory for the host, aligned to 16; 0 when there is none.
 #[unsafe(no_mangle)]
 pub extern "C" fn em_alloc(size: u32) -> *mut u8 {
+    let Some(_inside) = Inside::enter() else {
+        return std::ptr::null_mut();
+    };
     let Ok(layout) = std::alloc::Layout::from_size_align(size.max(1) as usize, 16) else {
         return std::ptr::null_mut();
     };
@@ -80,6 +91,7 @@ pub extern "C" fn em_alloc(size: u32) -> *mut u8 {
 pub unsafe extern "C" fn em_free(address: *mut u8, size: u32) {
     if let Ok(layout) = std::alloc::Layout::from_size_align(size.max(1) as usize, 16)
         && !address.is_null()
+        && let Some(_inside) = Inside::enter()
     {
         // SAFETY: the caller's promise.
         unsafe { std::alloc::dealloc(address, layout) }
@@ -92,6 +104,9 @@ pub unsafe extern "C" fn em_free(address: *mut u8, size: u32) {
 /// 0 when there is no memory.
 #[unsafe(no_mangle)]
 pub extern "C" fn em_engine_new(memory_max: f64) -> u32 {
+    let Some(_inside) = Inside::enter() else {
+        return 0;
+    };
     memory::fill();
     let Some(new) = Engine::new(memory_max.clamp(0.0, usize::MAX as f64 / 2.0) as usize) else {
         return 0;
@@ -112,9 +127,9 @@ pub extern "C" fn em_engine_new(memory_max: f64) -> u32 {
 /// `em_engine_free(engine) -> 1 or 0`: frees an engine and all its handles; finalizers do not run. 0 if there is no such engine.
 #[unsafe(no_mangle)]
 pub extern "C" fn em_engine_free(number: u32) -> u32 {
-    if engine(number).is_none() {
+    let Some((_, _inside)) = engine(number) else {
         return 0;
-    }
+    };
     let slot = &mut engines().0[(number & 0xfff) as usize - 1];
     slot.1 = None;
     slot.0 = (slot.0 + 1) & 0xf_ffff;
@@ -125,7 +140,9 @@ pub extern "C" fn em_engine_free(number: u32) -> u32 {
 /// `em_engine_free`, if the host cares. The engine collects nothing from the first call on.
 #[unsafe(no_mangle)]
 pub extern "C" fn em_close(number: u32) -> u32 {
-    let Some(e) = engine(number) else { return 0 };
+    let Some((e, _inside)) = engine(number) else {
+        return 0;
+    };
     match e.close_next() {
         Ok(task) => task.map_or(0, |task| task as u32 + 1),
         Err(refusal) => {
@@ -139,7 +156,7 @@ pub extern "C" fn em_close(number: u32) -> u32 {
 #[unsafe(no_mangle)]
 pub extern "C" fn em_mailbox(number: u32) -> *const Mailbox {
     match engine(number) {
-        Some(e) => &raw const *e.mailbox,
+        Some((e, _inside)) => &raw const *e.mailbox,
         None => std::ptr::null(),
     }
 }
@@ -150,7 +167,7 @@ const SLOTS_MAX: u32 = 1 << 20;
 /// `em_slots(engine, count) -> address`: room for `count` slots, for arguments. Earlier contents stay. 0 for more than 1048576.
 #[unsafe(no_mangle)]
 pub extern "C" fn em_slots(number: u32, count: u32) -> *mut Slot {
-    let Some(e) = engine(number) else {
+    let Some((e, _inside)) = engine(number) else {
         return std::ptr::null_mut();
     };
     if count > SLOTS_MAX {
@@ -163,7 +180,7 @@ pub extern "C" fn em_slots(number: u32, count: u32) -> *mut Slot {
 /// `em_output_taken(engine)`: the host has read the captured output and the released numbers; forget them.
 #[unsafe(no_mangle)]
 pub extern "C" fn em_output_taken(number: u32) {
-    if let Some(e) = engine(number) {
+    if let Some((e, _inside)) = engine(number) {
         let mut shared = e.shared.borrow_mut();
         shared.output.clear();
         shared.reports.clear();
@@ -177,7 +194,7 @@ pub extern "C" fn em_output_taken(number: u32) {
 /// `em_set_fuel(engine, fuel: f64)`: gives fuel; negative for no limit.
 #[unsafe(no_mangle)]
 pub extern "C" fn em_set_fuel(number: u32, fuel: f64) {
-    if let Some(e) = engine(number) {
+    if let Some((e, _inside)) = engine(number) {
         e.vm.set_fuel(if fuel < 0.0 { None } else { Some(fuel as u64) });
     }
 }
@@ -186,7 +203,7 @@ pub extern "C" fn em_set_fuel(number: u32, fuel: f64) {
 #[unsafe(no_mangle)]
 pub extern "C" fn em_fuel(number: u32) -> f64 {
     match engine(number) {
-        Some(e) => e.vm.fuel().map_or(-1.0, |f| f as f64),
+        Some((e, _inside)) => e.vm.fuel().map_or(-1.0, |f| f as f64),
         None => -1.0,
     }
 }
@@ -194,7 +211,7 @@ pub extern "C" fn em_fuel(number: u32) -> f64 {
 /// `em_set_memory_max(engine, bytes: f64)`: caps the heap, 0 for no cap.
 #[unsafe(no_mangle)]
 pub extern "C" fn em_set_memory_max(number: u32, bytes: f64) {
-    if let Some(e) = engine(number) {
+    if let Some((e, _inside)) = engine(number) {
         e.vm.heap.bytes_max = if bytes > 0.0 {
             bytes as usize
         } else {
@@ -207,7 +224,7 @@ pub extern "C" fn em_set_memory_max(number: u32, bytes: f64) {
 #[unsafe(no_mangle)]
 pub extern "C" fn em_interrupt(number: u32, message: u32, len: u32) -> u32 {
     match (engine(number), range(message, len)) {
-        (Some(e), Some(text)) => {
+        (Some((e, _inside)), Some(text)) => {
             e.vm.set_interrupt(&String::from_utf8_lossy(text));
             1
         }
@@ -218,7 +235,7 @@ pub extern "C" fn em_interrupt(number: u32, message: u32, len: u32) -> u32 {
 /// `em_seed(engine, a: i64, b: i64)`: seeds `math.random`.
 #[unsafe(no_mangle)]
 pub extern "C" fn em_seed(number: u32, a: u64, b: u64) {
-    if let Some(e) = engine(number) {
+    if let Some((e, _inside)) = engine(number) {
         evermoon::stdlib::seed(&mut e.vm, a, b);
     }
 }
@@ -226,7 +243,7 @@ pub extern "C" fn em_seed(number: u32, a: u64, b: u64) {
 /// `em_collect(engine)`: a whole garbage collection.
 #[unsafe(no_mangle)]
 pub extern "C" fn em_collect(number: u32) {
-    if let Some(e) = engine(number) {
+    if let Some((e, _inside)) = engine(number) {
         e.vm.collect();
         let status = e.mailbox.status;
         e.publish(status);
@@ -240,7 +257,9 @@ pub extern "C" fn em_stat(number: u32, which: u32) -> f64 {
     if which == 7 {
         return memory::refused() as f64;
     }
-    let Some(e) = engine(number) else { return -1.0 };
+    let Some((e, _inside)) = engine(number) else {
+        return -1.0;
+    };
     match which {
         0 => e.vm.heap.bytes() as f64,
         1 => e.vm.heap.bytes_max as f64,
@@ -288,7 +307,7 @@ fn done(e: &mut Engine, done: Result<(), Refusal>) -> u32 {
 #[unsafe(no_mangle)]
 pub extern "C" fn em_handle_free(number: u32, handle: u32) -> u32 {
     match engine(number) {
-        Some(e) => match e.unpack(handle) {
+        Some((e, _inside)) => match e.unpack(handle) {
             Some(h) => e.vm.release(h) as u32,
             None => 0,
         },
@@ -299,7 +318,9 @@ pub extern "C" fn em_handle_free(number: u32, handle: u32) -> u32 {
 /// `em_handle_copy(engine, handle) -> handle`: another handle to the same; 0 if there is none to copy.
 #[unsafe(no_mangle)]
 pub extern "C" fn em_handle_copy(number: u32, handle: u32) -> u32 {
-    let Some(e) = engine(number) else { return 0 };
+    let Some((e, _inside)) = engine(number) else {
+        return 0;
+    };
     let held = e.held(handle);
     give(e, held)
 }
@@ -308,7 +329,7 @@ pub extern "C" fn em_handle_copy(number: u32, handle: u32) -> u32 {
 /// second handle to a table).
 #[unsafe(no_mangle)]
 pub extern "C" fn em_handle_slot(number: u32, handle: u32) -> u32 {
-    let Some(e) = engine(number) else {
+    let Some((e, _inside)) = engine(number) else {
         return status::MISUSE;
     };
     match e.held(handle) {
@@ -320,7 +341,9 @@ pub extern "C" fn em_handle_slot(number: u32, handle: u32) -> u32 {
 /// `em_same(engine, a, b) -> 1 or 0`: whether two handles hold the same object.
 #[unsafe(no_mangle)]
 pub extern "C" fn em_same(number: u32, a: u32, b: u32) -> u32 {
-    let Some(e) = engine(number) else { return 0 };
+    let Some((e, _inside)) = engine(number) else {
+        return 0;
+    };
     match (e.held(a), e.held(b)) {
         (Ok(a), Ok(b)) => a.raw_equals(b) as u32,
         _ => 0,
@@ -330,7 +353,9 @@ pub extern "C" fn em_same(number: u32, a: u32, b: u32) -> u32 {
 /// `em_globals(engine) -> handle`: the table of globals.
 #[unsafe(no_mangle)]
 pub extern "C" fn em_globals(number: u32) -> u32 {
-    let Some(e) = engine(number) else { return 0 };
+    let Some((e, _inside)) = engine(number) else {
+        return 0;
+    };
     let globals = Value::table(e.vm.globals);
     give(e, Ok(globals))
 }
@@ -338,7 +363,9 @@ pub extern "C" fn em_globals(number: u32) -> u32 {
 /// `em_table_new(engine, array, entries) -> handle`: a table with room for so many array elements and other entries; 0 when memory is out.
 #[unsafe(no_mangle)]
 pub extern "C" fn em_table_new(number: u32, array: u32, entries: u32) -> u32 {
-    let Some(e) = engine(number) else { return 0 };
+    let Some((e, _inside)) = engine(number) else {
+        return 0;
+    };
     let made = e.with_arguments(0, |e, _| {
         let t = e.vm.new_table()?;
         e.vm.heap
@@ -353,7 +380,9 @@ pub extern "C" fn em_table_new(number: u32, array: u32, entries: u32) -> u32 {
 /// runs Lua; until then its bytes are what was in that memory. 0 when memory is out. (Shorter strings go by slots only.)
 #[unsafe(no_mangle)]
 pub extern "C" fn em_string_new(number: u32, len: u32) -> u32 {
-    let Some(e) = engine(number) else { return 0 };
+    let Some((e, _inside)) = engine(number) else {
+        return 0;
+    };
     let made = if len <= 40 {
         Err(Refusal::Misuse("em_string_new is for more than 40 bytes"))
     } else {
@@ -371,7 +400,9 @@ pub extern "C" fn em_string_new(number: u32, len: u32) -> u32 {
 /// bytes, before the next call that runs Lua.
 #[unsafe(no_mangle)]
 pub extern "C" fn em_string_cut(number: u32, handle: u32, len: u32) -> u32 {
-    let Some(e) = engine(number) else { return 0 };
+    let Some((e, _inside)) = engine(number) else {
+        return 0;
+    };
     match e.held(handle).ok().and_then(|v| v.as_str()) {
         Some(s) if len >= 1024 => e.vm.heap.cut_string(s, len as usize) as u32,
         _ => 0,
@@ -381,7 +412,9 @@ pub extern "C" fn em_string_cut(number: u32, handle: u32, len: u32) -> u32 {
 /// `em_string_bytes(engine, handle) -> address` of a string's bytes, 0 if the handle is not a string's.
 #[unsafe(no_mangle)]
 pub extern "C" fn em_string_bytes(number: u32, handle: u32) -> u32 {
-    let Some(e) = engine(number) else { return 0 };
+    let Some((e, _inside)) = engine(number) else {
+        return 0;
+    };
     match e.held(handle).ok().and_then(|v| v.as_str()) {
         Some(s) => s.as_bytes().as_ptr() as usize as u32,
         None => 0,
@@ -392,7 +425,9 @@ pub extern "C" fn em_string_bytes(number: u32, handle: u32) -> u32 {
 /// gives `HOST_CALL` with this number.
 #[unsafe(no_mangle)]
 pub extern "C" fn em_function_new(number: u32, function: u32) -> u32 {
-    let Some(e) = engine(number) else { return 0 };
+    let Some((e, _inside)) = engine(number) else {
+        return 0;
+    };
     let made = e.with_arguments(0, |e, _| e.host_function(function));
     give(e, made)
 }
@@ -401,7 +436,9 @@ pub extern "C" fn em_function_new(number: u32, function: u32) -> u32 {
 /// dead objects in the mailbox's `released`.
 #[unsafe(no_mangle)]
 pub extern "C" fn em_object_metatable(number: u32, handle: u32) -> u32 {
-    let Some(e) = engine(number) else { return 0 };
+    let Some((e, _inside)) = engine(number) else {
+        return 0;
+    };
     let set = table(e, handle).and_then(|t| e.set_object_metatable(t));
     done(e, set)
 }
@@ -411,7 +448,7 @@ pub extern "C" fn em_object_metatable(number: u32, handle: u32) -> u32 {
 /// `em_raw_get(engine, table) -> status`: slot 0 is the key; slot 0 becomes the value.
 #[unsafe(no_mangle)]
 pub extern "C" fn em_raw_get(number: u32, handle: u32) -> u32 {
-    let Some(e) = engine(number) else {
+    let Some((e, _inside)) = engine(number) else {
         return status::MISUSE;
     };
     let got = table(e, handle)
@@ -425,7 +462,7 @@ pub extern "C" fn em_raw_get(number: u32, handle: u32) -> u32 {
 /// `em_get(engine, table) -> status`: the same where no metamethod has a say; else `METAMETHOD`: let Lua do it (`return t[k]`).
 #[unsafe(no_mangle)]
 pub extern "C" fn em_get(number: u32, handle: u32) -> u32 {
-    let Some(e) = engine(number) else {
+    let Some((e, _inside)) = engine(number) else {
         return status::MISUSE;
     };
     let got = table(e, handle).and_then(|t| {
@@ -445,7 +482,7 @@ pub extern "C" fn em_get(number: u32, handle: u32) -> u32 {
 /// refused one are set.
 #[unsafe(no_mangle)]
 pub extern "C" fn em_raw_set(number: u32, handle: u32, count: u32) -> u32 {
-    let Some(e) = engine(number) else {
+    let Some((e, _inside)) = engine(number) else {
         return status::MISUSE;
     };
     let set = table(e, handle).and_then(|t| {
@@ -471,7 +508,7 @@ pub extern "C" fn em_raw_set(number: u32, handle: u32, count: u32) -> u32 {
 /// `em_raw_append(engine, table, position: f64, count) -> status`: the first `count` slots go to `position` (from 1) and the places after it.
 #[unsafe(no_mangle)]
 pub extern "C" fn em_raw_append(number: u32, handle: u32, position: f64, count: u32) -> u32 {
-    let Some(e) = engine(number) else {
+    let Some((e, _inside)) = engine(number) else {
         return status::MISUSE;
     };
     let set = table(e, handle).and_then(|t| {
@@ -492,7 +529,7 @@ pub extern "C" fn em_raw_append(number: u32, handle: u32, position: f64, count: 
 /// pairs, in the order of `pairs`. None when there are no more.
 #[unsafe(no_mangle)]
 pub extern "C" fn em_raw_entries(number: u32, handle: u32, count: u32) -> u32 {
-    let Some(e) = engine(number) else {
+    let Some((e, _inside)) = engine(number) else {
         return status::MISUSE;
     };
     let found = table(e, handle).and_then(|t| {
@@ -522,7 +559,9 @@ pub extern "C" fn em_raw_entries(number: u32, handle: u32, count: u32) -> u32 {
 /// `em_raw_len(engine, table) -> f64`: a border of the table (or a string's length in bytes), -1 for what has none, -4 when records are wanted.
 #[unsafe(no_mangle)]
 pub extern "C" fn em_raw_len(number: u32, handle: u32) -> f64 {
-    let Some(e) = engine(number) else { return -1.0 };
+    let Some((e, _inside)) = engine(number) else {
+        return -1.0;
+    };
     match e.held(handle) {
         Ok(v) => match (v.as_table(), v.as_str()) {
             (Some(t), _) => match e.vm.raw_length(t) {
@@ -541,7 +580,9 @@ pub extern "C" fn em_raw_len(number: u32, handle: u32) -> f64 {
 /// -3 for what is not a table's handle, -4 when records are wanted.
 #[unsafe(no_mangle)]
 pub extern "C" fn em_table_shape(number: u32, handle: u32) -> f64 {
-    let Some(e) = engine(number) else { return -3.0 };
+    let Some((e, _inside)) = engine(number) else {
+        return -3.0;
+    };
     let Ok(t) = table(e, handle) else { return -3.0 };
     let (mut key, mut hint) = (Value::NIL, u32::MAX);
     let (mut count, mut max, mut names) = (0i64, 0i64, 0i64);
@@ -571,21 +612,27 @@ pub extern "C" fn em_table_shape(number: u32, handle: u32) -> f64 {
 /// `em_identity(engine, handle) -> number`: the same for two handles that hold the same object, as long as it lives. 0 for what is no handle.
 #[unsafe(no_mangle)]
 pub extern "C" fn em_identity(number: u32, handle: u32) -> u32 {
-    let Some(e) = engine(number) else { return 0 };
+    let Some((e, _inside)) = engine(number) else {
+        return 0;
+    };
     e.held(handle).map_or(0, |v| v.bits as u32)
 }
 
 /// `em_has_metatable(engine, handle) -> 1 or 0`
 #[unsafe(no_mangle)]
 pub extern "C" fn em_has_metatable(number: u32, handle: u32) -> u32 {
-    let Some(e) = engine(number) else { return 0 };
+    let Some((e, _inside)) = engine(number) else {
+        return 0;
+    };
     e.held(handle).is_ok_and(|v| e.vm.metatable_of(v).is_some()) as u32
 }
 
 /// `em_metatable(engine, handle) -> handle` of the metatable of what a handle holds; 0 if it has none.
 #[unsafe(no_mangle)]
 pub extern "C" fn em_metatable(number: u32, handle: u32) -> u32 {
-    let Some(e) = engine(number) else { return 0 };
+    let Some((e, _inside)) = engine(number) else {
+        return 0;
+    };
     match e.held(handle).ok().and_then(|v| e.vm.metatable_of(v)) {
         Some(t) => give(e, Ok(Value::table(t))),
         None => 0,
@@ -605,7 +652,7 @@ pub extern "C" fn em_load(
     name_len: u32,
     mode: u32,
 ) -> u32 {
-    let Some(e) = engine(number) else {
+    let Some((e, _inside)) = engine(number) else {
         return status::MISUSE;
     };
     let (Some(source), Some(name)) = (range(source, len), range(name, name_len)) else {
@@ -634,7 +681,9 @@ pub extern "C" fn em_load(
 /// `em_start(engine, function, count) -> task`: a task that calls the function (a handle) with the first `count` slots. 0 is a refusal.
 #[unsafe(no_mangle)]
 pub extern "C" fn em_start(number: u32, function: u32, count: u32) -> u32 {
-    let Some(e) = engine(number) else { return 0 };
+    let Some((e, _inside)) = engine(number) else {
+        return 0;
+    };
     match e
         .held(function)
         .and_then(|f| e.start(false, f, count as usize))
@@ -650,7 +699,9 @@ pub extern "C" fn em_start(number: u32, function: u32, count: u32) -> u32 {
 /// `em_start_coroutine(engine, function, count) -> task`: the same, but its function may yield to the host: `YIELDED`.
 #[unsafe(no_mangle)]
 pub extern "C" fn em_start_coroutine(number: u32, function: u32, count: u32) -> u32 {
-    let Some(e) = engine(number) else { return 0 };
+    let Some((e, _inside)) = engine(number) else {
+        return 0;
+    };
     match e
         .held(function)
         .and_then(|f| e.start(true, f, count as usize))
@@ -667,7 +718,7 @@ pub extern "C" fn em_start_coroutine(number: u32, function: u32, count: u32) -> 
 /// After `DONE` and `ERROR` the task is gone.
 #[unsafe(no_mangle)]
 pub extern "C" fn em_run(number: u32, task: u32, slices: u32) -> u32 {
-    let Some(e) = engine(number) else {
+    let Some((e, _inside)) = engine(number) else {
         return status::MISUSE;
     };
     match task.checked_sub(1) {
@@ -679,7 +730,7 @@ pub extern "C" fn em_run(number: u32, task: u32, slices: u32) -> u32 {
 /// `em_call(engine, function, count, slices) -> status`: `em_start` and `em_run` in one. The task is in the mailbox.
 #[unsafe(no_mangle)]
 pub extern "C" fn em_call(number: u32, function: u32, count: u32, slices: u32) -> u32 {
-    let Some(e) = engine(number) else {
+    let Some((e, _inside)) = engine(number) else {
         return status::MISUSE;
     };
     match e
@@ -687,7 +738,11 @@ pub extern "C" fn em_call(number: u32, function: u32, count: u32, slices: u32) -
         .and_then(|f| e.start(false, f, count as usize))
     {
         Ok(task) => e.run(task, slices.max(1)),
-        Err(refusal) => e.refuse(refusal),
+        Err(refusal) => {
+            // Not the task of a call further out, which the host would take for this one's.
+            e.mailbox.task = 0;
+            e.refuse(refusal)
+        }
     }
 }
 
@@ -695,7 +750,7 @@ pub extern "C" fn em_call(number: u32, function: u32, count: u32, slices: u32) -
 /// host calls only) raises slot 0 as an error there. Then `em_run` goes on. `MEMORY`: the task still waits.
 #[unsafe(no_mangle)]
 pub extern "C" fn em_answer(number: u32, task: u32, count: u32, ok: u32) -> u32 {
-    let Some(e) = engine(number) else {
+    let Some((e, _inside)) = engine(number) else {
         return status::MISUSE;
     };
     let answered = e.with_arguments(count as usize, |e, values| {
@@ -734,7 +789,7 @@ pub extern "C" fn em_answer_run(number: u32, task: u32, count: u32, ok: u32, sli
 /// `em_drop(engine, task)`: forgets a task without running it further.
 #[unsafe(no_mangle)]
 pub extern "C" fn em_drop(number: u32, task: u32) {
-    if let (Some(e), Some(task)) = (engine(number), task.checked_sub(1)) {
+    if let (Some((e, _inside)), Some(task)) = (engine(number), task.checked_sub(1)) {
         e.vm.drop_task(task as usize);
     }
 }

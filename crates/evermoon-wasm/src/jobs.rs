@@ -3,7 +3,8 @@
 //!
 //! SAFETY of the file: as in `abi.rs`: one thread, no calls back, so the table of jobs is never borrowed twice.
 
-use crate::abi::{engine, range};
+use crate::abi::{find, range};
+use crate::inside::Inside;
 use crate::pieces::Pieces;
 use crate::world::{put_entry, put_write};
 use evermoon::persist::care::{Walk, Walked, is_garbage};
@@ -42,13 +43,21 @@ fn jobs() -> &'static mut Vec<Option<Job>> {
     unsafe { &mut JOBS }
 }
 
-fn job(number: u32) -> Option<&'static mut Job> {
-    jobs().get_mut((number as usize).checked_sub(1)?)?.as_mut()
+/// The job with this number, and that a call is at work on it.
+fn job(number: u32) -> Option<(&'static mut Job, Inside)> {
+    let inside = Inside::enter()?;
+    let job = jobs()
+        .get_mut((number as usize).checked_sub(1)?)?
+        .as_mut()?;
+    Some((job, inside))
 }
 
 /// `em_job_new(kind) -> job`: 0 export, 1 import, 2 check of every record, 3 mark. 0 for an unknown kind.
 #[unsafe(no_mangle)]
 pub extern "C" fn em_job_new(kind: u32) -> u32 {
+    let Some(_inside) = Inside::enter() else {
+        return 0;
+    };
     let work = match kind {
         0 => Work::Export(Exporter::new()),
         1 => Work::Import(Importer::new()),
@@ -73,7 +82,7 @@ pub extern "C" fn em_job_new(kind: u32) -> u32 {
 /// `em_job_free(job)`
 #[unsafe(no_mangle)]
 pub extern "C" fn em_job_free(number: u32) {
-    if job(number).is_some() {
+    if let Some((_, _inside)) = job(number) {
         jobs()[number as usize - 1] = None;
     }
 }
@@ -81,7 +90,7 @@ pub extern "C" fn em_job_free(number: u32) {
 /// `em_job_supply(job, address, len) -> status`: records as for `em_world_supply`; for an import the next bytes of the snapshot.
 #[unsafe(no_mangle)]
 pub extern "C" fn em_job_supply(number: u32, address: u32, len: u32) -> u32 {
-    let (Some(job), Some(bytes)) = (job(number), range(address, len)) else {
+    let (Some((job, _inside)), Some(bytes)) = (job(number), range(address, len)) else {
         return status::FAILED;
     };
     match &mut job.work {
@@ -103,7 +112,7 @@ pub extern "C" fn em_job_supply(number: u32, address: u32, len: u32) -> u32 {
 #[unsafe(no_mangle)]
 pub extern "C" fn em_job_step(number: u32) -> u32 {
     match job(number) {
-        Some(job) => job.step(),
+        Some((job, _inside)) => job.step(),
         None => status::FAILED,
     }
 }
@@ -111,19 +120,21 @@ pub extern "C" fn em_job_step(number: u32) -> u32 {
 /// `em_job_output(job) -> address` of the output of the last call, good until the next.
 #[unsafe(no_mangle)]
 pub extern "C" fn em_job_output(number: u32) -> u32 {
-    job(number).map_or(0, |job| job.output.as_ptr() as usize as u32)
+    job(number).map_or(0, |(job, _inside)| job.output.as_ptr() as usize as u32)
 }
 
 /// `em_job_output_len(job) -> bytes`
 #[unsafe(no_mangle)]
 pub extern "C" fn em_job_output_len(number: u32) -> u32 {
-    job(number).map_or(0, |job| job.output.len() as u32)
+    job(number).map_or(0, |(job, _inside)| job.output.len() as u32)
 }
 
 /// `em_job_progress(job, which) -> f64`: 0 objects done, 1 objects known of, 2 payload bytes.
 #[unsafe(no_mangle)]
 pub extern "C" fn em_job_progress(number: u32, which: u32) -> f64 {
-    let Some(job) = job(number) else { return -1.0 };
+    let Some((job, _inside)) = job(number) else {
+        return -1.0;
+    };
     let (objects, known, payload) = match &job.work {
         Work::Export(e) => (
             e.progress().objects,
@@ -150,7 +161,7 @@ pub extern "C" fn em_job_progress(number: u32, which: u32) -> f64 {
 /// world open (0: none) does not know either, as the output.
 #[unsafe(no_mangle)]
 pub extern "C" fn em_job_garbage(number: u32, user: u32, address: u32, len: u32) -> u32 {
-    let (Some(job), Some(flat)) = (job(number), range(address, len)) else {
+    let (Some((job, _inside)), Some(flat)) = (job(number), range(address, len)) else {
         return status::FAILED;
     };
     let Work::Walk(Some(walk), _) = &job.work else {
@@ -161,7 +172,7 @@ pub extern "C" fn em_job_garbage(number: u32, user: u32, address: u32, len: u32)
     if !keys.supply(flat) {
         return status::FAILED;
     }
-    let mut user = engine(user);
+    let mut user = find(user);
     for key in keys.keys().filter(|key| is_garbage(walk, key)) {
         if user.as_mut().is_some_and(|e| e.vm.world_holds(key)) {
             continue;

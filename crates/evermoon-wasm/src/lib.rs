@@ -11,6 +11,8 @@ pub mod abi;
 #[cfg(not(feature = "legacy"))]
 pub mod engine;
 #[cfg(not(feature = "legacy"))]
+mod inside;
+#[cfg(not(feature = "legacy"))]
 pub mod jobs;
 #[cfg(not(feature = "legacy"))]
 pub mod memory;

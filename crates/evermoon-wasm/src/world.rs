@@ -413,7 +413,7 @@ const NO_WORLD: Refusal = Refusal::Misuse("no world is attached: em_world_open f
 #[unsafe(no_mangle)]
 pub extern "C" fn em_world_supply(number: u32, address: u32, len: u32) -> u32 {
     match (engine(number), range(address, len)) {
-        (Some(e), Some(flat)) => e.world().records.borrow_mut().supply(flat) as u32,
+        (Some((e, _inside)), Some(flat)) => e.world().records.borrow_mut().supply(flat) as u32,
         _ => 0,
     }
 }
@@ -423,7 +423,7 @@ pub extern "C" fn em_world_supply(number: u32, address: u32, len: u32) -> u32 {
 /// `DONE`: slot 0 is whether the store held a world. After `ERROR` (slot 0 the message) the engine is of no use.
 #[unsafe(no_mangle)]
 pub extern "C" fn em_world_open(number: u32, complete: u32, resident_max: f64) -> u32 {
-    let Some(e) = engine(number) else {
+    let Some((e, _inside)) = engine(number) else {
         return status::MISUSE;
     };
     let world = e.world();
@@ -456,7 +456,7 @@ const ALIAS: &str = "Memory";
 /// it lacked any. May `FAULT`.
 #[unsafe(no_mangle)]
 pub extern "C" fn em_world_library(number: u32) -> u32 {
-    let Some(e) = engine(number) else {
+    let Some((e, _inside)) = engine(number) else {
         return status::MISUSE;
     };
     if !e.vm.has_world() {
@@ -487,7 +487,9 @@ fn library(vm: &mut Vm) -> Result<bool, Throw> {
 /// given once, and leaves the slots alone.
 #[unsafe(no_mangle)]
 pub extern "C" fn em_world_wanted(number: u32) -> u32 {
-    let Some(e) = engine(number) else { return 0 };
+    let Some((e, _inside)) = engine(number) else {
+        return 0;
+    };
     let wanted = e.vm.take_wanted();
     let world = e.world();
     let out = &mut world.wanted;
@@ -502,13 +504,13 @@ pub extern "C" fn em_world_wanted(number: u32) -> u32 {
 /// `em_world_wanted_at(engine) -> address` of that list.
 #[unsafe(no_mangle)]
 pub extern "C" fn em_world_wanted_at(number: u32) -> u32 {
-    engine(number).map_or(0, |e| e.world().wanted.as_ptr() as usize as u32)
+    engine(number).map_or(0, |(e, _inside)| e.world().wanted.as_ptr() as usize as u32)
 }
 
 /// `em_world_touch(engine, handle) -> status`: has what a handle holds loaded, before the calls for tables are made with it.
 #[unsafe(no_mangle)]
 pub extern "C" fn em_world_touch(number: u32, handle: u32) -> u32 {
-    let Some(e) = engine(number) else {
+    let Some((e, _inside)) = engine(number) else {
         return status::MISUSE;
     };
     match e.held(handle) {
@@ -525,7 +527,7 @@ pub extern "C" fn em_world_touch(number: u32, handle: u32) -> u32 {
 /// store whole or not at all, and says how that went, before the next delta. `ERROR`: slot 0 why not, slot 1 where the object is that cannot be stored.
 #[unsafe(no_mangle)]
 pub extern "C" fn em_world_delta(number: u32) -> u32 {
-    let Some(e) = engine(number) else {
+    let Some((e, _inside)) = engine(number) else {
         return status::MISUSE;
     };
     if !e.vm.has_world() {
@@ -554,7 +556,7 @@ pub extern "C" fn em_world_delta(number: u32) -> u32 {
 /// `em_world_committed(engine)`: the store has made the commit.
 #[unsafe(no_mangle)]
 pub extern "C" fn em_world_committed(number: u32) {
-    if let Some(e) = engine(number) {
+    if let Some((e, _inside)) = engine(number) {
         e.vm.world_committed();
         let world = e.world();
         world.out = Vec::new();
@@ -566,7 +568,7 @@ pub extern "C" fn em_world_committed(number: u32) {
 /// `em_world_failed(engine)`: the store has not made it.
 #[unsafe(no_mangle)]
 pub extern "C" fn em_world_failed(number: u32) {
-    if let Some(e) = engine(number) {
+    if let Some((e, _inside)) = engine(number) {
         e.vm.world_commit_failed();
         let world = e.world();
         world.out = Vec::new();
@@ -578,7 +580,7 @@ pub extern "C" fn em_world_failed(number: u32) {
 /// `FAULT` nothing else but supplying and calling again is allowed.
 #[unsafe(no_mangle)]
 pub extern "C" fn em_world_rollback(number: u32) -> u32 {
-    let Some(e) = engine(number) else {
+    let Some((e, _inside)) = engine(number) else {
         return status::MISUSE;
     };
     if !e.vm.has_world() {
@@ -594,7 +596,7 @@ pub extern "C" fn em_world_rollback(number: u32) -> u32 {
 /// `em_world_evict(engine)`: lets the contents of what is as the store has it go from memory.
 #[unsafe(no_mangle)]
 pub extern "C" fn em_world_evict(number: u32) {
-    if let Some(e) = engine(number) {
+    if let Some((e, _inside)) = engine(number) {
         e.vm.world_evict();
     }
 }
@@ -603,7 +605,9 @@ pub extern "C" fn em_world_evict(number: u32) {
 /// in memory, 6 bytes of records kept here.
 #[unsafe(no_mangle)]
 pub extern "C" fn em_world_stat(number: u32, which: u32) -> f64 {
-    let Some(e) = engine(number) else { return -1.0 };
+    let Some((e, _inside)) = engine(number) else {
+        return -1.0;
+    };
     let all = e.vm.world_statistics();
     match which {
         0 => all.objects_numbered as f64,
@@ -621,7 +625,7 @@ pub extern "C" fn em_world_stat(number: u32, which: u32) -> f64 {
 /// to be used: the world may have been waiting for it. 0 is a refusal.
 #[unsafe(no_mangle)]
 pub extern "C" fn em_world_permanent(number: u32, name: u32, len: u32, function: u32) -> u32 {
-    let (Some(e), Some(name)) = (engine(number), range(name, len)) else {
+    let (Some((e, _inside)), Some(name)) = (engine(number), range(name, len)) else {
         return 0;
     };
     let name = String::from_utf8_lossy(name).into_owned();
@@ -638,7 +642,7 @@ pub extern "C" fn em_world_permanent(number: u32, name: u32, len: u32, function:
 /// waits for none).
 #[unsafe(no_mangle)]
 pub extern "C" fn em_world_tasks(number: u32) -> u32 {
-    let Some(e) = engine(number) else {
+    let Some((e, _inside)) = engine(number) else {
         return status::MISUSE;
     };
     let mut values = Vec::new();
@@ -658,7 +662,7 @@ pub extern "C" fn em_world_tasks(number: u32) -> u32 {
 /// `em_run` gives it, or `SLICE`: run it.
 #[unsafe(no_mangle)]
 pub extern "C" fn em_world_resume(number: u32, task: u32) -> u32 {
-    let Some(e) = engine(number) else {
+    let Some((e, _inside)) = engine(number) else {
         return status::MISUSE;
     };
     match task.checked_sub(1) {

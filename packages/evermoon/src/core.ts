@@ -115,7 +115,10 @@ export class Core {
       this.x.em_handle_free(this.engine, main);
     }
     this.instance.view();
-    if (status !== Status.Done) throw status === Status.Error ? new EvermoonError('bug', String(this.first('text'))) : this.refusal(status);
+    if (status === Status.Done) return;
+    if (status !== Status.Error) throw this.refusal(status);
+    const message = String(this.first('text'));
+    throw message === 'not enough memory' ? new LuaMemoryError(message, '') : new EvermoonError('bug', message);
   }
 
   dispose(): void {
@@ -553,6 +556,7 @@ export class Core {
   /** The error for a call that was refused. */
   refusal(status: number): Error {
     const { instance } = this;
+    if (this.lost()) return this.lostError();
     instance.view();
     const { u32 } = instance;
     const text = instance.readText(u32[this.mail + Mail.Message]!, u32[this.mail + Mail.MessageLen]!);
@@ -560,12 +564,22 @@ export class Core {
     return new EvermoonError('misuse', text);
   }
 
-  /** What a trap in the module becomes. */
+  /** What an exception that came out of the module becomes: a trap; JavaScript's stack that ran out within it. Others are not the module's. */
   trap(error: unknown): unknown {
-    if (!(error instanceof WebAssembly.RuntimeError)) return error;
+    if (!(error instanceof WebAssembly.RuntimeError)) return this.lost() ? this.lostError(error) : error;
     this.instance.dead = true;
     // What the engine can still be asked: whether the system had refused it memory.
     return trapped(error, this.stat(Stat.Refused) > 0);
+  }
+
+  /** Whether a call into the module never came back: it lets nobody in any more (`docs/abi.md`). */
+  lost(): boolean {
+    return !this.disposed && this.x.em_mailbox(this.engine) === 0;
+  }
+
+  lostError(cause?: unknown): EvermoonError {
+    this.instance.dead = true;
+    return new EvermoonError('bug', 'the stack of JavaScript ran out within the WebAssembly module; this instance cannot go on: create a new engine', { cause });
   }
 
   stat(which: Stat): number {

@@ -41,7 +41,7 @@ export abstract class Handle implements types.LuaHandle {
   /** The handle's number, if it can be used here. */
   usable(core: Core): number {
     if (core !== this.core) throw new EvermoonError('misuse', `this ${this.type} belongs to another engine: pass a copy (toJS())`);
-    if (this.#handle === 0) throw new LuaDisposedError(`this ${this.type} was disposed of`);
+    if (this.#handle === 0) throw core.lost() ? core.lostError() : new LuaDisposedError(`this ${this.type} was disposed of`);
     if (core.disposed || core.instance.dead) core.usable();
     return this.#handle;
   }

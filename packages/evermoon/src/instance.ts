@@ -13,7 +13,7 @@ const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 /** Size of the scratch area; longer strings get memory of their own. */
 const SCRATCH = 64 << 10;
 
-const ROOM = new Array<unknown>(16 << 10);
+let many: unknown[] | undefined;
 const nothing = () => {};
 
 export class Instance {
@@ -68,7 +68,7 @@ export class Instance {
    * be left in the middle of something. So the stack must have room for so many arguments.
    */
   room(): void {
-    if (this.depth > 8) Reflect.apply(nothing, undefined, ROOM);
+    if (this.depth > 8) Reflect.apply(nothing, undefined, (many ??= new Array(16 << 10)));
   }
 
   /** Puts text into the scratch area; its length is in `length` afterwards. Good until `release`. */

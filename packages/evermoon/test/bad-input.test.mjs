@@ -121,6 +121,62 @@ test('a reentrant run on a busy engine', async () => {
   assert.equal(x.em_run(e, 0, 1), 5, 'no such task');
 });
 
+test("JavaScript's stack runs out within the module", async () => {
+  const ops = {
+    runSync: (lua) => lua.runSync('local t = {} for i = 1, 10 do t[i] = tostring(i) end return #t'),
+    set: (lua) => lua.set('t', { list: [1, 2, 3] }),
+    collect: (lua) => lua.collect(),
+  };
+  let died = 0;
+  for (const [name, op] of Object.entries(ops)) {
+    for (let pad = 0; pad < 4; pad++) {
+      const { lua } = await engine({ isolate: true });
+      // From the deepest call outwards, each with a little more room, until there was enough.
+      let tries = 400;
+      let came = false;
+      const deeper = (depth) => {
+        try {
+          deeper(depth + 1);
+        } catch (error) {
+          assert.ok(error instanceof RangeError, String(error));
+        }
+        if (came || tries-- <= 0) return;
+        try {
+          op(lua);
+          came = true;
+        } catch (error) {
+          assert.ok(error instanceof RangeError || error.code === 'bug', String(error));
+        }
+      };
+      const padded = (n) => (n > 0 ? padded(n - 1) : deeper(0));
+      padded(pad);
+      // Whole, or given up with words: nothing in between.
+      try {
+        assert.deepEqual(lua.runSync('local n = 0 for i = 1, 500 do local t = {} for j = 1, 20 do t[j] = { tostring(j) } n = n + 1 end end return n'), [10000], name);
+      } catch (error) {
+        assert.equal(error.code, 'bug', String(error));
+        assert.match(error.message, /the stack of JavaScript ran out|has stopped: create a new engine/);
+        died++;
+      }
+      lua.dispose();
+    }
+  }
+  assert.ok(died > 0, 'no try struck within the module: the test does not test');
+  assert.deepEqual((await engine()).lua.runSync('return 1'), [1]);
+});
+
+test('a call that is refused within another leaves the other alone', async () => {
+  let refused = 0;
+  for (let memoryMax = 24 << 10; memoryMax < 256 << 10; memoryMax = Math.ceil(memoryMax * 1.05)) {
+    const { lua } = await engine({ memoryMax });
+    lua.define('deeper', () => lua.runSync('return deeper()'));
+    await failed(lua, () => lua.run('return deeper()'), (error) => assert.ok(error instanceof LuaMemoryError, String(error)));
+    refused++;
+    lua.dispose();
+  }
+  assert.ok(refused > 30);
+});
+
 test('a host function that throws, rejects, never resolves, or gives a promise to a synchronous run', async () => {
   const { lua } = await engine();
   const boom = new TypeError('boom');
