@@ -235,12 +235,11 @@ impl World {
                 if !is_cell {
                     return Err(wrong("it is an upvalue's"));
                 }
-                // The coroutine's record opens it.
+                // The coroutine's record opens it. Until that has been read too the cell counts as fresh: without it nobody would look for the coroutine again.
                 let co = self.object(vm, tag::COROUTINE, coroutine, 0)?;
                 if co.is_hollow() {
                     todo.push(co);
                 }
-                self.fresh_cells.retain(|cell| *cell != object);
             }
             Body::Slots(_) | Body::Pairs(_) => return Err(wrong("it is a segment")),
         }
@@ -422,11 +421,18 @@ impl World {
 
     /// An upvalue: as it is here, or made now, with its record to be read next.
     fn cell(&mut self, vm: &mut Vm, id: u32, todo: &mut Vec<Gc<Header>>) -> Loaded<Gc<Upvalue>> {
+        let known = self.fresh_cells.len();
+        let cell = self.cell_alone(vm, id)?;
+        todo.extend(&self.fresh_cells[known..]);
+        Ok(cell)
+    }
+
+    /// The same where the record need not be read.
+    fn cell_alone(&mut self, vm: &mut Vm, id: u32) -> Loaded<Gc<Upvalue>> {
         let known = vm.heap.object_by_id(id).is_some();
         let object = self.object(vm, tag::UPVALUE, id, 0)?;
         if !known {
             self.fresh_cells.push(object);
-            todo.push(object);
         }
         Heap::as_kind::<Upvalue>(object)
             .ok_or_else(|| LoadError::Damaged(format!("object {id}: not an upvalue")))
@@ -594,11 +600,7 @@ impl World {
         let mut open = Vec::with_capacity(record.open.len());
         for &(slot, up) in &record.open {
             // Its record would only say that it is open here.
-            let object = self.object(vm, tag::UPVALUE, up, 0)?;
-            let Some(up) = Heap::as_kind::<Upvalue>(object) else {
-                return Err(wrong("an open upvalue"));
-            };
-            open.push((slot, up));
+            open.push((slot, self.cell_alone(vm, up)?));
         }
         let error = self.value(vm, &record.error)?;
         let resumer = self.value(vm, &record.resumer)?.as_coroutine();

@@ -163,7 +163,7 @@ pub struct World {
     in_flight_meta: Option<(Vec<u8>, Vec<u8>)>,
     /// Keys that the store will answer later.
     pub(super) wanted: Vec<Vec<u8>>,
-    /// Upvalues made by the load under way that have no values yet.
+    /// Upvalues made by the load under way that have no values yet, or whose values are in the stack of a coroutine that it loads.
     pub(super) fresh_cells: Vec<Gc<Header>>,
     /// Objects that the load under way has tried.
     pub(super) tried: Vec<u32>,

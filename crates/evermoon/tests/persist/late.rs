@@ -115,3 +115,51 @@ fn message_handlers_do_not_wait_for_a_late_store() {
     assert!(out.ends_with("\n195\n"), "{out}");
     assert!(slices > 10, "{slices} slices show little");
 }
+
+/// A function whose variable is in the stack of a suspended coroutine brings the coroutine, however often the store makes it wait: between two answers
+/// nothing must be left of the variable, or nobody would ask for the coroutine again.
+#[test]
+fn variables_in_stacks_wait_for_a_late_store() {
+    let printed = |late: bool| {
+        let mut e = Engine::new(1_000);
+        finish(
+            &mut e,
+            "function suspended(n)
+                local up, down
+                local co = coroutine.create(function()
+                    up = function() n = n + 1 return n end
+                    local m = n
+                    down = function() m, n = m - 1, n - 1 return m, n end
+                    coroutine.yield()
+                    return m, n
+                end)
+                coroutine.resume(co)
+                return co, up, down
+            end
+            co1, up1, down1 = suspended(10)
+            co2, up2, down2 = coroutine.wrap(function() return suspended(20) end)()
+            co3 = coroutine.create(function() local co, up, down = suspended(30) f3 = down coroutine.yield(up) return coroutine.resume(co) end)
+            select(2, coroutine.resume(co3))",
+        );
+        e.commit().expect("it is stored");
+        e = if late {
+            e.over_a_late_store()
+        } else {
+            e.reopen()
+        };
+        finish(
+            &mut e,
+            "print(pcall(up1)) print(down1()) print(coroutine.resume(co1)) print(up1())
+             print(coroutine.resume(co2)) print(down2()) print(up2())
+             print(pcall(f3)) print(coroutine.resume(co3)) print(f3())",
+        );
+        let out = e.output.borrow().clone();
+        String::from_utf8_lossy(&out).into_owned()
+    };
+    let prompt = printed(false);
+    assert!(
+        prompt.starts_with("true\t11\n9\t10\ntrue\t9\t10\n"),
+        "{prompt}"
+    );
+    assert_eq!(printed(true), prompt);
+}
