@@ -14,6 +14,8 @@ function offline() {
     generateBundle: {
       order: 'post',
       handler(_, bundle) {
+        // The page opens worlds and makes no other engines: nobody would fetch the module without.
+        for (const name of Object.keys(bundle)) if (/evermoon-(?!world-)[^/]*\.wasm$/.test(name)) delete bundle[name];
         const files = new Map();
         for (const [name, file] of Object.entries(bundle)) files.set(name, file.type === 'chunk' ? file.code : file.source);
         for (const name of readdirSync(`${here}public`)) files.set(name, readFileSync(`${here}public/${name}`));

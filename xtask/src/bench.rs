@@ -321,10 +321,7 @@ fn worlds(args: &Args) -> Result<bool> {
 /// What a program pays that has no world: the benchmarks under a build whose loop does not ask whether a table's contents are in a store, by turns
 /// with the usual one.
 fn checks(runs: usize) -> Result<bool> {
-    let builds = [
-        workspace::build(Profile::Release, None)?,
-        workspace::build(Profile::Release, Some("storeless"))?,
-    ];
+    let builds = [runner(&[])?, runner(&["--no-default-features"])?];
     let programs = workspace::files_in(&workspace::root().join("bench"), "lua")?;
     let mut best = vec![[None; 2]; programs.len()];
     for _ in 0..runs {
@@ -363,6 +360,24 @@ fn checks(runs: usize) -> Result<bool> {
         if kept { "yes" } else { "**no**" }
     );
     Ok(kept)
+}
+
+/// The engine alone with the example that runs a file, in a target directory of its own for these features.
+fn runner(features: &[&str]) -> Result<PathBuf> {
+    let out = match features {
+        [] => workspace::target(),
+        _ => workspace::scratch("without-worlds")?,
+    };
+    let mut build = workspace::cargo();
+    build
+        .args(["build", "--quiet", "--release", "--package", "evermoon"])
+        .args(["--example", "run_file"])
+        .args(features)
+        .arg("--target-dir")
+        .arg(&out);
+    workspace::run(&mut build)?;
+    let name = format!("run_file{}", std::env::consts::EXE_SUFFIX);
+    Ok(out.join("release/examples").join(name))
 }
 
 /// Compile speed on a generated source of 5 MB.

@@ -9,7 +9,7 @@ use std::process::Command;
 use anyhow::{Context, Result};
 
 use crate::args::Args;
-use crate::limits::{MODULE_BROTLI_MAX, MODULE_BYTES_MAX, SCRIPT_BYTES_MAX};
+use crate::limits::{MODULE_MAX, SCRIPT_BYTES_MAX, Sizes};
 use crate::tools::{self, need};
 use crate::workspace::{self, Profile, files_in, on_path, root, scratch, shown};
 use crate::{build_wasm, packages};
@@ -111,9 +111,10 @@ fn plan(args: &Args, programs: &[PathBuf], package: &Path) -> Result<String> {
         true => quoted(&tools::chromium()?.display().to_string()),
         false => "null".to_owned(),
     };
+    let Sizes { raw, brotli } = MODULE_MAX;
     Ok(format!(
         r#"{{"package": {}, "chromium": {chromium}, "bench": [{}], "rounds": {}, "fengari": {}, "speed": {}, "border": {}, "modules": [{}], "native": [{}],
-            "limits": {{"raw": {MODULE_BYTES_MAX}, "brotli": {MODULE_BROTLI_MAX}, "script": {SCRIPT_BYTES_MAX}}}}}"#,
+            "limits": {{"raw": {raw}, "brotli": {brotli}, "script": {SCRIPT_BYTES_MAX}}}}}"#,
         quoted(&package.display().to_string()),
         bench.join(", "),
         args.number("runs", ROUNDS)?.max(1),

@@ -169,9 +169,10 @@ fn version_of(lua: &[PathBuf]) -> Result<String> {
     Ok(String::from_utf8_lossy(&done.stdout).into_owned() + &done.error_text())
 }
 
-/// Runs them through `dist/evermoon.wasm`, under the `lua` command that `crates/evermoon-wasm-host` makes of it.
+/// Runs them through `dist/evermoon-world.wasm`, under the `lua` command that `crates/evermoon-wasm-host` makes of it. (The package's command runs
+/// them through `dist/evermoon.wasm`: `run_node`.)
 pub fn run_wasm(words: &[String]) -> Result<Tally> {
-    let module = workspace::wasm_module()?;
+    let module = workspace::world_module()?;
     println!("{} under wasmi:", module.display());
     run_all(
         &workspace::build_example("evermoon-wasm-host", "lua")?,
@@ -180,7 +181,7 @@ pub fn run_wasm(words: &[String]) -> Result<Tally> {
     )
 }
 
-/// Runs them through the npm package's command in Node.
+/// Runs them through the npm package's command in Node, whose module is the one without worlds.
 pub fn run_node(words: &[String]) -> Result<Tally> {
     run_command(&packages::command()?, words, Subject::Node)
 }

@@ -96,7 +96,7 @@ const VERBS: [Verb; 14] = [
     ),
     (
         "build-wasm",
-        "builds dist/evermoon.wasm: small, without imports",
+        "builds the modules in dist: small, without imports",
         build_wasm::build_wasm,
     ),
     (

@@ -97,6 +97,8 @@ pub fn build(package: &str, features: &[&str]) -> Result<PathBuf> {
     flags.push(format!("--remap-path-prefix={}=.", root.display()));
     command.env("RUSTFLAGS", flags.join(" "));
     command.arg("--target-dir").arg(&out);
+    // All features are said, so that a module is what its list of them says.
+    command.arg("--no-default-features");
     if !features.is_empty() {
         command.args(["--features", &features.join(",")]);
     }

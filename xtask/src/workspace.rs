@@ -93,9 +93,9 @@ pub fn build(profile: Profile, features: Option<&str>) -> Result<PathBuf> {
     Ok(path)
 }
 
-/// `dist/evermoon.wasm`, which `cargo xtask build-wasm` makes.
-pub fn wasm_module() -> Result<PathBuf> {
-    let path = root().join("dist/evermoon.wasm");
+/// `dist/evermoon-world.wasm`, which `cargo xtask build-wasm` makes.
+pub fn world_module() -> Result<PathBuf> {
+    let path = root().join("dist/evermoon-world.wasm");
     if !path.is_file() {
         bail!(
             "{} is not there: run 'cargo xtask build-wasm'",

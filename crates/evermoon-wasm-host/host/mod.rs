@@ -96,12 +96,25 @@ pub struct Wasm {
     memory: Memory,
 }
 
-/// The module's bytes; tells what to do where there are none.
-pub fn module_bytes() -> Vec<u8> {
-    let path = match std::env::var_os("EVERMOON_WASM") {
-        Some(path) => PathBuf::from(path),
-        None => PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../dist/evermoon.wasm"),
-    };
+/// The bytes of the module, which is the one with worlds unless `EVERMOON_WASM` names another.
+fn module_bytes() -> Vec<u8> {
+    match std::env::var_os("EVERMOON_WASM") {
+        Some(path) => read(PathBuf::from(path)),
+        None => built("evermoon-world.wasm"),
+    }
+}
+
+/// A module of `dist`.
+pub fn built(name: &str) -> Vec<u8> {
+    read(
+        PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+            .join("../../dist")
+            .join(name),
+    )
+}
+
+/// A module's bytes; tells what to do where there are none.
+fn read(path: PathBuf) -> Vec<u8> {
     std::fs::read(&path).unwrap_or_else(|error| {
         panic!("{}: {error} (run 'cargo xtask build-wasm')", path.display())
     })
@@ -109,8 +122,12 @@ pub fn module_bytes() -> Vec<u8> {
 
 impl Wasm {
     pub fn new() -> Wasm {
+        Wasm::of(&module_bytes())
+    }
+
+    pub fn of(bytes: &[u8]) -> Wasm {
         let engine = Engine::default();
-        let module = Module::new(&engine, module_bytes()).expect("the module is valid");
+        let module = Module::new(&engine, bytes).expect("the module is valid");
         assert_eq!(module.imports().count(), 0, "the module imports nothing");
         let mut store = Store::new(&engine, ());
         let instance = Linker::new(&engine)

@@ -4,4 +4,5 @@
 //! - `examples/lua.rs`: a `lua` command. `cargo xtask lua-tests --wasm` runs the programs of `tests/lua` under it, by the list of the native runs.
 //! - `tests/`: what the document says, and what happens to a host that makes mistakes.
 //!
-//! All need `dist/evermoon.wasm` (`cargo xtask build-wasm`), or another module named by `EVERMOON_WASM`.
+//! All run `dist/evermoon-world.wasm` (`cargo xtask build-wasm`), or another module named by `EVERMOON_WASM`: whatever they show holds for
+//! `dist/evermoon.wasm` too, which is the same without worlds (Node runs that one).

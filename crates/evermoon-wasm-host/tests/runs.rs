@@ -30,7 +30,7 @@ fn text(value: &Value) -> String {
 }
 
 #[test]
-#[cfg_attr(not(module_is_built), ignore = "needs dist/evermoon.wasm")]
+#[cfg_attr(not(module_is_built), ignore = "needs the modules of dist")]
 fn a_host_function_is_called_from_anywhere() {
     let mut lua = Lua::new();
     lua.set_global("ask", Value::Function(7));
@@ -73,7 +73,7 @@ fn a_host_function_is_called_from_anywhere() {
 }
 
 #[test]
-#[cfg_attr(not(module_is_built), ignore = "needs dist/evermoon.wasm")]
+#[cfg_attr(not(module_is_built), ignore = "needs the modules of dist")]
 fn tasks_wait_side_by_side_and_are_answered_in_any_order() {
     let mut lua = Lua::new();
     lua.set_global("ask", Value::Function(1));
@@ -108,7 +108,7 @@ fn tasks_wait_side_by_side_and_are_answered_in_any_order() {
 }
 
 #[test]
-#[cfg_attr(not(module_is_built), ignore = "needs dist/evermoon.wasm")]
+#[cfg_attr(not(module_is_built), ignore = "needs the modules of dist")]
 fn a_coroutine_of_the_hosts_yields() {
     let mut lua = Lua::new();
     let source = "local a = coroutine.yield(1, 2)
@@ -152,7 +152,7 @@ fn a_coroutine_of_the_hosts_yields() {
 }
 
 #[test]
-#[cfg_attr(not(module_is_built), ignore = "needs dist/evermoon.wasm")]
+#[cfg_attr(not(module_is_built), ignore = "needs the modules of dist")]
 fn a_task_that_is_no_coroutine_cannot_yield() {
     let mut lua = Lua::new();
     let task = task(&mut lua, "coroutine.yield(1)");
@@ -170,7 +170,7 @@ fn a_task_that_is_no_coroutine_cannot_yield() {
 }
 
 #[test]
-#[cfg_attr(not(module_is_built), ignore = "needs dist/evermoon.wasm")]
+#[cfg_attr(not(module_is_built), ignore = "needs the modules of dist")]
 fn fuel_runs_out_and_is_given_anew() {
     let mut used = Vec::new();
     for steps in [1_000.0, 123.0] {
@@ -201,7 +201,7 @@ fn fuel_runs_out_and_is_given_anew() {
 }
 
 #[test]
-#[cfg_attr(not(module_is_built), ignore = "needs dist/evermoon.wasm")]
+#[cfg_attr(not(module_is_built), ignore = "needs the modules of dist")]
 fn slices_keep_the_host_in_control() {
     let mut lua = Lua::new();
     let endless = task(&mut lua, "while true do end");
@@ -231,7 +231,7 @@ fn slices_keep_the_host_in_control() {
 
 /// Where a slice ends shows nowhere: here it ends inside the coroutine whose end as garbage the program watches.
 #[test]
-#[cfg_attr(not(module_is_built), ignore = "needs dist/evermoon.wasm")]
+#[cfg_attr(not(module_is_built), ignore = "needs the modules of dist")]
 fn the_end_of_a_slice_keeps_no_garbage() {
     let source = "local collected = false
          local function f(self)
@@ -252,7 +252,7 @@ fn the_end_of_a_slice_keeps_no_garbage() {
 }
 
 #[test]
-#[cfg_attr(not(module_is_built), ignore = "needs dist/evermoon.wasm")]
+#[cfg_attr(not(module_is_built), ignore = "needs the modules of dist")]
 fn an_interrupt_is_an_error_in_the_program() {
     let mut lua = Lua::new();
     let task = task(
@@ -268,7 +268,7 @@ fn an_interrupt_is_an_error_in_the_program() {
 }
 
 #[test]
-#[cfg_attr(not(module_is_built), ignore = "needs dist/evermoon.wasm")]
+#[cfg_attr(not(module_is_built), ignore = "needs the modules of dist")]
 fn errors_come_with_a_traceback() {
     let mut lua = Lua::new();
     let failing = task(&mut lua, "local function f() error({ code = 5 }) end\nf()");
@@ -285,7 +285,7 @@ fn errors_come_with_a_traceback() {
 }
 
 #[test]
-#[cfg_attr(not(module_is_built), ignore = "needs dist/evermoon.wasm")]
+#[cfg_attr(not(module_is_built), ignore = "needs the modules of dist")]
 fn binary_chunks_cross_and_modes_are_kept() {
     let mut lua = Lua::new();
     let dumped = lua.eval("return string.dump(load 'return 6 * 7')", &[]);
@@ -310,7 +310,7 @@ fn binary_chunks_cross_and_modes_are_kept() {
 }
 
 #[test]
-#[cfg_attr(not(module_is_built), ignore = "needs dist/evermoon.wasm")]
+#[cfg_attr(not(module_is_built), ignore = "needs the modules of dist")]
 fn output_is_captured_in_order_and_makes_a_run_pause() {
     let mut lua = Lua::new();
     let task = task(
@@ -341,7 +341,7 @@ fn output_is_captured_in_order_and_makes_a_run_pause() {
 }
 
 #[test]
-#[cfg_attr(not(module_is_built), ignore = "needs dist/evermoon.wasm")]
+#[cfg_attr(not(module_is_built), ignore = "needs the modules of dist")]
 fn warnings_are_reported_beside_the_output() {
     let mut lua = Lua::new();
     lua.eval("warn '@on' print 'out' warn('care', 'ful') warn 'x'", &[]);
@@ -358,7 +358,7 @@ fn warnings_are_reported_beside_the_output() {
 }
 
 #[test]
-#[cfg_attr(not(module_is_built), ignore = "needs dist/evermoon.wasm")]
+#[cfg_attr(not(module_is_built), ignore = "needs the modules of dist")]
 fn memory_has_a_cap() {
     let mut lua = Wasm::new().lua_with(f64::from(2 << 20));
     let greedy = "local t = {} for i = 1, 1e9 do t[i] = ('x'):rep(1000) .. i end";
@@ -392,7 +392,7 @@ fn memory_has_a_cap() {
 }
 
 #[test]
-#[cfg_attr(not(module_is_built), ignore = "needs dist/evermoon.wasm")]
+#[cfg_attr(not(module_is_built), ignore = "needs the modules of dist")]
 fn finalizers_run_at_the_end() {
     let mut lua = Lua::new();
     lua.eval(
@@ -418,7 +418,7 @@ fn finalizers_run_at_the_end() {
 }
 
 #[test]
-#[cfg_attr(not(module_is_built), ignore = "needs dist/evermoon.wasm")]
+#[cfg_attr(not(module_is_built), ignore = "needs the modules of dist")]
 fn engines_are_independent_and_numbers_are_not_given_again_at_once() {
     let mut lua = Lua::new();
     lua.set_global("x", Value::Int(1));
@@ -448,7 +448,7 @@ fn engines_are_independent_and_numbers_are_not_given_again_at_once() {
 }
 
 #[test]
-#[cfg_attr(not(module_is_built), ignore = "needs dist/evermoon.wasm")]
+#[cfg_attr(not(module_is_built), ignore = "needs the modules of dist")]
 fn random_numbers_repeat_until_they_are_seeded() {
     let draw = |seed: Option<(i64, i64)>| {
         let mut lua = Lua::new();

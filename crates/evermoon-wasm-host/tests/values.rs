@@ -7,7 +7,7 @@ use host::{Lua, Mail, Status, Value};
 use wasmi::Val;
 
 #[test]
-#[cfg_attr(not(module_is_built), ignore = "needs dist/evermoon.wasm")]
+#[cfg_attr(not(module_is_built), ignore = "needs the modules of dist")]
 fn every_kind_crosses_and_comes_back() {
     let mut lua = Lua::new();
     let plain = [
@@ -54,7 +54,7 @@ fn every_kind_crosses_and_comes_back() {
 }
 
 #[test]
-#[cfg_attr(not(module_is_built), ignore = "needs dist/evermoon.wasm")]
+#[cfg_attr(not(module_is_built), ignore = "needs the modules of dist")]
 fn results_may_be_passed_straight_back() {
     let mut lua = Lua::new();
     let function = lua
@@ -77,7 +77,7 @@ fn results_may_be_passed_straight_back() {
 }
 
 #[test]
-#[cfg_attr(not(module_is_built), ignore = "needs dist/evermoon.wasm")]
+#[cfg_attr(not(module_is_built), ignore = "needs the modules of dist")]
 fn results_passed_back_survive_the_collection_that_makes_room() {
     let mut lua = Lua::new();
     let table = lua.call("em_table_new", &[0, 0]);
@@ -99,7 +99,7 @@ fn results_passed_back_survive_the_collection_that_makes_room() {
 }
 
 #[test]
-#[cfg_attr(not(module_is_built), ignore = "needs dist/evermoon.wasm")]
+#[cfg_attr(not(module_is_built), ignore = "needs the modules of dist")]
 fn tables_are_read_written_and_walked() {
     let mut lua = Lua::new();
     let table = lua.call("em_table_new", &[4, 100]);
@@ -175,7 +175,7 @@ fn tables_are_read_written_and_walked() {
 }
 
 #[test]
-#[cfg_attr(not(module_is_built), ignore = "needs dist/evermoon.wasm")]
+#[cfg_attr(not(module_is_built), ignore = "needs the modules of dist")]
 fn em_get_leaves_metamethods_to_lua() {
     let mut lua = Lua::new();
     let made = lua.eval(
@@ -204,7 +204,7 @@ fn em_get_leaves_metamethods_to_lua() {
 }
 
 #[test]
-#[cfg_attr(not(module_is_built), ignore = "needs dist/evermoon.wasm")]
+#[cfg_attr(not(module_is_built), ignore = "needs the modules of dist")]
 fn long_strings_cross_with_one_copy() {
     let mut lua = Lua::new();
     let handle = lua.call("em_string_new", &[100_000]);
@@ -246,7 +246,7 @@ fn long_strings_cross_with_one_copy() {
 }
 
 #[test]
-#[cfg_attr(not(module_is_built), ignore = "needs dist/evermoon.wasm")]
+#[cfg_attr(not(module_is_built), ignore = "needs the modules of dist")]
 fn freed_handles_stay_freed() {
     let mut lua = Lua::new();
     let first = lua.call("em_table_new", &[0, 0]);
@@ -268,7 +268,7 @@ fn freed_handles_stay_freed() {
 }
 
 #[test]
-#[cfg_attr(not(module_is_built), ignore = "needs dist/evermoon.wasm")]
+#[cfg_attr(not(module_is_built), ignore = "needs the modules of dist")]
 fn the_hosts_numbers_are_released_once_and_never_too_early() {
     let mut lua = Lua::new();
     let made = lua.eval(
@@ -292,7 +292,7 @@ fn the_hosts_numbers_are_released_once_and_never_too_early() {
 }
 
 #[test]
-#[cfg_attr(not(module_is_built), ignore = "needs dist/evermoon.wasm")]
+#[cfg_attr(not(module_is_built), ignore = "needs the modules of dist")]
 fn objects_have_the_hosts_metatable() {
     let mut lua = Lua::new();
     let table = lua.eval("return { __index = ... }", &[Value::Function(9)])[0].handle();
@@ -313,7 +313,7 @@ fn objects_have_the_hosts_metatable() {
 }
 
 #[test]
-#[cfg_attr(not(module_is_built), ignore = "needs dist/evermoon.wasm")]
+#[cfg_attr(not(module_is_built), ignore = "needs the modules of dist")]
 fn no_mistake_traps() {
     let mut lua = Lua::new();
     let table = lua.call("em_table_new", &[0, 0]);

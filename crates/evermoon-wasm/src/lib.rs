@@ -1,7 +1,7 @@
 //! The WebAssembly module: exports only, no imports, no logic of its own. It translates memory ranges and handles to calls of the
 //! engine. `docs/abi.md` describes it to someone who writes a host; `abi.rs` is what that document is written from.
 //!
-//! `seed.rs` has the exports of the original system. With the feature `legacy` the module has only those, and asks the host for
+//! `seed.rs` has the exports of the original system. Without the feature `worlds` the module has no `em_world_*` and `em_job_*`. With the feature `legacy` the module has only those, and asks the host for
 //! external tables.
 #![allow(unsafe_code)]
 #![cfg_attr(evermoon_small, feature(optimize_attribute))]
@@ -12,15 +12,16 @@ pub mod abi;
 pub mod engine;
 #[cfg(not(feature = "legacy"))]
 mod inside;
-#[cfg(not(feature = "legacy"))]
+#[cfg(all(feature = "worlds", not(feature = "legacy")))]
 pub mod jobs;
 #[cfg(not(feature = "legacy"))]
 pub mod memory;
-#[cfg(not(feature = "legacy"))]
+#[cfg(all(feature = "worlds", not(feature = "legacy")))]
 mod pieces;
 mod range;
 pub mod seed;
 #[cfg(not(feature = "legacy"))]
 pub mod slot;
 #[cfg(not(feature = "legacy"))]
+#[cfg_attr(not(feature = "worlds"), path = "no_world.rs")]
 pub mod world;

@@ -2,7 +2,7 @@
 
 export const ABI_VERSION = 1;
 
-/** The exports. Engines, handles and tasks are numbers, never 0; addresses and lengths are in bytes. */
+/** The exports (those for worlds and jobs are in evermoon-world.wasm only). Engines, handles and tasks are numbers, never 0; addresses and lengths are in bytes. */
 export interface Exports {
   readonly memory: WebAssembly.Memory;
   em_abi_version(): number;

@@ -37,17 +37,22 @@ export class Evermoon implements types.LuaEngine {
   /** Compiles the module once, to create engines from it: `Evermoon.create({ wasm: module })`. Can be sent to workers. */
   static compile(wasm?: types.WasmSource): Promise<WebAssembly.Module> {
     // The literal is what bundlers look for.
-    return wasm === undefined ? compileOwn(new URL('./evermoon.wasm', import.meta.url)) : compile(wasm);
+    return wasm === undefined ? compileOwn(new URL('./evermoon.wasm', import.meta.url), 'evermoon.wasm') : compile(wasm);
+  }
+
+  /** The same for worlds: `Evermoon.open({ wasm: module })`. The larger module can do all that the other can. */
+  static compileWorld(wasm?: types.WasmSource): Promise<WebAssembly.Module> {
+    return worlds().then((w) => w.compileWorld(wasm));
   }
 
   /** Opens a world: an engine of which all that a program can reach outlives it. The code for that is loaded when this is called first. */
   static open(options?: types.WorldOptions): Promise<types.World> {
-    return worlds().then((w) => w.openWorld(Evermoon, (core) => new Evermoon(core), options));
+    return worlds().then((w) => w.openWorld((core) => new Evermoon(core), options));
   }
 
   /** Reads a world that `world.export()` (or the command line) wrote into a store that has none. */
   static import(from: types.SnapshotSource, options?: types.WorldOptions): Promise<void> {
-    return worlds().then((w) => w.importWorld(Evermoon, from, options));
+    return worlds().then((w) => w.importWorld(from, options));
   }
 
   static #from(module: WebAssembly.Module, options: types.EvermoonOptions): Evermoon {

@@ -29,12 +29,12 @@ export class Instance {
   constructor(module: WebAssembly.Module) {
     const exports = new WebAssembly.Instance(module).exports as unknown as Exports;
     if (typeof exports.em_abi_version !== 'function' || !(exports.memory instanceof WebAssembly.Memory)) {
-      throw new EvermoonLoadError('this module is not evermoon.wasm: it has no em_abi_version');
+      throw new EvermoonLoadError('this module is not evermoon.wasm or evermoon-world.wasm: it has no em_abi_version');
     }
     const version = exports.em_abi_version();
     if (version !== ABI_VERSION) {
       throw new EvermoonLoadError(
-        `evermoon.wasm has ABI version ${version}, this package needs ${ABI_VERSION}: use the evermoon.wasm of the same release`,
+        `the module has ABI version ${version}, this package needs ${ABI_VERSION}: use the evermoon.wasm (or evermoon-world.wasm) of the same release`,
       );
     }
     this.x = exports;

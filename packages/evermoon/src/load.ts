@@ -3,7 +3,11 @@ import { EvermoonLoadError } from './errors.js';
 import { asBytes, Instance } from './instance.js';
 import type { WasmSource } from './types.js';
 
-const ADVICE = ". Copy evermoon.wasm to that address, or pass { wasm: url }, or import 'evermoon/inline'";
+/** What to do about an address that does not give the module. */
+function advice(address: string): string {
+  const world = /evermoon-world/.test(address) ? '-world' : '';
+  return `. Copy evermoon${world}.wasm to that address, or pass { wasm: url }, or import 'evermoon/inline${world}'`;
+}
 const GIVEN = 'the bytes given';
 
 const modules = new WeakMap<object, Promise<WebAssembly.Module>>();
@@ -55,12 +59,12 @@ export function elsewhere(name: string): string | undefined {
   return there === url ? undefined : there + name;
 }
 
-/** Compiles the package's own module, which is beside the code or where a dev server left it. */
-export async function compileOwn(beside: URL): Promise<WebAssembly.Module> {
+/** Compiles a module of the package's own, which is beside the code or where a dev server left it. */
+export async function compileOwn(beside: URL, name: 'evermoon.wasm' | 'evermoon-world.wasm'): Promise<WebAssembly.Module> {
   try {
     return await compile(beside);
   } catch (error) {
-    const there = elsewhere('evermoon.wasm');
+    const there = elsewhere(name);
     try {
       if (there !== undefined) return await compile(there);
     } catch {
@@ -96,7 +100,7 @@ async function fetchModule(address: string): Promise<WebAssembly.Module> {
 
 async function compileResponse(response: Response, address = response.url): Promise<WebAssembly.Module> {
   if (!response.ok) {
-    throw new EvermoonLoadError(`cannot fetch ${address || 'evermoon.wasm'}: HTTP ${response.status}${ADVICE}`);
+    throw new EvermoonLoadError(`cannot fetch ${address || 'evermoon.wasm'}: HTTP ${response.status}${advice(address)}`);
   }
   // Streaming where the server names the type; else by bytes, which also shows what a wrong answer was.
   const type = response.headers.get('content-type') ?? '';
@@ -124,7 +128,7 @@ function check(source: BufferSource, from: string): void {
   const view = asBytes(source) ?? new Uint8Array();
   if (view[0] === 0x3c) {
     throw new EvermoonLoadError(
-      `your bundler or server served a page in place of the wasm: ${from} begins with '<'${ADVICE}`,
+      `your bundler or server served a page in place of the wasm: ${from} begins with '<'${advice(from)}`,
     );
   }
   if (view[0] !== 0 || view[1] !== 0x61 || view[2] !== 0x73 || view[3] !== 0x6d) {

@@ -237,6 +237,7 @@ export interface WorldOptions extends Output, Pick<Control, 'fuel' | 'timeout'> 
   strings?: Strings;
   /** Seed of `math.random` of a new world. */
   seed?: number | bigint;
+  /** The module with worlds (evermoon-world.wasm), when it is not beside the package's own files. */
   wasm?: WasmSource;
 }
 

@@ -3,6 +3,11 @@ declare module 'virtual:wasm' {
   const base64: string;
   export default base64;
 }
+declare module 'virtual:wasm-world' {
+  /** The same of evermoon-world.wasm. */
+  const base64: string;
+  export default base64;
+}
 declare module '*.lua' {
   /** The source, without its comments. */
   const source: string;

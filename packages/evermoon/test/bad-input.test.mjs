@@ -202,7 +202,7 @@ test('a page in place of the wasm, a cut or foreign module, another version', as
     0, 0x61, 0x73, 0x6d, 1, 0, 0, 0, 1, 5, 1, 0x60, 0, 1, 0x7f, 3, 2, 1, 0, 5, 3, 1, 0, 1,
     7, 27, 2, 6, ...Buffer.from('memory'), 2, 0, 14, ...Buffer.from('em_abi_version'), 0, 0, 10, 7, 1, 5, 0, 0x41, 0xe3, 0, 0x0b,
   );
-  await fails(other, /has ABI version 99, this package needs 1: use the evermoon\.wasm of the same release/);
+  await fails(other, /has ABI version 99, this package needs 1: use the evermoon\.wasm \(or evermoon-world\.wasm\) of the same release/);
   await fails(null, /a URL, bytes, a Response or a WebAssembly.Module/);
   await fails({}, /a URL, bytes, a Response or a WebAssembly.Module/);
 });

@@ -4,6 +4,8 @@ import { Evermoon } from '../dist/index.js';
 
 export const wasmBytes = readFileSync(new URL('../dist/evermoon.wasm', import.meta.url));
 export const module = new WebAssembly.Module(wasmBytes);
+/** The same with worlds. */
+export const worldModule = new WebAssembly.Module(readFileSync(new URL('../dist/evermoon-world.wasm', import.meta.url)));
 /** An engine that keeps its output in `lines`. */
 export async function engine(options = {}) {
   const lines = [];

@@ -4,16 +4,16 @@ import { readFileSync, readdirSync } from 'node:fs';
 import { describe, test } from 'node:test';
 import { Evermoon } from '../dist/index.js';
 import { MemoryStore } from '../dist/stores/index.js';
-import { module } from './helpers.mjs';
+import { worldModule } from './helpers.mjs';
 
 const folder = new URL('../../../tests/worlds/', import.meta.url);
 
 /** Opens a snapshot; what is printed gathers in `lines`. */
 async function opened(snapshot, options) {
   const store = new MemoryStore();
-  await Evermoon.import(new Blob([snapshot]), { wasm: module, store });
+  await Evermoon.import(new Blob([snapshot]), { wasm: worldModule, store });
   const lines = [];
-  const world = await Evermoon.open({ wasm: module, store: new MemoryStore(store), onPrint: (line) => lines.push(line), ...options });
+  const world = await Evermoon.open({ wasm: worldModule, store: new MemoryStore(store), onPrint: (line) => lines.push(line), ...options });
   return { world, lines };
 }
 

@@ -8,7 +8,7 @@ import { IDBFactory, IDBKeyRange } from 'fake-indexeddb';
 import { Evermoon, EvermoonError, LuaError } from '../dist/index.js';
 import { FileStore } from '../dist/stores/node.js';
 import { IndexedDBStore, MemoryStore, WorldBusyError, WorldError } from '../dist/stores/index.js';
-import { module, sleep } from './helpers.mjs';
+import { sleep, worldModule } from './helpers.mjs';
 
 const folder = mkdtempSync(join(tmpdir(), 'evermoon-world-'));
 after(() => rmSync(folder, { recursive: true, force: true }));
@@ -43,7 +43,7 @@ async function worlds(kind, options = {}) {
   let world;
   const again = async (more = {}) => {
     await world?.close();
-    world = await Evermoon.open({ wasm: module, store: await store(), onPrint: () => {}, ...options, ...more });
+    world = await Evermoon.open({ wasm: worldModule, store: await store(), onPrint: () => {}, ...options, ...more });
     return world;
   };
   return { again, store, open: again };
@@ -183,9 +183,9 @@ for (const kind of Object.keys(stores)) {
         assert.deepEqual(await world.run('local n = 0 for _ in pairs(users) do n = n + 1 end return n, next(_home)'), [1000, 'after', 1]);
         const target = stores[kind]();
         const into = await target();
-        await Evermoon.import(blob, { wasm: module, store: into });
+        await Evermoon.import(blob, { wasm: worldModule, store: into });
         await into.close();
-        const second = await Evermoon.open({ wasm: module, store: await target(), ...options });
+        const second = await Evermoon.open({ wasm: worldModule, store: await target(), ...options });
         assert.deepEqual(await second.run('return ext.count(users), users[3].n, _home.after, #users'), [1000, 3, 1, 3000]);
         assert.deepEqual(Buffer.from(await (await second.export()).arrayBuffer()), Buffer.from(await blob.arrayBuffer()));
         // What host and program hand each other is not stored.
@@ -203,10 +203,10 @@ for (const kind of Object.keys(stores)) {
         const blob = await world.export();
         const target = stores[kind]();
         const into = await target();
-        await Evermoon.import(blob, { wasm: module, store: into });
-        await assert.rejects(Evermoon.import(blob, { wasm: module, store: into }), WorldError, 'it holds a world by now');
+        await Evermoon.import(blob, { wasm: worldModule, store: into });
+        await assert.rejects(Evermoon.import(blob, { wasm: worldModule, store: into }), WorldError, 'it holds a world by now');
         await into.close();
-        const second = await Evermoon.open({ wasm: module, store: await target(), ...options });
+        const second = await Evermoon.open({ wasm: worldModule, store: await target(), ...options });
         assert.deepEqual(Buffer.from(await (await second.export()).arrayBuffer()), Buffer.from(await blob.arrayBuffer()));
         assert.deepEqual(await second.run('return co(), count()'), [2, 3]);
         assert.deepEqual(await world.run('return count()'), [2]);
@@ -235,7 +235,7 @@ test('world.commit() from Lua; its version; a failure after it goes back to it',
 test('commits are told of when the store has them, with their sizes', async () => {
   const store = new MemoryStore();
   const told = [];
-  const world = await Evermoon.open({ wasm: module, store, onCommit: (commit) => told.push(commit) });
+  const world = await Evermoon.open({ wasm: worldModule, store, onCommit: (commit) => told.push(commit) });
   await world.run('x = 1');
   assert.equal((await store.head()).version, told.at(-1).version);
   assert.ok(told.at(-1).bytes > 0 && told.at(-1).objects >= 1 && told.at(-1).ms >= 0);
@@ -251,7 +251,7 @@ test('commits are told of when the store has them, with their sizes', async () =
   assert.equal(told.at(-1).version, world.version);
   store.commit = real;
   await world.commit();
-  const other = await Evermoon.open({ wasm: module, store: new MemoryStore(store) });
+  const other = await Evermoon.open({ wasm: worldModule, store: new MemoryStore(store) });
   assert.equal(other.get('x'), 2);
 });
 
@@ -303,21 +303,21 @@ test('runSync, set and get; several commits become few', async () => {
 test('a second writer fences the first off, or is told that the world is busy', async () => {
   const first = new MemoryStore();
   let lost;
-  const one = await Evermoon.open({ wasm: module, store: first, onLost: (reason) => (lost = reason) });
-  const two = await Evermoon.open({ wasm: module, store: new MemoryStore(first) });
+  const one = await Evermoon.open({ wasm: worldModule, store: first, onLost: (reason) => (lost = reason) });
+  const two = await Evermoon.open({ wasm: worldModule, store: new MemoryStore(first) });
   await assert.rejects(one.run('x = 1'), { code: 'fenced' });
   await sleep(1);
   assert.ok(lost);
   await two.run('x = 2');
   const path = join(folder, 'busy.world');
-  const file = await Evermoon.open({ wasm: module, store: { file: path } });
-  await assert.rejects(Evermoon.open({ wasm: module, store: { file: path } }), WorldBusyError);
+  const file = await Evermoon.open({ wasm: worldModule, store: { file: path } });
+  await assert.rejects(Evermoon.open({ wasm: worldModule, store: { file: path } }), WorldBusyError);
   await file.close();
 });
 
 test('checkpoints keep a long program; vacuum removes what nothing leads to', async () => {
   const store = new MemoryStore();
-  const world = await Evermoon.open({ wasm: module, store, checkpointEvery: 5 });
+  const world = await Evermoon.open({ wasm: worldModule, store, checkpointEvery: 5 });
   const run = assert.rejects(world.run('n = 0 while true do n = n + 1 end', { timeout: 400 }), /timeout/);
   await sleep(300);
   const { version } = await store.head();
@@ -326,7 +326,7 @@ test('checkpoints keep a long program; vacuum removes what nothing leads to', as
   const batch = (await store.scan()).map(([key, value]) => ({ kind: 'put', key, value }));
   await copy.commit(0, await copy.lease(), batch);
   await run;
-  const other = await Evermoon.open({ wasm: module, store: copy });
+  const other = await Evermoon.open({ wasm: worldModule, store: copy });
   const [program] = other.pending();
   assert.equal(program.waitsFor, undefined);
   const n = other.get('n');

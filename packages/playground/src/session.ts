@@ -44,9 +44,9 @@ export type Insist = Pick<WorldOptions, 'ifBusy' | 'ifLost'>;
 
 let compiled: Promise<WebAssembly.Module> | undefined;
 
-/** Fetches and compiles the module; the first call does the work. */
+/** Fetches and compiles the module with worlds, the page's only one; the first call does the work. */
 export function prepare(): Promise<WebAssembly.Module> {
-  compiled ??= Evermoon.compile();
+  compiled ??= Evermoon.compileWorld();
   compiled.catch(() => (compiled = undefined));
   return compiled;
 }

@@ -69,7 +69,7 @@ function pageFor(name, script = '<script type="module" src="./main.js"></script>
   return folder;
 }
 
-for (const entry of ['main', 'inline', 'worker', 'own-worker']) {
+for (const entry of ['main', 'world', 'inline', 'inline-world', 'worker', 'own-worker']) {
   test(`Vite builds ${entry}.js`, async () => {
     const root = join(project, `vite-${entry}`);
     mkdirSync(root, { recursive: true });
@@ -102,9 +102,26 @@ for (const entry of ['main', 'inline', 'worker', 'own-worker']) {
   });
 }
 
-test('esbuild: the inline entry without configuration', async () => {
-  const folder = pageFor('esbuild-inline');
-  await esbuild.build({ entryPoints: [join(project, 'inline.js')], bundle: true, format: 'esm', outfile: join(folder, 'main.js'), logLevel: 'error' });
+test('esbuild: the inline entries without configuration', async () => {
+  for (const entry of ['inline', 'inline-world']) {
+    const folder = pageFor(`esbuild-${entry}`);
+    await esbuild.build({ entryPoints: [join(project, `${entry}.js`)], bundle: true, format: 'esm', outfile: join(folder, 'main.js'), logLevel: 'error' });
+    await works({ '/': folder });
+  }
+});
+
+test('esbuild: worlds with both modules copied beside the bundle, and what it says without one', async () => {
+  const folder = pageFor('esbuild-world');
+  await esbuild.build({ entryPoints: [join(project, 'world.js')], bundle: true, format: 'esm', outfile: join(folder, 'main.js'), logLevel: 'error' });
+  cpSync(join(installed, 'dist/evermoon.wasm'), join(folder, 'evermoon.wasm'));
+  const server = await serve({ '/': folder });
+  const { text } = await shown(server.url);
+  assert.equal(
+    text,
+    `EvermoonLoadError: cannot fetch ${server.url}evermoon-world.wasm: HTTP 404. Copy evermoon-world.wasm to that address, or pass { wasm: url }, or import 'evermoon/inline-world'`,
+  );
+  await server.close();
+  cpSync(join(installed, 'dist/evermoon-world.wasm'), join(folder, 'evermoon-world.wasm'));
   await works({ '/': folder });
 });
 
@@ -125,7 +142,7 @@ test('esbuild: the main entry with the wasm copied beside the bundle, and what i
 });
 
 const importMap = '<script type="importmap">{"imports": {"evermoon": "/evermoon/index.js", "evermoon/worker": "/evermoon/worker.js"}}</script>';
-for (const entry of ['main', 'worker']) {
+for (const entry of ['main', 'world', 'worker']) {
   test(`a plain page with <script type=module>: ${entry}.js`, async () => {
     const folder = join(project, `plain-${entry}`);
     mkdirSync(folder, { recursive: true });
@@ -138,7 +155,7 @@ for (const entry of ['main', 'worker']) {
 test("a strict CSP: 'wasm-unsafe-eval' is enough, and without it the error says so", async () => {
   const folder = join(project, 'csp');
   mkdirSync(folder, { recursive: true });
-  for (const entry of ['main', 'worker']) {
+  for (const entry of ['main', 'world', 'worker']) {
     for (const file of ['show.js', `${entry}.js`]) writeFileSync(join(folder, file), execFileSync('sed', ['-e', "s#'evermoon/worker'#'/evermoon/worker.js'#; s#'evermoon'#'/evermoon/index.js'#", join(project, file)]));
     writeFileSync(join(folder, 'index.html'), html(`<script type="module" src="/${entry}.js"></script>`));
     const folders = { '/': folder, '/evermoon/': join(installed, 'dist') };
@@ -153,7 +170,7 @@ test("a strict CSP: 'wasm-unsafe-eval' is enough, and without it the error says 
 
 test('Node: the entries, the command, the declarations', () => {
   const out = execFileSync(process.execPath, ['node.mjs'], { cwd: project, encoding: 'utf8' });
-  assert.deepEqual(out.trim().split('\n'), Array(4).fill(EXPECTED));
+  assert.deepEqual(out.trim().split('\n'), Array(6).fill(EXPECTED));
   const bin = JSON.parse(execFileSync(process.execPath, ['-p', 'JSON.stringify(require("./node_modules/evermoon/package.json").bin)'], { cwd: project, encoding: 'utf8' })).evermoon;
   assert.equal(execFileSync(process.execPath, [join(installed, bin), '-e', 'print(1)'], { encoding: 'utf8' }), '1\n');
   const tsc = createRequire(here('../package.json')).resolve('typescript/bin/tsc');

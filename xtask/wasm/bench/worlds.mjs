@@ -44,7 +44,7 @@ async function inBrowser(run) {
     await page.evaluate(async () => {
       const lib = { ...(await import('/index.js')), ...(await import('/stores/index.js')) };
       const measures = await import('/measures.mjs');
-      const wasm = await WebAssembly.compileStreaming(fetch('/evermoon.wasm'));
+      const wasm = await WebAssembly.compileStreaming(fetch('/evermoon-world.wasm'));
       globalThis.measure = (name, world, ...rest) => measures[name](lib, wasm, () => lib.IndexedDBStore.open(world), ...rest);
       globalThis.transfer = async (world) => {
         await lib.IndexedDBStore.delete('copy');
@@ -89,7 +89,7 @@ try {
     row(`Chromium, ${title}: import into IndexedDB`, moved.import, 'MB/s');
   }
   const lib = { ...(await import(pathToFileURL(`${plan.package}/dist/index.js`))), ...(await import(pathToFileURL(`${plan.package}/dist/stores/index.js`))) };
-  const wasm = new WebAssembly.Module(readFileSync(`${plan.package}/dist/evermoon.wasm`));
+  const wasm = new WebAssembly.Module(readFileSync(`${plan.package}/dist/evermoon-world.wasm`));
   const cpu = () => process.cpuUsage().user / 1000;
   for (const [what, kind] of [['about 100 bytes', 'small'], ['about 1 KB', 'large']]) {
     progress(`Node: objects of ${what}`);

@@ -15,7 +15,7 @@ use super::object::{EXTERNAL, Gc, HOLLOW, Header, mark};
 use super::rows::Rows;
 use super::table::{Table, hash_key, normal_key};
 use super::value::{Value, tag};
-use super::{Heap, OutOfMemory};
+use super::{Heap, OutOfMemory, WORLDS};
 use crate::ordered::Map;
 use std::hash::{Hash, Hasher};
 
@@ -336,7 +336,7 @@ impl Header {
     /// The rows of this table are in the store one by one.
     #[inline]
     pub fn is_external(&self) -> bool {
-        self.flags & EXTERNAL != 0 && self.kind as u32 == tag::TABLE
+        WORLDS && self.flags & EXTERNAL != 0 && self.kind as u32 == tag::TABLE
     }
 }
 

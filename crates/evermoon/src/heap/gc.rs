@@ -18,7 +18,6 @@
 //! `2^step_size` bytes allocated pay for `step_size_bytes / 16 * step_mul` traversed slots; so marking ends long before the heap has doubled.
 #![allow(unsafe_code)]
 
-use super::Heap;
 use super::coroutine::Exec;
 use super::function::{CLOSURE_HEAD, LuaClosure, NATIVE_HEAD, NativeClosure, Proto, Upvalue};
 use super::object::{Gc, Header, mark};
@@ -27,6 +26,7 @@ use super::table::{Entry, Table, flags};
 use super::userdata::Userdata;
 use super::value::{Value, tag};
 use super::{COROUTINE_BYTES, coroutine::Coroutine};
+use super::{Heap, WORLDS};
 use std::collections::VecDeque;
 
 /// Slots of a table that are traversed in one go while the program runs.
@@ -534,9 +534,9 @@ impl Heap {
     }
 
     fn mark_roots(&mut self, roots: &mut Roots<'_>) {
-        if self.world.attached {
+        if self.has_world() {
             self.mark_world_roots();
-        } else if let [Some(metatable), ..] = self.mark_world() {
+        } else if WORLDS && let [Some(metatable), ..] = self.mark_world() {
             // External tables have it without a world too.
             self.mark_object(metatable);
         }
@@ -558,7 +558,7 @@ impl Heap {
             self.mark_object(object);
         }
         self.world.new_stubs.clear();
-        if self.world.hollow_count == 0 {
+        if !self.has_hollow() {
             return;
         }
         // What refers to them may be in the store.
@@ -578,7 +578,7 @@ impl Heap {
     fn keep_numbered(&mut self, v: Value) {
         if let Some(object) = v.as_object()
             && object.meta != 0
-            && self.world.hollow_count > 0
+            && self.has_hollow()
             && Heap::is_numbered_kind(object.kind as u32)
         {
             self.mark_object(object);
@@ -747,7 +747,7 @@ impl Heap {
             let v = exec.get(slot);
             self.mark(v);
         }
-        if self.world.hollow_count > 0 {
+        if self.has_hollow() {
             // A hollow closure may have it: there must not be another one for the same variable.
             for up in &exec.open {
                 if up.header.meta != 0 {
@@ -773,9 +773,9 @@ impl Heap {
         }
         let weak = self.weak_mode(t);
         t.header.flags = t.header.flags & !(flags::WEAK_KEYS | flags::WEAK_VALUES) | weak;
-        if weak != 0 && self.world.attached {
+        if weak != 0 && self.has_world() {
             self.world.sees_collector = true;
-            if self.world.hollow_count > 0 {
+            if self.has_hollow() {
                 self.keep_numbered_of(t);
             }
         }
@@ -1024,7 +1024,7 @@ impl Heap {
         if e.key_tag & tag::COLLECTABLE == 0 {
             return false;
         }
-        if self.world.attached {
+        if self.has_world() {
             if e.key().as_str().is_some_and(|s| s.len() <= KEPT_KEY_MAX) {
                 self.mark(e.key());
                 return false;
@@ -1038,7 +1038,7 @@ impl Heap {
 
     /// Contents that have been let go since these tables were traversed may refer to their tombstones' keys.
     fn keep_numbered_tombstones(&mut self) {
-        if self.world.hollow_count == 0 {
+        if !self.has_hollow() {
             return;
         }
         for t in self.gc.tombstoned.clone() {
@@ -1180,8 +1180,8 @@ impl Heap {
             }
         }
         self.gc.atomic = false;
-        if self.world.attached {
-            self.world.partial = self.world.hollow_count > 0;
+        if self.has_world() {
+            self.world.partial = self.has_hollow();
             self.world.changed.retain(|object| !object.is_white());
             self.gc.marked += self.world.absent_bytes;
             self.world.unnoticed_bytes = 0;
@@ -1286,7 +1286,7 @@ impl Heap {
             if (*header).mark & mark::PRINTED != 0 {
                 self.printed_ids.remove(&(header as usize));
             }
-            if (*header).meta != 0 {
+            if WORLDS && (*header).meta != 0 {
                 self.world_dropped(Gc::from_raw(header));
             }
             match (*header).kind as u32 {
@@ -1310,7 +1310,7 @@ impl Heap {
     unsafe fn string_dropped(&mut self, s: *mut Str) {
         // SAFETY: the caller's promise.
         unsafe {
-            if (*s).header.flags & super::hollow::STORED != 0 {
+            if WORLDS && (*s).header.flags & super::hollow::STORED != 0 {
                 self.stored_string_dropped(string_bytes(Gc::from_raw(s.cast())));
             }
             if Gc::from_raw(s).is_short() {

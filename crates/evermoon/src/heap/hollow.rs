@@ -27,7 +27,7 @@ use super::string::Str;
 use super::table::{Table, flags};
 use super::userdata::Userdata;
 use super::value::{Value, tag};
-use super::{Heap, OutOfMemory};
+use super::{Heap, OutOfMemory, WORLDS};
 use crate::bytecode::instr::Instr;
 use crate::bytecode::op::Op;
 use crate::bytecode::proto as plain;
@@ -261,7 +261,7 @@ impl Heap {
     /// Notes a change of an object whose stores have no barrier (coroutines).
     #[inline]
     pub(crate) fn touch(&mut self, object: Gc<Header>) {
-        if object.mark & mark::CLEAN != 0 {
+        if WORLDS && object.mark & mark::CLEAN != 0 {
             self.note_change(object);
         }
     }
@@ -290,6 +290,18 @@ impl Heap {
     pub fn resident_bytes(&self) -> usize {
         self.bytes
             .saturating_sub(self.world.absent_bytes + self.world.unnoticed_bytes)
+    }
+
+    /// A world is attached.
+    #[inline]
+    pub(super) fn has_world(&self) -> bool {
+        WORLDS && self.world.attached
+    }
+
+    /// Some object's contents are in the store only.
+    #[inline]
+    pub(super) fn has_hollow(&self) -> bool {
+        WORLDS && self.world.hollow_count > 0
     }
 
     /// Frees what nothing here refers to any more since contents were let go (stubs, strings), when that may be much. The program sees nothing of it:
@@ -725,7 +737,7 @@ impl Heap {
 
     /// Forgets it.
     pub(super) fn forget_content(&mut self, mut object: Gc<Header>) {
-        if object.meta != 0 {
+        if WORLDS && object.meta != 0 {
             self.world.free_hashes.push(object.meta - 1);
             object.meta = 0;
         }

@@ -34,6 +34,10 @@ use table::{TABLE_BYTES, Table};
 use userdata::Userdata;
 use value::{Value, tag};
 
+/// Whether this build keeps worlds (the feature `worlds`). Without them no object is ever numbered, hollow or external, and all that only such
+/// objects need is left out, by conditions on this constant at the few places that ask for one.
+pub const WORLDS: bool = cfg!(feature = "worlds");
+
 /// An allocation would have passed the memory cap. The heap knows by how much ([`Heap::refused`]), so that results stay small.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct OutOfMemory(());
@@ -131,8 +135,12 @@ impl Heap {
     /// What is left below the cap. What is in the store only takes no room here: a world may be many times as large as the cap.
     #[inline]
     pub(crate) fn room(&self) -> usize {
+        let elsewhere = match WORLDS {
+            true => self.world.absent_bytes + self.world.unnoticed_bytes,
+            false => 0,
+        };
         self.bytes_max
-            .saturating_add(self.world.absent_bytes + self.world.unnoticed_bytes)
+            .saturating_add(elsewhere)
             .saturating_sub(self.bytes)
     }
 
@@ -629,9 +637,7 @@ impl Heap {
             }
         }
         // The object is no longer as its record says.
-        if header.mark & mark::CLEAN != 0 {
-            self.note_change(header);
-        }
+        self.touch(header);
     }
 }
 

@@ -11,6 +11,7 @@
 //! 4. The heap is used by one thread at a time.
 #![allow(unsafe_code)]
 
+use super::WORLDS;
 use std::marker::PhantomData;
 use std::ops::{Deref, DerefMut};
 use std::ptr::NonNull;
@@ -40,11 +41,7 @@ pub mod mark {
     /// Persisted and unchanged since its last commit.
     pub const CLEAN: u8 = 8;
     /// A store into an object with one of these bits must pass `Heap::barrier`.
-    pub const BARRIER: u8 = if cfg!(feature = "storeless") {
-        BLACK
-    } else {
-        BLACK | CLEAN
-    };
+    pub const BARRIER: u8 = if super::WORLDS { BLACK | CLEAN } else { BLACK };
     /// Has a finalizer that has not been called.
     pub const FINALIZER: u8 = 16;
     /// Has a number in `Heap::printed_ids`.
@@ -147,7 +144,7 @@ impl Header {
     /// Its contents are in the store (`hollow.rs`).
     #[inline]
     pub fn is_hollow(&self) -> bool {
-        !cfg!(feature = "storeless") && self.flags & HOLLOW != 0
+        WORLDS && self.flags & HOLLOW != 0
     }
     #[inline]
     pub fn is_black(&self) -> bool {

@@ -765,7 +765,7 @@ fn collect_all(vm: &mut Vm, then: u32) -> NativeResult {
 }
 
 fn collect_on(vm: &mut Vm) -> NativeResult {
-    if vm.may_fault {
+    if vm.may_fault() {
         vm.wait_for_cycle(true)?;
         // A world may be let go or opened anew between two parts, and the cycle would begin again each time: here it is done in one go.
         vm.collect();

@@ -10,7 +10,6 @@ use super::key::Content;
 use super::meta::{GcRecord, Meta, TaskRecord, UnderWay};
 use super::value::Stored;
 use super::{Backing, Fetch, Scanned, key, row};
-use crate::heap::Heap;
 use crate::heap::coroutine::Coroutine;
 use crate::heap::hollow::{IdHasher, sort_by_number};
 use crate::heap::number;
@@ -18,8 +17,9 @@ use crate::heap::object::{Gc, Header};
 use crate::heap::table::Table;
 use crate::heap::userdata::Userdata;
 use crate::heap::value::{TYPE_COUNT, Value, tag};
+use crate::heap::{Heap, WORLDS};
 use crate::ordered::Map;
-use crate::vm::fault::{Loader, Rows};
+use crate::vm::fault::{Loader, NO_WORLDS, Rows};
 use crate::vm::task::{Stage, Task};
 use crate::vm::{Native, Throw, Thrown, Vm};
 use std::any::Any;
@@ -733,6 +733,9 @@ impl Vm {
         backing: Box<dyn Backing>,
         codecs: Vec<Codec>,
     ) -> Result<bool, LoadError> {
+        if !WORLDS {
+            return Err(LoadError::Store(NO_WORLDS.into()));
+        }
         self.heap.world_begin().map_err(|_| LoadError::Memory)?;
         if self.loader.is_none() {
             let mut world = World::new(backing);

@@ -284,7 +284,7 @@ impl Vm {
             return false;
         }
         let asked = self.heap.refused().unwrap_or(0);
-        if self.may_fault && self.exec.frame().kind == kind::LUA {
+        if self.may_fault() && self.exec.frame().kind == kind::LUA {
             self.evict_for_room();
         }
         self.collect_here();

@@ -8,6 +8,7 @@
 
 use super::Vm;
 use super::native::{Throw, Thrown};
+use crate::heap::WORLDS;
 use crate::heap::coroutine::Frame;
 use crate::heap::object::{Gc, Header};
 use crate::heap::table::Table;
@@ -51,6 +52,9 @@ pub trait Loader {
 /// Rows as the store has them.
 pub type Rows = Vec<crate::heap::external::StoredRow>;
 
+/// What a build without worlds says to whoever wants one.
+pub(crate) const NO_WORLDS: &str = "this build of the engine has no worlds";
+
 /// Worlds with more than so many bytes in the store only are not loaded for a collection's sake.
 const EXACT_MAX: usize = 64 << 20;
 
@@ -68,6 +72,12 @@ impl Retry {
 }
 
 impl Vm {
+    /// There is a loader, so natives' slots are looked through.
+    #[inline]
+    pub(crate) fn may_fault(&self) -> bool {
+        WORLDS && self.may_fault
+    }
+
     /// Has the value's object loaded if it is hollow.
     #[inline]
     pub(crate) fn touch(&mut self, v: Value) -> Result<(), Throw> {
@@ -110,6 +120,9 @@ impl Vm {
 
     /// A new external table.
     pub fn new_external_table(&mut self) -> Result<Gc<Table>, Throw> {
+        if !WORLDS {
+            return Err(self.fail(NO_WORLDS));
+        }
         if let Some(why) = self.loader.as_mut().and_then(|loader| loader.no_external()) {
             return Err(self.fail(why));
         }
@@ -141,7 +154,8 @@ impl Vm {
     /// Whether the next step of the collector begins or goes on with a cycle of which the program sees something, and the store has yet to answer.
     pub(crate) fn collection_must_wait(&mut self) -> bool {
         let gc = &self.heap.gc;
-        self.may_wait
+        self.may_fault()
+            && self.may_wait
             && !(gc.stopped || gc.suspended)
             && gc.phase != crate::heap::gc::Phase::Sweep
             && self.prepare_cycle(false)
@@ -149,7 +163,7 @@ impl Vm {
 
     /// The same for a native that collects because it was asked to: its step is taken again when the store has answered.
     pub(crate) fn wait_for_cycle(&mut self, asked_for: bool) -> Result<(), Throw> {
-        if self.may_fault && self.prepare_cycle(asked_for) {
+        if self.may_fault() && self.prepare_cycle(asked_for) {
             return Err(self.raise(Thrown::Fault));
         }
         Ok(())

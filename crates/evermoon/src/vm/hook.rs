@@ -281,7 +281,7 @@ impl Vm {
 
     /// Before each instruction of the tracing loop; the frame's pc is the instruction.
     pub(crate) fn trace_instruction(&mut self) -> Result<bool, Throw> {
-        if self.may_fault
+        if self.may_fault()
             && let Err(throw) = self.touch_hook()
         {
             self.between_instructions = self.thrown() == Thrown::Fault;

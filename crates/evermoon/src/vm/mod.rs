@@ -440,7 +440,7 @@ impl Vm {
 
     /// A whole collection now. Only at a safe point: no native may hold values across it but in its slots.
     pub fn collect(&mut self) {
-        if self.may_fault {
+        if self.may_fault() {
             self.prepare_cycle(true);
         }
         self.collect_here();
@@ -467,7 +467,7 @@ impl Vm {
             self.heap.debt = 1;
             return true;
         }
-        if self.may_fault && self.heap.gc_phase() != crate::heap::gc::Phase::Sweep {
+        if self.may_fault() && self.heap.gc_phase() != crate::heap::gc::Phase::Sweep {
             self.prepare_cycle(false);
         }
         let roots = self.root_values();
@@ -485,7 +485,7 @@ impl Vm {
     /// A part of a full collection: for natives that come back to the host in between ([`Act::REST`]).
     pub(crate) fn collect_some(&mut self) -> crate::heap::gc::Advance {
         // What the sweep frees is settled.
-        if self.may_fault && self.heap.gc_phase() != crate::heap::gc::Phase::Sweep {
+        if self.may_fault() && self.heap.gc_phase() != crate::heap::gc::Phase::Sweep {
             self.prepare_cycle(true);
         }
         let roots = self.root_values();

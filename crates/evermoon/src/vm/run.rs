@@ -1598,7 +1598,7 @@ fn call_at(vm: &mut Vm, func: usize, args: usize, results: i16) -> Exit {
         } else if let Err(throw) = vm.begin_call(func, args, results, 0) {
             return vm.settle(Err(throw));
         }
-        if vm.may_fault {
+        if vm.may_fault() {
             return match vm.run_native() {
                 Ok(None) => vm.drive(),
                 Ok(Some(exit)) => exit,

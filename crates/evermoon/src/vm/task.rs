@@ -302,7 +302,7 @@ impl Vm {
         root.hook = None;
         let small = root.exec.stack_cap <= IDLE_SLOTS_MAX;
         // A world may go back to what a root was in the middle of: there each task has its own.
-        if !root.seen && small && !self.may_fault && self.idle_roots.len() < IDLE_MAX {
+        if !root.seen && small && !self.may_fault() && self.idle_roots.len() < IDLE_MAX {
             self.idle_roots.push(root);
         } else {
             root.status = Status::Dead;

@@ -11,11 +11,11 @@
  */
 import { Status } from '../abi.js';
 import { Core } from '../core.js';
-import { EvermoonError, LuaAbortError, LuaDisposedError } from '../errors.js';
+import { EvermoonError, EvermoonLoadError, LuaAbortError, LuaDisposedError } from '../errors.js';
 import { WorldError } from '../stores/errors.js';
 import type { Evermoon } from '../evermoon.js';
 import { LuaFunction, LuaTable } from '../handles.js';
-import { instantiate } from '../load.js';
+import { compile, compileOwn, instantiate } from '../load.js';
 import { finder } from '../modules.js';
 import { Sink } from '../output.js';
 import { callAsync } from '../run.js';
@@ -77,17 +77,23 @@ async function storeOf(options: types.WorldOptions): Promise<{ store: Store; our
   return { store: memory ? new MemoryStore(undefined, name) : await IndexedDBStore.open(name, { ifLost: options.ifLost }), ours: true };
 }
 
-/** The class `Evermoon`, whose file this one does not import. */
-interface Compiler {
-  compile(wasm?: types.WasmSource): Promise<WebAssembly.Module>;
+/** Compiles the module with worlds. */
+export async function compileWorld(wasm?: types.WasmSource): Promise<WebAssembly.Module> {
+  // The literal is what bundlers look for.
+  const module = await (wasm === undefined ? compileOwn(new URL('./evermoon-world.wasm', import.meta.url), 'evermoon-world.wasm') : compile(wasm));
+  const exported = WebAssembly.Module.exports(module).map(({ name }) => name);
+  if (exported.includes('em_abi_version') && !exported.includes('em_world_open')) {
+    throw new EvermoonLoadError("this is evermoon.wasm, which has no worlds: give evermoon-world.wasm as { wasm }, or import 'evermoon/inline-world'");
+  }
+  return module;
 }
 
-export async function openWorld(evermoon: Compiler, around: (core: Core) => Evermoon, options: types.WorldOptions = {}): Promise<World> {
-  return World.open(await evermoon.compile(options.wasm), options, around);
+export async function openWorld(around: (core: Core) => Evermoon, options: types.WorldOptions = {}): Promise<World> {
+  return World.open(await compileWorld(options.wasm), options, around);
 }
 
-export async function importWorld(evermoon: Compiler, from: types.SnapshotSource, options: types.WorldOptions = {}): Promise<void> {
-  const module = await evermoon.compile(options.wasm);
+export async function importWorld(from: types.SnapshotSource, options: types.WorldOptions = {}): Promise<void> {
+  const module = await compileWorld(options.wasm);
   // An import is what a lost world is to be mended with.
   const { store, ours } = await storeOf({ ...options, ifLost: 'accept' });
   try {

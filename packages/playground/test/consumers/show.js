@@ -12,6 +12,27 @@ export async function show(Evermoon, LuaError, options) {
   return [sum, list.toJS(), message];
 }
 
+/** The same in a world, which has a module of its own. */
+export async function showWorld(Evermoon, LuaError) {
+  const world = await Evermoon.open({ store: 'memory', define: { double: async (x) => 2 * x } });
+  const [sum, list] = await world.run('t = { 3, 1, 2 } table.sort(t, function(a, b) return double(a) < double(b) end) return double(21), t');
+  let message = '';
+  try {
+    await world.run('error("as wanted")');
+  } catch (error) {
+    if (error instanceof LuaError) message = error.message;
+  }
+  const result = [sum, list.toJS(), message];
+  await world.close();
+  return result;
+}
+
+/** An engine and a world beside each other; the results, which are to be the same, if they are not. */
+export async function showBoth(Evermoon, LuaError) {
+  const [one, other] = await Promise.all([show(Evermoon, LuaError), showWorld(Evermoon, LuaError)]);
+  return JSON.stringify(one) === JSON.stringify(other) ? one : [one, other];
+}
+
 /** The same in a worker. */
 export async function showWorker(Evermoon, LuaError, options) {
   const lua = await Evermoon.worker(options);

@@ -1,5 +1,6 @@
 // Compiled only: the declarations of the package as a strict project sees them.
 import { Evermoon, LuaError, type LuaTable, type RunOptions } from 'evermoon';
+import { Evermoon as Inline } from 'evermoon/inline-world';
 import { io, os } from 'evermoon/libs';
 import { Evermoon as Workers, type RemoteTable } from 'evermoon/worker';
 
@@ -11,6 +12,8 @@ export async function all(): Promise<[number, string]> {
   const table: LuaTable = lua.table({ a: 1 });
   table.set('b', [1, 2]);
   for (const [key, value] of table) void [key, value];
+  const world = await Inline.open({ store: 'memory', wasm: await Evermoon.compileWorld() });
+  await world.close();
   const worker = await Workers.worker({ os: true });
   const remote: RemoteTable = await worker.table([1]);
   void (await remote.length());

@@ -1,0 +1,3 @@
+import { Evermoon, LuaError } from 'evermoon';
+import { put, showBoth } from './show.js';
+put(showBoth(Evermoon, LuaError));
