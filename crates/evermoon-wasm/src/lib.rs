@@ -1,8 +1,8 @@
 //! The WebAssembly module: exports only, no imports, no logic of its own. It translates memory ranges and handles to calls of the
 //! engine. `docs/abi.md` describes it to someone who writes a host; `abi.rs` is what that document is written from.
 //!
-//! `seed.rs` has the exports of the original system. Without the feature `worlds` the module has no `em_world_*` and `em_job_*`. With the feature `legacy` the module has only those, and asks the host for
-//! external tables.
+//! Three modules are built from it: with the feature `worlds` (the default) `evermoon-world.wasm`; without it `evermoon.wasm`, which has no `em_world_*` and
+//! `em_job_*`; with `legacy` alone `lua.wasm`, which has only the exports of the original system (`seed.rs`) and asks the host for external tables.
 #![allow(unsafe_code)]
 #![cfg_attr(evermoon_small, feature(optimize_attribute))]
 
