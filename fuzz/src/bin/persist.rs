@@ -2,7 +2,7 @@
 //! same store, which answers at once or later. Output, end and snapshot must be the same. A difference is shrunk, shown, and kept in
 //! `fuzz/artifacts/persist`.
 //!
-//! `persist [--seconds N] [--seed S] [--findings N]`; with file names, disturbs those programs in every way instead.
+//! `persist [--seconds N] [--seed S] [--findings N]`; with file names, disturbs those programs in every way instead, or in one (`--way N`).
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
@@ -29,6 +29,8 @@ struct Options {
     seconds: u64,
     seed: u64,
     findings_max: usize,
+    /// The only way in which programs of files are disturbed.
+    way: Option<usize>,
     files: Vec<String>,
 }
 
@@ -58,6 +60,7 @@ fn options() -> Result<Options, String> {
         seconds: 60,
         seed: 1,
         findings_max: 5,
+        way: None,
         files: Vec::new(),
     };
     let mut args = std::env::args().skip(1);
@@ -70,6 +73,7 @@ fn options() -> Result<Options, String> {
         match arg.as_str() {
             "--seconds" => options.seconds = number()?,
             "--seed" => options.seed = number()?,
+            "--way" => options.way = Some(number()? as usize % WAYS),
             "--findings" => options.findings_max = number()? as usize,
             _ if arg.starts_with("--") => return Err(format!("no option '{arg}' here")),
             _ => options.files.push(arg),
@@ -86,7 +90,7 @@ fn examine(options: &Options) -> bool {
             println!("{file} cannot be read");
             return false;
         };
-        for way in 0..WAYS {
+        for way in (0..WAYS).filter(|way| options.way.is_none_or(|only| only == *way)) {
             let (ended, difference) = disturb(&source, way);
             if let (0, Some(Ended::Failed(message))) = (way, ended) {
                 println!("{file} ends by an error: {message}");

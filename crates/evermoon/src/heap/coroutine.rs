@@ -136,7 +136,8 @@ pub struct Exec {
     pub(crate) handlers: u32,
 }
 
-/// Where the collector takes a step, between two instructions of a Lua function. It says which registers are dead there.
+/// Where the collector takes a step: between two instructions of a Lua function, of which it says which registers are dead there, or when a native's callee has
+/// returned.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum SafePoint {
     /// Behind an instruction that has made something.

@@ -372,10 +372,9 @@ impl Vm {
                     exit => return exit,
                 }
             }
-            if (self.finalizers_due || self.exec.collection_waits.is_some())
-                && self.exec.frame().kind == kind::LUA
-            {
-                self.finalizers_due = false;
+            let in_lua = self.exec.frame().kind == kind::LUA;
+            if self.exec.collection_waits.is_some() || (self.finalizers_due && in_lua) {
+                self.finalizers_due &= !in_lua;
                 let step = match self.exec.collection_waits.take() {
                     Some(point) => self.collect_at(point),
                     None => self.call_finalizer(),
@@ -443,7 +442,7 @@ impl Vm {
         self.prepare_native()?;
         let delivered = self.hook_delivered();
         let step = self.native_step();
-        if step.is_ok() || self.thrown() != Thrown::Fault {
+        if step.is_ok() || self.thrown() != Thrown::Fault || self.between_instructions {
             // What it has begun is not to be begun again.
             self.retry.forget();
         } else if delivered.is_some() {
@@ -814,15 +813,12 @@ impl Vm {
     #[cold]
     #[inline(never)]
     pub(crate) fn collect_at_native_return(&mut self) -> Result<(), Throw> {
-        if self.exec.frame().kind == kind::LUA {
-            return self.collect_at(SafePoint::NativeReturn).map(|_| ());
-        }
-        self.collect_step();
-        Ok(())
+        self.collect_at(SafePoint::NativeReturn).map(|_| ())
     }
 
-    /// A collector step where the Lua frame on top has done an instruction and not begun the next; then the call of the first finalizer that
-    /// is due (true if there is one). A step that has to wait for the store is taken when the run goes on.
+    /// A collector step where the Lua frame on top has done an instruction and not begun the next, or where the native on top has been given its
+    /// callee's results; then, in the Lua frame, the call of the first finalizer that is due (true if there is one). A step that has to wait for the store is
+    /// taken when the run goes on.
     #[cold]
     #[inline(never)]
     pub(crate) fn collect_at(&mut self, point: SafePoint) -> Result<bool, Throw> {
@@ -831,10 +827,13 @@ impl Vm {
             self.between_instructions = true;
             return Err(self.raise(Thrown::Fault));
         }
-        self.exec.live_limit = self.dead_from(point);
+        let in_lua = self.exec.frame().kind == kind::LUA;
+        if in_lua {
+            self.exec.live_limit = self.dead_from(point);
+        }
         self.collect_step();
         self.exec.live_limit = 0;
-        if self.heap.gc.to_finalize.is_empty() {
+        if !in_lua || self.heap.gc.to_finalize.is_empty() {
             return Ok(false);
         }
         self.call_finalizer()

@@ -20,17 +20,13 @@ impl Vm {
             return Ok(false);
         }
         while let Some(object) = self.heap.next_finalizable() {
-            if let Err(throw) = self.touch(object) {
-                if self.thrown() == Thrown::Fault && self.exec.frame().kind == kind::LUA {
-                    // The instruction before is done; this comes first when the store has answered.
-                    self.finalizers_due = true;
-                    self.between_instructions = true;
-                }
-                return Err(throw);
+            let loaded = self.touch(object);
+            if let Err(throw) = loaded {
+                return Err(self.finalizer_waits(throw));
             }
-            self.heap.take_finalizable();
             let handler = self.metamethod(object, Event::Gc);
             if handler.is_nil() {
+                self.heap.take_finalizable();
                 continue;
             }
             let saved = self.exec.top;
@@ -46,16 +42,35 @@ impl Vm {
             self.heap.gc.suspended = true;
             self.tracing = false;
             match self.begin_call(func, 1, 0, frame_flag::FINALIZER | frame_flag::NO_YIELD) {
-                Ok(()) => return Ok(true),
+                Ok(()) => {
+                    self.heap.take_finalizable();
+                    return Ok(true);
+                }
+                // Who is to be called is in the store; the object stays the next one.
+                Err(throw) if self.thrown() == Thrown::Fault => {
+                    self.exec.top = saved;
+                    self.finalizer_ended();
+                    return Err(self.finalizer_waits(throw));
+                }
                 // It cannot be called at all: also that is only worth a warning.
                 Err(_) => {
                     self.exec.top = saved;
+                    self.heap.take_finalizable();
                     self.finalizer_ended();
                     self.warn_finalizer_error();
                 }
             }
         }
         Ok(false)
+    }
+
+    /// A finalizer that has met something which is in the store only: the instruction before is done, and it comes first when the store has answered.
+    fn finalizer_waits(&mut self, throw: Throw) -> Throw {
+        if self.thrown() == Thrown::Fault && self.exec.frame().kind == kind::LUA {
+            self.finalizers_due = true;
+            self.between_instructions = true;
+        }
+        throw
     }
 
     pub(crate) fn finalizer_ended(&mut self) {

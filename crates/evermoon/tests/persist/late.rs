@@ -1,5 +1,6 @@
 //! A store that answers later: the programs of `tests/worlds` over one that makes them wait for everything.
 
+use super::disturbed::{Disturbance, Program, run};
 use super::engine::{Ended, Engine};
 
 fn finish(e: &mut Engine, source: &str) {
@@ -162,4 +163,40 @@ fn variables_in_stacks_wait_for_a_late_store() {
         "{prompt}"
     );
     assert_eq!(printed(true), prompt);
+}
+
+/// Finalizers that are due wait for the store, too: their objects, and the functions that are to be called. None is left out, none runs twice.
+#[test]
+fn finalizers_wait_for_a_late_store() {
+    let program = Program::new(
+        "late.lua",
+        "local log = {}
+         local function note(n) log[#log + 1] = n end
+         local callable = setmetatable({}, { __call = function(_, o) for i = 1, 3 do note(o.n) end end })
+         local function finalized(n)
+             return setmetatable({ n = n }, { __gc = n % 2 == 0 and callable or function() for i = 1, 3 do note(n) end end })
+         end
+         for i = 1, 3 do
+             local a, b, c = finalized(1), finalized(2), finalized(3)
+             a, b, c = nil
+             collectgarbage()
+             for j = 1, 50 do local t = {} end
+             print(table.concat(log, ' '))
+         end",
+    );
+    let undisturbed = run(&program, None);
+    assert_eq!(undisturbed.ended, Ended::Done);
+    for slice in [1, 3, 7, 20] {
+        let how = Disturbance {
+            slice,
+            evict: true,
+            reopen: 1,
+            late: true,
+        };
+        assert_eq!(
+            undisturbed.difference(&run(&program, Some(how))),
+            "",
+            "{how:?}"
+        );
+    }
 }
