@@ -8,6 +8,8 @@
 //! - `browser`: the npm package's stores (`browser_faults.rs`);
 //! - `damage`: each single entry of a world is damaged, put aside, and the rest is used.
 
+use std::process::Command;
+
 use anyhow::{Result, bail};
 
 use crate::args::Args;
@@ -25,6 +27,17 @@ const LONG: [(&str, &str); 7] = [
     ("stride", "1"),
     ("seed", "1"),
 ];
+
+/// `cargo xtask test anywhere`: the official suite without what is long, and without cstack.lua, which takes longer than all others together.
+pub fn part_of_test() -> Result<Command> {
+    let mut tests = cargo();
+    tests.args(["test", "--package", "evermoon", "--test", "persist", "--"]);
+    tests.args(["--ignored", "--nocapture", "official"]);
+    tests.env("EVERMOON_TESTES", conformance::copy_for("anywhere")?);
+    tests.env("EVERMOON_TESTES_SOFT", "1");
+    tests.env("PERSIST_WITHOUT", "cstack.lua");
+    Ok(tests)
+}
 
 /// The parts beside the stores'.
 type Part = (&'static str, fn(&Args) -> Result<()>);

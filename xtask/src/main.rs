@@ -46,7 +46,7 @@ const VERBS: [Verb; 14] = [
     ),
     (
         "test",
-        "all checks: fmt clippy wasm rust lua checked reference conformance programs host package node page size [parts] [--quick] [--only NAME]",
+        "all checks: fmt clippy wasm rust lua checked reference conformance anywhere programs host package node page size [parts] [--quick] [--only NAME]",
         verify::test,
     ),
     (

@@ -11,10 +11,10 @@ use anyhow::{Context, Result};
 use crate::args::Args;
 use crate::tally::Tally;
 use crate::workspace::{self, Profile, cargo, on_path, shown};
-use crate::{build_wasm, conformance, lua_programs, packages, real_programs, tools};
+use crate::{build_wasm, conformance, faults, lua_programs, packages, real_programs, tools};
 
 /// What the parts are called, in the order in which they run.
-const PARTS: [&str; 14] = [
+const PARTS: [&str; 15] = [
     "fmt",
     "clippy",
     // Before `rust`: the tests of the module need it.
@@ -24,6 +24,8 @@ const PARTS: [&str; 14] = [
     "checked",
     "reference",
     "conformance",
+    // The official suite in worlds that are left and opened again all the time.
+    "anywhere",
     "programs",
     // tests/lua through the module, under a Rust host.
     "host",
@@ -36,10 +38,11 @@ const PARTS: [&str; 14] = [
 ];
 
 /// What `--quick` leaves out.
-const LONG: [&str; 8] = [
+const LONG: [&str; 9] = [
     "checked",
     "reference",
     "conformance",
+    "anywhere",
     "programs",
     "host",
     "node",
@@ -160,6 +163,13 @@ pub fn test(given: &[String]) -> Result<bool> {
         part(&mut tally, "the official suite", || {
             conformance::part_of_test(&workspace::binary(args.option("bin"), Profile::Release)?)
         });
+    }
+    if wants("anywhere") {
+        let name = "the official suite in worlds";
+        match faults::part_of_test() {
+            Ok(mut tests) => counted(&mut tally, name, &mut tests),
+            Err(error) => tally.record(name, Default::default(), Err(format!("{error:#}"))),
+        }
     }
     if wants("programs") {
         part(&mut tally, "real programs", || {
