@@ -18,13 +18,13 @@ pub const MODULE_MAX: Sizes = Sizes {
 };
 /// What `cargo xtask test size` refuses to see grow. With room for a toolchain that has no source of the standard library (5 KiB).
 pub const MODULE_HELD: Sizes = Sizes {
-    raw: 488 << 10,
-    brotli: 182 << 10,
+    raw: 484 << 10,
+    brotli: 180 << 10,
 };
 /// The same for `dist/evermoon-world.wasm`.
 pub const WORLD_HELD: Sizes = Sizes {
-    raw: 692 << 10,
-    brotli: 256 << 10,
+    raw: 690 << 10,
+    brotli: 254 << 10,
 };
 /// The package's JavaScript (`dist/index.js` and what it imports), minified.
 pub const SCRIPT_BYTES_MAX: u64 = 30 << 10;

@@ -41,7 +41,6 @@ pub enum PatternError {
 }
 
 impl fmt::Display for PatternError {
-    #[cfg_attr(evermoon_small, optimize(speed))]
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             PatternError::OutOfBudget => "out of budget",
@@ -84,7 +83,6 @@ pub fn has_specials(pattern: &[u8]) -> bool {
 }
 
 /// Takes the `^` off an anchored pattern. (`gmatch` has no anchors: it passes the pattern whole.)
-#[cfg_attr(evermoon_small, optimize(speed))]
 pub fn split_anchor(pattern: &[u8]) -> (bool, &[u8]) {
     match pattern {
         [b'^', rest @ ..] => (true, rest),
@@ -191,7 +189,6 @@ static KIND_SETS: [Set; 8] = {
 };
 
 /// The set that stands between brackets. `body` is what is between them, a leading `^` included.
-#[cfg_attr(evermoon_small, optimize(speed))]
 fn compile_set(body: &[u8]) -> Set {
     let (complement, body) = match body {
         [b'^', rest @ ..] => (true, rest),
@@ -324,7 +321,6 @@ impl BackStack {
     }
     /// Whether there is room for one more.
     #[inline(always)]
-    #[cfg_attr(evermoon_small, optimize(speed))]
     fn has_room(&self) -> bool {
         self.len < MAX_DEPTH as usize - 1
     }
@@ -497,13 +493,11 @@ impl<'a> Matcher<'a> {
     }
 
     /// How many values a successful match yields: its captures, or the whole match if it has none.
-    #[cfg_attr(evermoon_small, optimize(speed))]
     pub fn value_count(&self) -> usize {
         self.level.max(1)
     }
 
     /// How many captures the pattern made.
-    #[cfg_attr(evermoon_small, optimize(speed))]
     pub fn capture_count(&self) -> usize {
         self.level
     }
@@ -535,7 +529,6 @@ impl<'a> Matcher<'a> {
 
     /// Appends `gsub`'s replacement string for the match from `start` to `end`, its `%0` to `%9` filled in. `out` may
     /// not become longer than `limit`.
-    #[cfg_attr(evermoon_small, optimize(speed))]
     pub fn push_replacement(
         &self,
         out: &mut Vec<u8>,
@@ -577,7 +570,6 @@ impl<'a> Matcher<'a> {
     // -- A match under way as bytes
 
     /// The suspended state, for `restore`.
-    #[cfg_attr(evermoon_small, optimize(speed))]
     pub fn save(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(24 + 8 * self.level + 16 * self.back.len);
         let mut put = |words: &[u32]| {
@@ -611,13 +603,11 @@ impl<'a> Matcher<'a> {
 
     /// Takes over a state that was saved for the same subject and pattern; then `resume`. Total: other bytes give false, or a state
     /// that finds something else, but never one that goes out of bounds.
-    #[cfg_attr(evermoon_small, optimize(speed))]
     pub fn restore(&mut self, saved: &[u8]) -> bool {
         self.back.clear();
         self.try_restore(saved).is_some()
     }
 
-    #[cfg_attr(evermoon_small, optimize(speed))]
     fn try_restore(&mut self, saved: &[u8]) -> Option<()> {
         let words = saved.as_chunks::<4>().0.iter();
         let mut words = words.map(|w| u32::from_le_bytes(*w) as usize);
@@ -681,7 +671,6 @@ impl<'a> Matcher<'a> {
 
     /// Where the single-byte item at `p` ends. There is one: `p` is inside the pattern.
     #[inline(always)]
-    #[cfg_attr(evermoon_small, optimize(speed))]
     fn item_end(&self, p: usize) -> Result<usize, PatternError> {
         match self.pat[p] {
             b'%' if p + 1 == self.pat.len() => Err(PatternError::EndsWithPercent),
@@ -692,7 +681,6 @@ impl<'a> Matcher<'a> {
     }
 
     /// Where the set whose bracket is at `p` ends. A `]` that comes first is a member.
-    #[cfg_attr(evermoon_small, optimize(speed))]
     fn set_end(&self, p: usize) -> Result<usize, PatternError> {
         if let Some(&(_, end)) = self.set_at[..self.set_count]
             .iter()
@@ -751,7 +739,6 @@ impl<'a> Matcher<'a> {
 
     /// A set that is not kept.
     #[cold]
-    #[cfg_attr(evermoon_small, optimize(speed))]
     fn uncached(&self, open: u32) -> Set {
         let open = open as usize;
         match self.set_end(open) {
@@ -884,7 +871,6 @@ impl<'a> Matcher<'a> {
     /// Stops in the middle of the item at `p`, which will be met again from `s`: it has gone over `ahead` bytes. The step that it cost is
     /// paid then.
     #[cold]
-    #[cfg_attr(evermoon_small, optimize(speed))]
     fn suspend_item(&mut self, s: usize, p: usize, ahead: usize) -> PatternError {
         self.budget += 1;
         (self.s, self.p, self.ahead) = (s, p, ahead);
@@ -1179,7 +1165,6 @@ impl<'a> Matcher<'a> {
 
     /// As few of the item as the rest, from `p` on, may match behind.
     #[inline(always)]
-    #[cfg_attr(evermoon_small, optimize(speed))]
     fn shortest(&mut self, mut s: usize, single: Single, item: usize, p: usize) -> Outcome {
         if let Some(byte) = self.next_byte(p) {
             let rest = self.scan_range(s);
@@ -1220,7 +1205,6 @@ impl<'a> Matcher<'a> {
     /// How many bytes a short repetition takes to come to `byte`, when that is far.
     #[cold]
     #[inline(never)]
-    #[cfg_attr(evermoon_small, optimize(speed))]
     fn shortest_scan(&mut self, s: usize, single: Single, item: usize, byte: u8) -> Outcome {
         let mut ahead = std::mem::take(&mut self.ahead).min(self.src.len() - s);
         loop {
@@ -1249,7 +1233,6 @@ impl<'a> Matcher<'a> {
 
     /// `%bxy`, which is at `p`.
     #[inline(never)]
-    #[cfg_attr(evermoon_small, optimize(speed))]
     fn balance(&mut self, s: usize, p: usize) -> Outcome {
         let Some(&[open, close]) = self.pat.get(p + 2..p + 4) else {
             return Err(PatternError::MissingBalanceArguments);
@@ -1286,7 +1269,6 @@ impl<'a> Matcher<'a> {
 
     /// `%1` to `%9`, at `p`: the same bytes as the capture's. A position is no bytes' equal.
     #[inline(never)]
-    #[cfg_attr(evermoon_small, optimize(speed))]
     fn back_reference(&mut self, s: usize, p: usize, digit: u8) -> Outcome {
         let error = PatternError::InvalidCaptureIndex((digit - b'0') as u32);
         let i = digit.checked_sub(b'1').ok_or(error)? as usize;
@@ -1324,7 +1306,6 @@ const BLOCK: usize = 32;
 
 /// Whether any byte pair `(a[i], b[i])` is `(x, y)`.
 #[inline(always)]
-#[cfg_attr(evermoon_small, optimize(speed))]
 fn any_pair(a: &[u8; BLOCK], x: u8, b: &[u8; BLOCK], y: u8) -> bool {
     if cfg!(target_arch = "wasm32") {
         any_pair_by_words(a, x, b, y)
@@ -1336,7 +1317,6 @@ fn any_pair(a: &[u8; BLOCK], x: u8, b: &[u8; BLOCK], y: u8) -> bool {
 
 /// The same for WebAssembly, which has no vectors unless asked for: eight bytes in a word.
 #[inline(always)]
-#[cfg_attr(evermoon_small, optimize(speed))]
 fn any_pair_by_words(a: &[u8; BLOCK], x: u8, b: &[u8; BLOCK], y: u8) -> bool {
     const ONES: u64 = u64::MAX / 255;
     let (x, y) = (ONES * x as u64, ONES * y as u64);
@@ -1408,7 +1388,6 @@ pub fn find_plain(hay: &[u8], needle: &[u8], from: usize) -> Option<usize> {
 
 /// Crochemore and Perrin's two-way search: linear time, constant space. The needle is cut where its period is the same
 /// on both sides; the right part is compared first, forwards, and a mismatch there shifts past what was compared.
-#[cfg_attr(evermoon_small, optimize(speed))]
 fn two_way(hay: &[u8], needle: &[u8], from: usize) -> Option<usize> {
     let (a, b) = (
         greatest_suffix(needle, false),
@@ -1440,7 +1419,6 @@ fn two_way(hay: &[u8], needle: &[u8], from: usize) -> Option<usize> {
 }
 
 /// Where the lexicographically greatest suffix begins (in the alphabet's order or its reverse), and its period.
-#[cfg_attr(evermoon_small, optimize(speed))]
 fn greatest_suffix(s: &[u8], reverse: bool) -> (usize, usize) {
     let (mut best, mut other, mut same, mut period) = (0, 1, 0, 1);
     while let Some(&b) = s.get(other + same) {

@@ -99,7 +99,6 @@ fn check_pattern(vm: &mut Vm, pat: &[u8]) -> Result<(), Throw> {
 
 /// A capture as a value.
 #[inline]
-#[cfg_attr(evermoon_small, optimize(speed))]
 fn capture_value(
     vm: &mut Vm,
     matcher: &Matcher,
@@ -121,7 +120,6 @@ fn capture_value(
 
 /// Pushes captures, `count` of them, and makes room before.
 #[inline]
-#[cfg_attr(evermoon_small, optimize(speed))]
 fn push_captures(
     vm: &mut Vm,
     matcher: &Matcher,
@@ -140,7 +138,6 @@ fn push_captures(
 }
 
 /// `string.find (s, pattern [, init [, plain]])`
-#[cfg_attr(evermoon_small, optimize(speed))]
 pub(super) fn find(vm: &mut Vm) -> NativeResult {
     find_or_match(vm, true)
 }
@@ -157,7 +154,6 @@ const LOOKING: u32 = 2;
 const COPYING: u32 = 3;
 
 #[inline(always)]
-#[cfg_attr(evermoon_small, optimize(speed))]
 fn find_or_match(vm: &mut Vm, find: bool) -> NativeResult {
     let subject = vm.check_str(0)?;
     let (src, pat) = (subject.as_bytes(), vm.check_str(1)?.as_bytes());
@@ -222,7 +218,6 @@ fn find_or_match(vm: &mut Vm, find: bool) -> NativeResult {
 
 /// Looks for plain text, from `init` on or where it has come to.
 #[inline]
-#[cfg_attr(evermoon_small, optimize(speed))]
 fn look(vm: &mut Vm, src: &[u8], needle: &[u8], init: usize) -> NativeResult {
     let mut from = init;
     if vm.state() == LOOKING {
@@ -369,7 +364,6 @@ pub(super) fn gmatch(vm: &mut Vm) -> NativeResult {
 }
 
 /// A match under way is in slots 0 and 1; captures that are being copied have the subject in slot 0 before them.
-#[cfg_attr(evermoon_small, optimize(speed))]
 fn gmatch_next(vm: &mut Vm) -> NativeResult {
     let Some(closure) = vm.callee() else {
         return vm.ret_none();
@@ -474,7 +468,6 @@ struct Gsub<'a> {
 }
 
 /// `string.gsub (s, pattern, repl [, n])`
-#[cfg_attr(evermoon_small, optimize(speed))]
 pub(super) fn gsub(vm: &mut Vm) -> NativeResult {
     let src = vm.check_str(slot::SRC)?.as_bytes();
     let pat = vm.check_str(slot::PAT)?.as_bytes();
@@ -626,7 +619,6 @@ impl Gsub<'_> {
     }
 
     /// Puts everything into the slots, and settles the bill.
-    #[cfg_attr(evermoon_small, optimize(speed))]
     fn store(&mut self, vm: &mut Vm, start: usize, metered: &Metered) -> Result<(), Throw> {
         let carried = metered.charge(vm);
         if !self.stored {
@@ -662,14 +654,12 @@ impl Gsub<'_> {
     }
 
     /// Adds the subject as it is, up to `end`.
-    #[cfg_attr(evermoon_small, optimize(speed))]
     fn append_source(&mut self, vm: &mut Vm, end: usize) -> Result<(), Throw> {
         self.text.add_part(vm, self.src, self.copied, end, false)
     }
 
     /// Adds a replacement string with its `%0` to `%9` filled in, long captures as parts of the subject.
     #[cold]
-    #[cfg_attr(evermoon_small, optimize(speed))]
     fn append_replacement(
         &mut self,
         vm: &mut Vm,
@@ -705,7 +695,6 @@ impl Gsub<'_> {
     }
 
     /// Takes the value of a table or function as the replacement of the match from `start` to `self.at`.
-    #[cfg_attr(evermoon_small, optimize(speed))]
     fn replace(&mut self, vm: &mut Vm, start: usize, value: Value) -> Result<(), Throw> {
         if !value.is_truthy() {
             return Ok(()); // what matched stays, and is copied with what follows

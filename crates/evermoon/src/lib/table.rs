@@ -49,7 +49,6 @@ pub(super) const READ_LENGTH: &[Event] = &[Event::Index, Event::Len];
 pub(super) const ALL: &[Event] = &[Event::Index, Event::NewIndex, Event::Len];
 
 /// Argument `i` is a table, or has the metamethods to pass for one.
-#[cfg_attr(evermoon_small, optimize(speed))]
 fn check_tabular(vm: &mut Vm, i: usize, needs: &[Event]) -> Result<(), Throw> {
     let v = vm.arg(i);
     if v.is_table() || needs.iter().all(|&event| !vm.metamethod(v, event).is_nil()) {
@@ -65,7 +64,6 @@ pub(super) fn plain(v: Value) -> Option<Gc<Table>> {
 }
 
 /// The length of argument 0, by its metamethod if it has one: `None` when that was called (state `LENGTH`; return [`CALL_2_1`]).
-#[cfg_attr(evermoon_small, optimize(speed))]
 pub(super) fn length(vm: &mut Vm, needs: &[Event]) -> Result<Option<i64>, Throw> {
     let v = vm.arg(0);
     if let Some(t) = plain(v) {
@@ -75,7 +73,6 @@ pub(super) fn length(vm: &mut Vm, needs: &[Event]) -> Result<Option<i64>, Throw>
     any_length(vm, v)
 }
 
-#[cfg_attr(evermoon_small, optimize(speed))]
 fn any_length(vm: &mut Vm, v: Value) -> Result<Option<i64>, Throw> {
     match vm.length(v)? {
         Some(n) => integer_length(vm, n).map(Some),
@@ -204,7 +201,6 @@ pub(super) fn copy(vm: &mut Vm, first: u32) -> Result<Option<Act>, Throw> {
 const BLOCK: u64 = 1 << 16;
 
 /// Moves up to a block of elements inside the array part; how many, which is 0 if they do not lie there.
-#[cfg_attr(evermoon_small, optimize(speed))]
 fn shift_block(vm: &mut Vm, mut t: Gc<Table>, from: i64, to: i64, left: u64, step: i64) -> u64 {
     let len = t.array().len() as i64;
     let inside = |at: i64| (1..=len).contains(&at);
@@ -248,7 +244,6 @@ const STORED: u32 = 10;
 // ---- insert and remove ----
 
 /// `table.insert (list, [pos,] value)`
-#[cfg_attr(evermoon_small, optimize(speed))]
 fn insert(vm: &mut Vm) -> NativeResult {
     let size = match vm.state() {
         0 => {
@@ -305,7 +300,6 @@ fn insert(vm: &mut Vm) -> NativeResult {
 }
 
 /// Moves the tail of an array part up in one go. False when the elements do not all lie there.
-#[cfg_attr(evermoon_small, optimize(speed))]
 fn insert_plain(
     vm: &mut Vm,
     mut t: Gc<Table>,
@@ -339,7 +333,6 @@ fn insert_shifted(vm: &mut Vm) -> NativeResult {
 }
 
 /// `table.remove (list [, pos])`
-#[cfg_attr(evermoon_small, optimize(speed))]
 fn remove(vm: &mut Vm) -> NativeResult {
     match vm.state() {
         0 => {
@@ -359,7 +352,6 @@ fn remove(vm: &mut Vm) -> NativeResult {
     }
 }
 
-#[cfg_attr(evermoon_small, optimize(speed))]
 fn remove_at(vm: &mut Vm, size: i64) -> NativeResult {
     let at = vm.opt_int(1, size)?;
     // One behind the end is allowed, and so is 0 when the list is empty.
@@ -522,7 +514,6 @@ fn unpack(vm: &mut Vm) -> NativeResult {
     }
 }
 
-#[cfg_attr(evermoon_small, optimize(speed))]
 fn unpack_range(vm: &mut Vm, last: i64) -> NativeResult {
     let first = vm.opt_int(1, 1)?;
     if first > last {
@@ -638,7 +629,6 @@ fn concat_slots(vm: &mut Vm, table: Value, next: i64, last: i64) -> Result<(), T
 /// Elements between two looks at the slice.
 const CONCAT_CHUNK: i64 = 256;
 
-#[cfg_attr(evermoon_small, optimize(speed))]
 fn concat_plain(vm: &mut Vm, mut text: Pieces) -> NativeResult {
     let Some(t) = vm.arg(4).as_table() else {
         return vm.ret_none();

@@ -436,7 +436,7 @@ impl Vm {
     /// Runs the native of the top frame, and does what it asks for.
     #[cfg_attr(evermoon_small, optimize(speed))]
     pub(crate) fn run_native(&mut self) -> Result<Option<Exit>, Throw> {
-        if !self.may_fault {
+        if !self.may_fault() {
             return self.native_step();
         }
         self.prepare_native()?;
