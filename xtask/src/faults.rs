@@ -30,12 +30,21 @@ const LONG: [(&str, &str); 7] = [
 
 /// `cargo xtask test anywhere`: the official suite without what is long, and without cstack.lua, which takes longer than all others together.
 pub fn part_of_test() -> Result<Command> {
-    let mut tests = cargo();
-    tests.args(["test", "--package", "evermoon", "--test", "persist", "--"]);
-    tests.args(["--ignored", "--nocapture", "official"]);
-    tests.env("EVERMOON_TESTES", conformance::copy_for("anywhere")?);
-    tests.env("EVERMOON_TESTES_SOFT", "1");
+    let mut tests = suite_in_worlds("official", true)?;
     tests.env("PERSIST_WITHOUT", "cstack.lua");
+    Ok(tests)
+}
+
+/// The long tests of the persistence that have this in their names, with a copy of the official suite; `soft` leaves out what is long in it.
+fn suite_in_worlds(name: &str, soft: bool) -> Result<Command> {
+    let mut tests = cargo();
+    tests.args(["test", "--quiet", "--package", "evermoon"]);
+    tests.args(["--test", "persist", "--", "--ignored", "--nocapture"]);
+    tests.args(["--test-threads=1", name]);
+    tests.env("EVERMOON_TESTES", conformance::copy_for("anywhere")?);
+    if soft {
+        tests.env("EVERMOON_TESTES_SOFT", "1");
+    }
     Ok(tests)
 }
 
@@ -89,28 +98,7 @@ fn stores(args: &Args) -> Result<()> {
 }
 
 fn anywhere(args: &Args) -> Result<()> {
-    let suite = conformance::copy_for("anywhere")?;
-    let mut tests = cargo();
-    tests.args([
-        "test",
-        "--quiet",
-        "--package",
-        "evermoon",
-        "--test",
-        "persist",
-    ]);
-    tests.args([
-        "--",
-        "--ignored",
-        "--nocapture",
-        "--test-threads=1",
-        "anywhere",
-    ]);
-    tests.env("EVERMOON_TESTES", suite);
-    if args.has("quick") {
-        tests.env("EVERMOON_TESTES_SOFT", "1");
-    }
-    run(&mut tests)
+    run(&mut suite_in_worlds("anywhere", args.has("quick"))?)
 }
 
 fn story(args: &Args) -> Result<()> {

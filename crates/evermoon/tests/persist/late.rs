@@ -14,6 +14,19 @@ fn finish(e: &mut Engine, source: &str) {
     panic!("it does not end");
 }
 
+/// The same world in a new engine.
+fn opened_again(e: Engine, late: bool) -> Engine {
+    if late {
+        e.over_a_late_store()
+    } else {
+        e.reopen()
+    }
+}
+
+fn output(e: &Engine) -> String {
+    String::from_utf8_lossy(&e.output.borrow()).into_owned()
+}
+
 fn printed(late: bool) -> String {
     let mut e = Engine::new(1_000);
     finish(&mut e, "_home = ext.table()");
@@ -25,16 +38,11 @@ fn printed(late: bool) -> String {
     );
     finish(&mut e, &begin);
     e.commit().expect("it is stored");
-    e = if late {
-        e.over_a_late_store()
-    } else {
-        e.reopen()
-    };
+    e = opened_again(e, late);
     finish(&mut e, "may_end = true");
     finish(&mut e, include_str!("../../../../tests/worlds/go_on.lua"));
     e.commit().expect("it is stored");
-    let out = e.output.borrow().clone();
-    String::from_utf8_lossy(&out).into_owned()
+    output(&e)
 }
 
 #[test]
@@ -59,11 +67,7 @@ fn implicit_collections_wait_for_a_late_store() {
              last = setmetatable({}, { __gc = function() finalized = true end })",
         );
         e.commit().expect("it is stored");
-        e = if late {
-            e.over_a_late_store()
-        } else {
-            e.reopen()
-        };
+        e = opened_again(e, late);
         finish(
             &mut e,
             "last = nil
@@ -76,8 +80,7 @@ fn implicit_collections_wait_for_a_late_store() {
              repeat local a = string.format('%d', n) .. n n = n + 1 until finalized
              print('strings', n, kept[2000][1][1])",
         );
-        let out = e.output.borrow().clone();
-        String::from_utf8_lossy(&out).into_owned()
+        output(&e)
     };
     let prompt = printed(false);
     assert!(prompt.contains("tables"), "{prompt}");
@@ -111,7 +114,7 @@ fn message_handlers_do_not_wait_for_a_late_store() {
         }
     };
     assert_eq!(ended, Ended::Done);
-    let out = String::from_utf8_lossy(&e.output.borrow()).into_owned();
+    let out = output(&e);
     assert!(out.starts_with("false\thandled: "), "{out}");
     assert!(out.ends_with("\n195\n"), "{out}");
     assert!(slices > 10, "{slices} slices show little");
@@ -143,19 +146,14 @@ fn variables_in_stacks_wait_for_a_late_store() {
             select(2, coroutine.resume(co3))",
         );
         e.commit().expect("it is stored");
-        e = if late {
-            e.over_a_late_store()
-        } else {
-            e.reopen()
-        };
+        e = opened_again(e, late);
         finish(
             &mut e,
             "print(pcall(up1)) print(down1()) print(coroutine.resume(co1)) print(up1())
              print(coroutine.resume(co2)) print(down2()) print(up2())
              print(pcall(f3)) print(coroutine.resume(co3)) print(f3())",
         );
-        let out = e.output.borrow().clone();
-        String::from_utf8_lossy(&out).into_owned()
+        output(&e)
     };
     let prompt = printed(false);
     assert!(
